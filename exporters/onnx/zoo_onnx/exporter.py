@@ -1,0 +1,131 @@
+"""Writes a graph as one ONNX file by torch.onnx and runs it on onnxruntime's CPU provider."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from zoo import Graph, ZooError, open_session
+
+if TYPE_CHECKING:
+    from zoo import Session
+
+OPSET = 20
+_EXAMPLE_ROWS = 2
+
+
+class OnnxExporter:
+    """ONNX at opset 20, with free axes by name, and no path or line of the source in it."""
+
+    suffix = ".onnx"
+
+    def write(self, graph: Graph, path: Path) -> None:
+        """Write ``graph`` to ``path``; the same model gives the same bytes each time."""
+        sizes = {axis: _example_size(bounds.smallest, bounds.largest) for axis, bounds in graph.axes.items()}
+        arrays = graph.draw(_EXAMPLE_ROWS, sizes, np.random.default_rng(0))
+        tensors = {name: torch.from_numpy(arrays[name]) for name in graph.inputs}
+        free = {
+            name: {place: axis for place, axis in enumerate(spec.axes) if isinstance(axis, str)}
+            for name, spec in graph.inputs.items()
+        }
+        with _quiet(), _errors(graph):
+            program = torch.onnx.export(
+                _Ordered(graph),
+                (tensors, {}),  # the last mapping is for keywords
+                dynamo=True,
+                verbose=False,
+                opset_version=OPSET,
+                input_names=list(graph.inputs),
+                output_names=list(graph.outputs),
+                dynamic_shapes={"tensors": free},
+            )
+        if program is None:
+            raise ZooError(
+                f"torch.onnx.export made nothing of the graph {graph.name!r}; report it with the model's recipe"
+            )
+        path.write_bytes(_reproducible(program.model_proto).SerializeToString(deterministic=True))
+
+    def open(self, graph: Graph, path: Path) -> Session:
+        """Load the file that ``write`` left, on the CPU."""
+        return open_session(path, graph.name, graph.inputs, graph.axes, tuple(graph.outputs))
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions of torch, onnx, onnxscript and onnxruntime."""
+        import onnxruntime
+
+        return {
+            "torch": torch.__version__,
+            "onnx": version("onnx"),
+            "onnxscript": version("onnxscript"),
+            "onnxruntime": onnxruntime.__version__,
+        }
+
+
+class _Ordered(nn.Module):
+    """The graph's module, with its outputs in the declared order."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.module = graph.module
+        self.outputs = tuple(graph.outputs)
+
+    def forward(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        made = self.module(tensors)
+        return tuple(made[name] for name in self.outputs)
+
+
+def _example_size(smallest: int, largest: int) -> int:
+    """Return a size that is neither 0 nor 1, which tracing would take for a constant."""
+    return min(largest, max(smallest, 2) + 3)
+
+
+def _reproducible(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model without source paths, stack traces and intermediate shapes."""
+    del proto.graph.value_info[:]
+    proto.graph.ClearField("doc_string")
+    for node in [*proto.graph.node, *(node for function in proto.functions for node in function.node)]:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for value in [*proto.graph.input, *proto.graph.output, *proto.graph.initializer]:
+        value.ClearField("metadata_props")
+        value.ClearField("doc_string")
+    return proto
+
+
+@contextmanager
+def _errors(graph: Graph) -> Iterator[None]:
+    try:
+        yield
+    except torch.onnx.errors.OnnxExporterError as error:
+        cause = str(error.__cause__ or error).strip().splitlines()[0]
+        raise ZooError(
+            f"the graph {graph.name!r} cannot be exported to ONNX: {cause}; replace that operation in its encoder or "
+            "decoder, exporters/README.md lists what exports"
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress lines and notices of its own libraries away from the user."""
+    loggers: list[Any] = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,13 @@
+"""Autoencoders for modalzoo: what this plugin registers."""
+
+from collections.abc import Mapping
+
+from zoo import hookimpl
+
+ZOO_API = 1
+
+
+@hookimpl
+def zoo_objectives() -> Mapping[str, str]:
+    """Register the objectives."""
+    return {"autoencoder": "zoo_autoencoding.presets:Autoencoder", "vae": "zoo_autoencoding.presets:VAE"}

@@ -1,0 +1,38 @@
+"""How far a posterior lies from the prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from zoo import SpecError, Tensors
+
+
+@dataclass(frozen=True)
+class GaussianKL:
+    """KL(N(mean, var) ‖ N(0, I)) of a Gaussian posterior, which counts ``beta``-fold in the loss.
+
+    ``beta = 1`` makes the loss the negative ELBO; more presses the latent into fewer, more independent dimensions.
+
+    Source: Higgins et al. 2017, "beta-VAE", eq. 4.
+    """
+
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.beta >= 0:
+            raise SpecError(f"beta weighs the KL divergence and is at least 0, got {self.beta}; 1 gives the ELBO")
+
+    def __call__(self, parameters: Tensors) -> Float[Tensor, " batch"]:
+        """Return the divergence of each row in nats, not weighed."""
+        return gaussian_kl(parameters["mean"], parameters["log_var"])
+
+
+def gaussian_kl(mean: Float[Tensor, "batch latent"], log_var: Float[Tensor, "batch latent"]) -> Float[Tensor, " batch"]:
+    """Return KL(N(mean, exp(log_var)) ‖ N(0, I)) of each row, in nats.
+
+    Source: Kingma & Welling 2014, appendix B, arXiv 1312.6114.
+    """
+    return 0.5 * (mean.square() + log_var.exp() - log_var - 1).sum(dim=-1)

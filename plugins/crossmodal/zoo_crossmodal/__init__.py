@@ -1,0 +1,13 @@
+"""Cross-modal alignment for modalzoo: what this plugin registers."""
+
+from collections.abc import Mapping
+
+from zoo import hookimpl
+
+ZOO_API = 1
+
+
+@hookimpl
+def zoo_objectives() -> Mapping[str, str]:
+    """Register the objectives."""
+    return {"infonce": "zoo_crossmodal.infonce:InfoNCE"}

@@ -1,0 +1,17 @@
+"""Real data for modalzoo: what this plugin registers."""
+
+from collections.abc import Mapping
+
+from zoo import hookimpl
+
+ZOO_API = 1
+
+
+@hookimpl
+def zoo_datasets() -> Mapping[str, str]:
+    """Register the data sets."""
+    return {
+        "fashion-mnist": "zoo_datasets.fashion_mnist:FashionMNIST",
+        "folder": "zoo_datasets.folder:Folder",
+        "openmoji": "zoo_datasets.openmoji:OpenMoji",
+    }

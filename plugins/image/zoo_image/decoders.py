@@ -1,0 +1,141 @@
+"""Decoders of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo import Decoder, Likelihood, Modality, SpecError, TensorSpec
+from zoo_image.encoders import checked_widths, halved
+from zoo_image.likelihoods import Bernoulli, Gaussian
+from zoo_image.modality import ImageModality
+from zoo_image.pixels import PixelReader, image_modality
+
+# Narrower than a step between two of the 256 levels, a Gaussian would measure nothing but the rounding.
+SMALLEST_SCALE = 1 / 255
+
+
+class MLPDecoder(Decoder):
+    """Layers of ``hidden`` units, then all pixels in one row."""
+
+    def __init__(
+        self,
+        modality: Modality,
+        latent_dim: int,
+        *,
+        hidden: tuple[int, ...] = (512,),
+        likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
+        scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        image = image_modality(modality, "the decoder 'mlp'")
+        widths = (latent_dim, *checked_widths(hidden, "the decoder 'mlp': hidden"))
+        self.latent_dim = latent_dim
+        self.shape = (image.channels, image.size, image.size)
+        self.layers = nn.Sequential(*(nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)))
+        self.last = nn.Linear(widths[-1], image.channels * image.size**2)
+        self.likelihood = _likelihood(image, likelihood, scale, "the decoder 'mlp'")
+
+    @property
+    def tensors(self) -> Mapping[str, TensorSpec]:
+        """The brightness of each pixel, from 0 to 1."""
+        return {"intensity": TensorSpec("float32", ("batch", *self.shape), 0, 1)}
+
+    def forward(self, latent: Float[Tensor, "batch latent"]) -> Likelihood:
+        """Return the distribution over pictures."""
+        logits = self.last(self.layers(latent)).unflatten(-1, self.shape)
+        distribution: Likelihood = self.likelihood(logits)
+        return distribution
+
+
+class ConvolutionalDecoder(Decoder):
+    """A small picture of ``channels[0]`` channels, then a stage for each of ``channels`` that doubles it.
+
+    Works for any size: the stages start from the size rounded up, and what is too much is cut off around the middle.
+    """
+
+    def __init__(
+        self,
+        modality: Modality,
+        latent_dim: int,
+        *,
+        channels: tuple[int, ...] = (128, 64, 32),
+        likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
+        scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        image = image_modality(modality, "the decoder 'convolutional'")
+        widths = checked_widths(channels, "the decoder 'convolutional': channels")
+        side = halved(image.size, len(widths))
+        self.latent_dim = latent_dim
+        self.shape = (image.channels, image.size, image.size)
+        self.seed_shape = (widths[0], side, side)
+        self.seed = nn.Sequential(nn.Linear(latent_dim, widths[0] * side**2), nn.ReLU())
+        self.stages = nn.Sequential(*(nn.Sequential(_doubling(a, b), nn.ReLU()) for a, b in pairwise(widths)))
+        self.last = _doubling(widths[-1], image.channels)
+        self.likelihood = _likelihood(image, likelihood, scale, "the decoder 'convolutional'")
+
+    @property
+    def tensors(self) -> Mapping[str, TensorSpec]:
+        """The brightness of each pixel, from 0 to 1."""
+        return {"intensity": TensorSpec("float32", ("batch", *self.shape), 0, 1)}
+
+    def forward(self, latent: Float[Tensor, "batch latent"]) -> Likelihood:
+        """Return the distribution over pictures."""
+        seed = self.seed(latent).unflatten(-1, self.seed_shape)
+        logits = self.last(self.stages(seed))
+        distribution: Likelihood = self.likelihood(_middle(logits, self.shape[-1]))
+        return distribution
+
+
+class _BernoulliOf(nn.Module):
+    def __init__(self, image: ImageModality) -> None:
+        super().__init__()
+        self.read = PixelReader(image)
+
+    def forward(self, logits: Float[Tensor, "batch channel size size"]) -> Bernoulli:
+        return Bernoulli(logits, self.read.intensity)
+
+
+class _GaussianOf(nn.Module):
+    """A mean between 0 and 1, and a scale that is fixed or learnt."""
+
+    fixed_scale: Tensor
+
+    def __init__(self, image: ImageModality, scale: float | None) -> None:
+        super().__init__()
+        self.read = PixelReader(image)
+        self.learns = scale is None
+        if scale is None:
+            self.log_scale = nn.Parameter(torch.tensor(-1.0))
+        else:
+            self.register_buffer("fixed_scale", torch.tensor(scale), persistent=False)
+
+    def forward(self, logits: Float[Tensor, "batch channel size size"]) -> Gaussian:
+        scale = SMALLEST_SCALE + self.log_scale.exp() if self.learns else self.fixed_scale
+        return Gaussian(logits.sigmoid(), scale, self.read.intensity)
+
+
+def _likelihood(image: ImageModality, name: str, scale: float | None, where: str) -> nn.Module:
+    if name == "bernoulli" and scale is not None:
+        raise SpecError(f"{where}: scale is of the likelihood 'gaussian', got {scale} with 'bernoulli'; drop one")
+    if scale is not None and not scale > 0:
+        raise SpecError(f"{where}: scale is a standard deviation above 0, or absent to be learnt, got {scale}")
+    return _BernoulliOf(image) if name == "bernoulli" else _GaussianOf(image, scale)
+
+
+def _doubling(before: int, after: int) -> nn.ConvTranspose2d:
+    # A kernel of twice the stride covers every place equally often, so no checkerboard.
+    return nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1)
+
+
+def _middle(
+    picture: Float[Tensor, "batch channel height width"], size: int
+) -> Float[Tensor, "batch channel size size"]:
+    start = (picture.shape[-1] - size) // 2
+    return picture[..., start : start + size, start : start + size]

@@ -1,0 +1,97 @@
+"""Encoders of pictures."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo import Encoder, Modality, SpecError, Tensors
+from zoo_image.pixels import PixelReader, image_modality
+
+
+class MLPEncoder(Encoder):
+    """All pixels in one row, through layers of ``hidden`` units."""
+
+    def __init__(self, modality: Modality, *, hidden: tuple[int, ...] = (512,)) -> None:
+        super().__init__()
+        image = image_modality(modality, "the encoder 'mlp'")
+        widths = (image.channels * image.size**2, *checked_widths(hidden, "the encoder 'mlp': hidden"))
+        self.read = PixelReader(image)
+        self.layers = nn.Sequential(*(nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)))
+        self.feature_dim = widths[-1]
+
+    def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
+        """Return the last layer."""
+        features: Tensor = self.layers(self.read(tensors["pixels"]).flatten(1))
+        return features
+
+
+class ConvolutionalEncoder(Encoder):
+    """Stages that each halve the picture and have ``channels`` channels, then ``depth`` residual blocks a stage.
+
+    ``pooling = "none"`` keeps what stands where, as a reconstruction needs: one feature a channel and remaining place.
+    ``"mean"`` averages over places, which leaves ``channels[-1]`` features whatever the size.
+    """
+
+    def __init__(
+        self,
+        modality: Modality,
+        *,
+        channels: tuple[int, ...] = (32, 64, 128),
+        depth: int = 0,
+        pooling: Literal["none", "mean"] = "none",
+    ) -> None:
+        super().__init__()
+        image = image_modality(modality, "the encoder 'convolutional'")
+        widths = (image.channels, *checked_widths(channels, "the encoder 'convolutional': channels"))
+        if depth < 0:
+            raise SpecError(f"the encoder 'convolutional': depth is a number of blocks, at least 0, got {depth}")
+        self.read = PixelReader(image)
+        self.stages = nn.Sequential(*(_Halving(a, b, depth) for a, b in pairwise(widths)))
+        self.pool = nn.AdaptiveAvgPool2d(1) if pooling == "mean" else nn.Identity()
+        side = 1 if pooling == "mean" else halved(image.size, len(channels))
+        self.feature_dim = channels[-1] * side**2
+
+    def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
+        """Return the last stage's channels in one row."""
+        features: Tensor = self.pool(self.stages(self.read(tensors["pixels"]))).flatten(1)
+        return features
+
+
+class _Halving(nn.Sequential):
+    def __init__(self, before: int, after: int, depth: int) -> None:
+        super().__init__(
+            nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1),
+            nn.ReLU(),
+            *(_Residual(after) for _ in range(depth)),
+        )
+
+
+class _Residual(nn.Module):
+    """Two convolutions that add to what came in; source: He et al. 2016, eq. 1, arXiv 1512.03385."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+        self.second = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+
+    def forward(
+        self, stage: Float[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch channel height width"]:
+        change: Tensor = self.second(self.first(stage).relu())
+        return (stage + change).relu()
+
+
+def checked_widths(widths: tuple[int, ...], option: str) -> tuple[int, ...]:
+    """Return ``widths``; raise SpecError, naming ``option``, where there are none or one is below 1."""
+    if not widths or min(widths) < 1:
+        raise SpecError(f"{option} holds the width of each layer, at least one of at least 1, got {list(widths)}")
+    return widths
+
+
+def halved(size: int, stages: int) -> int:
+    """Return the side of a picture that was halved ``stages`` times, rounding up."""
+    return -(-size // (1 << stages))

@@ -1,0 +1,117 @@
+"""Pictures: how a picture becomes pixels of one size, and how pixels become a picture again. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from zoo import Axis, DataError, SpecError, TensorSpec
+from zoo_image.reading import picture_of
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ImageModality:
+    """Pictures of ``size`` by ``size`` pixels, in colour or (``channels = 1``) in grey.
+
+    A raw value is a Pillow image, an array of uint8, (height, width) or (height, width, 3 or 4), or the path of a
+    picture file. A value of another size is resized, each side by itself. What is transparent becomes white.
+    """
+
+    size: int = 32
+    channels: Literal[1, 3] = 3
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise SpecError(f"the modality 'image': size is a number of pixels, at least 1, got {self.size}")
+        if self.channels not in (1, 3):
+            raise SpecError(f"the modality 'image': channels is 1 (grey) or 3 (colour), got {self.channels}")
+
+    @property
+    def tensors(self) -> Mapping[str, TensorSpec]:
+        """The pixels as uint8; encoders take them at any size and resize them inside the graph."""
+        return {"pixels": TensorSpec("uint8", ("batch", self.channels, "height", "width"), 0, 255)}
+
+    @property
+    def axes(self) -> Mapping[str, Axis]:
+        """Both sides are free."""
+        side = Axis(min(8, self.size), max(128, self.size))
+        return {"height": side, "width": side}
+
+    def fit(self, values: Iterable[Any]) -> Self:
+        """Return the modality itself: there is nothing to learn."""
+        return self
+
+    def state(self) -> Mapping[str, Array]:
+        """Return nothing: nothing was learnt."""
+        return {}
+
+    def with_state(self, state: Mapping[str, Array]) -> Self:
+        """Return the modality itself."""
+        return self
+
+    def to_arrays(self, values: Sequence[Any]) -> Mapping[str, Array]:
+        """Return ``pixels``, (batch, channels, size, size).
+
+        Raises DataError, naming the position and the file, where a value is no picture or a file is broken.
+        """
+        if self._are_pixels_already(values):
+            pixels = np.stack(values)
+            return {"pixels": np.ascontiguousarray(self._channels_first(pixels))}
+        pixels = np.empty((len(values), self.channels, self.size, self.size), np.uint8)
+        for position, value in enumerate(values):
+            picture = self._fitting(picture_of(value, position))
+            pixels[position] = self._channels_first(np.asarray(picture))
+        return {"pixels": pixels}
+
+    def from_arrays(self, arrays: Mapping[str, Array]) -> Sequence[Image.Image]:
+        """Return pictures of ``pixels``, or of a decoder's ``intensity`` from 0 (black) to 1.
+
+        Raises DataError where neither is there or an intensity is no number.
+        """
+        if "pixels" in arrays:
+            pixels = arrays["pixels"]
+        elif "intensity" in arrays:
+            intensity = arrays["intensity"]
+            if np.isnan(intensity).any():
+                raise DataError("intensity holds NaN, expected numbers from 0 to 1; look for NaN in the model's inputs")
+            pixels = np.rint(np.clip(intensity, 0, 1) * 255).astype(np.uint8)
+        else:
+            raise DataError(f"expected an array 'pixels' or 'intensity', got {', '.join(arrays) or 'none'}")
+        return [Image.fromarray(row[0] if len(row) == 1 else np.moveaxis(row, 0, -1)) for row in pixels]
+
+    def example(self, batch: int, sizes: Mapping[str, int], *, generator: np.random.Generator) -> Mapping[str, Array]:
+        """Draw noise."""
+        shape = (batch, self.channels, sizes["height"], sizes["width"])
+        return {"pixels": generator.integers(0, 256, shape, np.uint8)}
+
+    def draw(self, value: Image.Image | Array | str | Path) -> Image.Image:
+        """Return the picture at its own size, with the colours that ``to_arrays`` would see."""
+        return picture_of(value, 0).convert(self._mode)
+
+    @property
+    def _mode(self) -> str:
+        return "L" if self.channels == 1 else "RGB"
+
+    def _are_pixels_already(self, values: Sequence[Any]) -> bool:
+        shape = (self.size, self.size) if self.channels == 1 else (self.size, self.size, 3)
+        return len(values) > 0 and all(
+            isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.shape == shape for value in values
+        )
+
+    def _channels_first(self, pixels: Array) -> Array:
+        axis = pixels.ndim - 3 if self.channels == 3 else -2
+        return np.moveaxis(pixels, -1, axis) if self.channels == 3 else np.expand_dims(pixels, -3)
+
+    def _fitting(self, picture: Image.Image) -> Image.Image:
+        coloured = picture.convert(self._mode)
+        if coloured.size == (self.size, self.size):
+            return coloured
+        return coloured.resize((self.size, self.size), Image.Resampling.BILINEAR)

@@ -1,0 +1,65 @@
+"""From stored pixels to numbers that networks like, at one size, inside the graph."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from zoo import Modality, SpecError
+from zoo_image.modality import ImageModality
+
+
+def image_modality(modality: Modality, component: str) -> ImageModality:
+    """Return ``modality`` where it is of images; raise SpecError, naming ``component``, where it is not."""
+    if not isinstance(modality, ImageModality):
+        raise SpecError(
+            f"{component} works on the modality 'image', got {type(modality).__name__}; choose a component of that one"
+        )
+    return modality
+
+
+class PixelReader(nn.Module):
+    """Reads uint8 pixels of any height and width as numbers of one size.
+
+    The resizing is bilinear with antialiasing, the same as ``Pillow``'s and as ``interpolate(antialias=True)``, but
+    written as two products with matrices of weights: every runtime computes products alike, and some ignore the flag.
+    """
+
+    brightest: Tensor
+
+    def __init__(self, modality: ImageModality) -> None:
+        super().__init__()
+        self.size = modality.size
+        self.register_buffer("brightest", torch.tensor(255.0), persistent=False)  # its dtype is the module's
+
+    def intensity(
+        self, pixels: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch channel size size"]:
+        """Return brightness from 0 to 1, the target of the likelihoods."""
+        read = pixels.to(self.brightest.dtype) / self.brightest
+        height, width = pixels.shape[-2:]
+        # A graph must hold the resizing even where the example that it is traced with needs none.
+        if torch.compiler.is_exporting() or height != self.size or width != self.size:
+            down = resizing_weights(height, self.size).to(read)
+            across = resizing_weights(width, self.size).to(read)
+            return down @ (read @ across.T)
+        return read
+
+    def forward(self, pixels: UInt8[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel size size"]:
+        """Return brightness from -1 to 1, which is about zero on average."""
+        return 2 * self.intensity(pixels) - 1
+
+
+def resizing_weights(source: int, target: int) -> Float[Tensor, "target source"]:
+    """Return what each of ``source`` pixels in a line gives to each of ``target`` pixels; rows sum to one.
+
+    A target pixel is a triangle around its centre, as wide as two of the larger pixels. In units of half a pixel of
+    either line's common refinement all centres are whole, so the weights are exact before they are divided.
+    """
+    centres = (2 * torch.arange(target) + 1) * source
+    places = (2 * torch.arange(source) + 1) * target
+    # max() would freeze the size that a graph is traced with.
+    reach = 2 * torch.sym_max(source, target)  # type: ignore[no-untyped-call]
+    weights: Tensor = (reach - (centres[:, None] - places).abs()).clamp(min=0).to(torch.float64)
+    return weights / weights.sum(dim=-1, keepdim=True)

@@ -1,0 +1,83 @@
+"""Opens whatever a picture comes as: a file, an array or a Pillow image, of any mode, upright and without alpha."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from zoo import DataError
+
+LARGEST_PIXELS = 2**26
+# Named, so that no other decoder of Pillow runs on a stranger's file: one of them starts a PostScript interpreter.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+_TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_EXPECTED = "a Pillow image, an array of uint8, (height, width) or (height, width, 3 or 4), or the path of a picture"
+
+
+def picture_of(value: Any, position: int) -> Image.Image:
+    """Return a raw value as a picture of mode L or RGB: upright, transparent parts white, 16 bits scaled to 8.
+
+    Of an animation it is the first frame. ``position`` is for the message. Raises DataError where ``value`` is no
+    picture, a file is missing, broken or of another format, or there are more than ``LARGEST_PIXELS`` pixels.
+    """
+    if isinstance(value, str | Path):
+        return _opened(Path(value), f"picture {position} ({value})")
+    if isinstance(value, Image.Image):
+        return _decoded(value, f"picture {position} (a Pillow image)")
+    return _decoded(_from_array(value, f"picture {position}"), f"picture {position} (an array)")
+
+
+def _opened(path: Path, what: str) -> Image.Image:
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return _decoded(image, what)
+    except FileNotFoundError as error:
+        raise DataError(f"{what}: no such file; paths are relative to the working folder") from error
+    except _TOO_LARGE as error:
+        raise DataError(f"{what}: {_too_large()}: {error}") from error
+    except _BROKEN as error:
+        raise DataError(f"{what}: cannot be read as a picture of {', '.join(FORMATS)}: {error}") from error
+
+
+def _from_array(value: Any, what: str) -> Image.Image:
+    if not isinstance(value, np.ndarray):
+        raise DataError(f"{what}: expected {_EXPECTED}; got {type(value).__name__}")
+    fits = value.ndim == 2 or (value.ndim == 3 and value.shape[2] in (3, 4))
+    if value.dtype != np.uint8 or not fits or value.size == 0:
+        raise DataError(f"{what}: expected {_EXPECTED}; got an array of {value.dtype} and shape {value.shape}")
+    return Image.fromarray(np.ascontiguousarray(value))
+
+
+def _decoded(image: Image.Image, what: str) -> Image.Image:
+    if image.width * image.height > LARGEST_PIXELS:
+        raise DataError(f"{what}: {_too_large()}: it has {image.width} by {image.height}")
+    try:
+        upright = ImageOps.exif_transpose(image)
+        return _without_alpha(_eight_bits(upright, what))
+    except _BROKEN as error:
+        raise DataError(f"{what}: cannot be decoded: {error}") from error
+
+
+def _eight_bits(image: Image.Image, what: str) -> Image.Image:
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image
+    levels = np.asarray(image)
+    if image.mode == "F" or levels.min() < 0 or levels.max() > 65535:
+        raise DataError(f"{what}: its grey levels have no known range; expected 8 or 16 bits, save it as such")
+    return Image.fromarray(np.rint(levels / 257).astype(np.uint8))
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _too_large() -> str:
+    return f"expected at most {LARGEST_PIXELS} pixels, shrink it first"

@@ -1,0 +1,28 @@
+"""Text for modalzoo: what this plugin registers."""
+
+from collections.abc import Mapping
+
+from zoo import hookimpl
+
+ZOO_API = 1
+
+
+@hookimpl
+def zoo_modalities() -> Mapping[str, str]:
+    """Register the modality."""
+    return {"text": "zoo_text.modality:TextModality"}
+
+
+@hookimpl
+def zoo_encoders() -> Mapping[str, str]:
+    """Register the encoders of text."""
+    return {
+        "text/bag-of-embeddings": "zoo_text.encoders:BagOfEmbeddings",
+        "text/transformer": "zoo_text.encoders:TransformerEncoder",
+    }
+
+
+@hookimpl
+def zoo_decoders() -> Mapping[str, str]:
+    """Register the decoders of text."""
+    return {"text/bag-of-words": "zoo_text.decoders:BagOfWordsDecoder"}

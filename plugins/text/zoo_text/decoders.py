@@ -1,0 +1,47 @@
+"""Decoders of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo import Decoder, SpecError, TensorSpec
+from zoo_text.likelihoods import BagOfWords
+from zoo_text.modality import TextModality
+
+
+class BagOfWordsDecoder(Decoder):
+    """From a latent through ``depth`` layers to the probability of each word, whatever the order.
+
+    Source: Miao et al. 2016, "Neural Variational Inference for Text Processing", arXiv 1511.06038, section 3.
+    """
+
+    def __init__(self, modality: TextModality, latent_dim: int, *, width: int = 256, depth: int = 1) -> None:
+        super().__init__()
+        if width < 1:
+            raise SpecError(f"the option 'width' is at least 1, got {width}")
+        if modality.token_count == modality.first_word:
+            raise SpecError(
+                "a bag-of-words decoder needs a word to decode to; fit the text modality on some text first"
+            )
+        self.latent_dim = latent_dim
+        self.token_count = modality.token_count
+        self.first_word = modality.first_word
+        self.draws = modality.max_length
+        sizes = [latent_dim, *[width] * depth]
+        layers = [(nn.Linear(before, after), nn.GELU()) for before, after in pairwise(sizes)]
+        self.layers = nn.Sequential(*(module for layer in layers for module in layer))
+        self.output = nn.Linear(sizes[-1], self.token_count - self.first_word)
+
+    @property
+    def tensors(self) -> Mapping[str, TensorSpec]:
+        """``word_probability``, a column an id."""
+        return {"word_probability": TensorSpec("float32", ("batch", self.token_count), 0, 1)}
+
+    def forward(self, latent: Float[Tensor, "batch latent"]) -> BagOfWords:
+        """Return the bag of words that each latent stands for."""
+        logits = self.output(self.layers(latent.to(self.output.weight.dtype)))
+        return BagOfWords(logits, first_word=self.first_word, draws=self.draws)

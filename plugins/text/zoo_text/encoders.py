@@ -1,0 +1,138 @@
+"""Encoders of text: a bag of embeddings, and a small transformer."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from zoo import Encoder, SpecError, Tensors
+from zoo_text.modality import TextModality
+
+# Small enough that a few steps of the optimiser outweigh where a rare word started.
+EMBEDDING_SCALE = 0.02
+
+
+class BagOfEmbeddings(Encoder):
+    """The mean of a text's token embeddings, normalised, through ``depth`` layers. Blind to the order of words.
+
+    Source: Iyyer et al. 2015, "Deep Unordered Composition Rivals Syntactic Methods for Text Classification".
+    """
+
+    def __init__(self, modality: TextModality, *, width: int = 128, depth: int = 1, dropout: float = 0.0) -> None:
+        super().__init__()
+        _require(width=width)
+        self.feature_dim = width
+        self.embedding = _token_embedding(modality, width)
+        self.norm = nn.LayerNorm(width)
+        layers = [(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout)) for _ in range(depth)]
+        self.layers = nn.Sequential(*(module for layer in layers for module in layer))
+
+    def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
+        """Return one row of features a text."""
+        mean = masked_mean(self.embedding(tensors["ids"]), tensors["mask"])
+        features: Tensor = self.layers(self.norm(mean))
+        return features
+
+
+class TransformerEncoder(Encoder):
+    """A pre-norm transformer with learned positions; the features are a class token's.
+
+    The class token stands in front of every text, so that a wholly masked row has something to attend to.
+
+    Source: Vaswani et al. 2017, arXiv 1706.03762; the norm inside the residual branch as in Xiong et al. 2020,
+    arXiv 2002.04745, figure 1b; the class token as in Devlin et al. 2019, arXiv 1810.04805.
+    """
+
+    def __init__(
+        self, modality: TextModality, *, width: int = 128, depth: int = 2, heads: int = 4, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        _require(width=width, heads=heads)
+        if width % heads:
+            raise SpecError(f"the option 'width' is a multiple of 'heads', got width {width} and heads {heads}")
+        self.feature_dim = width
+        self.embedding = _token_embedding(modality, width)
+        self.class_token = nn.Parameter(torch.randn(width) * EMBEDDING_SCALE)
+        self.positions = nn.Parameter(torch.randn(modality.max_length, width) * EMBEDDING_SCALE)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(_Block(width, heads, dropout) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
+        """Return one row of features a text."""
+        ids, mask = tensors["ids"], tensors["mask"]
+        tokens = self.embedding(ids) + self.positions[: ids.shape[1]]
+        first = self.class_token.expand(ids.shape[0], 1, -1)
+        hidden = self.dropout(torch.cat([first, tokens], dim=1))
+        seen = torch.cat([torch.ones_like(mask[:, :1]), mask], dim=1)
+        for block in self.blocks:
+            hidden = block(hidden, seen)
+        features: Tensor = self.norm(hidden[:, 0])
+        return features
+
+
+class _Block(nn.Module):
+    """Self-attention, then two layers, each inside a residual branch."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = _SelfAttention(width, heads)
+        self.layers_norm = nn.LayerNorm(width)
+        self.layers = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, hidden: Float[Tensor, "batch token width"], seen: Bool[Tensor, "batch token"]
+    ) -> Float[Tensor, "batch token width"]:
+        """Return the hidden states of the next layer."""
+        mixed = hidden + self.dropout(self.attention(self.attention_norm(hidden), seen))
+        refined: Tensor = mixed + self.dropout(self.layers(self.layers_norm(mixed)))
+        return refined
+
+
+class _SelfAttention(nn.Module):
+    """Attention of each token to the tokens that are seen."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.projection = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+
+    def forward(
+        self, hidden: Float[Tensor, "batch token width"], seen: Bool[Tensor, "batch token"]
+    ) -> Float[Tensor, "batch token width"]:
+        """Return the mixed values."""
+        projected = self.projection(hidden).unflatten(-1, (3, self.heads, -1))
+        query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)  # batch, head, token, width of a head
+        # Written out for every query: some runtimes refuse a mask that is broadcast.
+        allowed = seen[:, None, None, :].expand(-1, 1, seen.shape[1], -1)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+        joined: Tensor = self.output(mixed.transpose(1, 2).flatten(-2))
+        return joined
+
+
+def masked_mean(
+    embedded: Float[Tensor, "batch token width"], mask: Bool[Tensor, "batch token"]
+) -> Float[Tensor, "batch width"]:
+    """Return the mean over the unmasked tokens, zero where there is none."""
+    weight = mask.to(embedded.dtype).unsqueeze(-1)
+    return (embedded * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+
+
+def _token_embedding(modality: TextModality, width: int) -> nn.Embedding:
+    embedding = nn.Embedding(modality.token_count, width)
+    with torch.no_grad():
+        embedding.weight.normal_(std=EMBEDDING_SCALE)
+        # Words that training never meets are all the unknown word: it must not push a text anywhere.
+        embedding.weight[: modality.first_word] = 0
+    return embedding
+
+
+def _require(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise SpecError(f"the option {name!r} is at least 1, got {size}")

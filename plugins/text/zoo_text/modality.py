@@ -1,0 +1,138 @@
+"""The modality ``text``: strings as padded token ids and a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo import Axis, DataError, SpecError, TensorSpec
+from zoo_text.drawing import picture_of
+from zoo_text.tokenizers import TOKENIZERS, Tokenizer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MOST_WORDS_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class TextModality:
+    """Text of any language, as ids and a mask.
+
+    ``tokenizer`` is ``words`` (whole words and single CJK characters, learnt by ``fit``) or ``bytes`` (UTF-8, nothing
+    to learn). Tokens past ``max_length`` are cut off. ``vocabulary_size`` is the largest number of ids that ``words``
+    may use, two of which stand for padding and for unknown words.
+
+    Raises SpecError where a size is too small.
+    """
+
+    tokenizer: Literal["words", "bytes"] = "words"
+    max_length: int = 32
+    vocabulary_size: int = 8192
+    _fitted: Tokenizer | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if self.tokenizer not in TOKENIZERS:
+            raise SpecError(f"the option 'tokenizer' is one of {', '.join(TOKENIZERS)}, got {self.tokenizer!r}")
+        if self.max_length < 1:
+            raise SpecError(f"the option 'max_length' is at least 1, got {self.max_length}")
+        if self.vocabulary_size < 3:
+            raise SpecError(
+                f"the option 'vocabulary_size' is at least 3 (padding, unknown, one word), got {self.vocabulary_size}"
+            )
+
+    @property
+    def token_count(self) -> int:
+        """The number of ids in use, padding included: the rows of an embedding table."""
+        return self._tokenizer.token_count
+
+    @property
+    def first_word(self) -> int:
+        """The smallest id that names something; those below are padding and, for ``words``, the unknown word."""
+        return self._tokenizer.first_word
+
+    @property
+    def tensors(self) -> Mapping[str, TensorSpec]:
+        """``ids``, zero where padded, and ``mask``, true where a token stands."""
+        return {
+            "ids": TensorSpec("int64", ("batch", "length"), 0, self.token_count - 1),
+            "mask": TensorSpec("bool", ("batch", "length"), 0, 1),
+        }
+
+    @property
+    def axes(self) -> Mapping[str, Axis]:
+        """``length`` in tokens."""
+        return {"length": Axis(1, self.max_length, padded=True)}
+
+    def fit(self, values: Iterable[str]) -> TextModality:
+        """Return a copy that knows the most frequent words of ``values``."""
+        fitted = self._tokenizer.fit(_texts(values), length=self.max_length, token_count=self.vocabulary_size)
+        return replace(self, _fitted=fitted)
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return the vocabulary as UTF-8 bytes, a word a line; nothing for ``bytes``."""
+        return self._tokenizer.state()
+
+    def with_state(self, state: Mapping[str, NDArray[Any]]) -> TextModality:
+        """Return a copy with the vocabulary of an earlier fit."""
+        return replace(self, _fitted=self._tokenizer.with_state(state))
+
+    def to_arrays(self, values: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+        """Return ids and mask, as long as the longest text, at least 1; an empty text is a wholly masked row.
+
+        Raises DataError where a value is no text, UsageError where the words have not been learnt.
+        """
+        rows = [self._tokenizer.ids(text, length=self.max_length) for text in _texts(values)]
+        length = max((len(row) for row in rows), default=0) or 1
+        ids = np.zeros((len(rows), length), dtype=np.int64)
+        mask = np.zeros((len(rows), length), dtype=np.bool_)
+        for position, row in enumerate(rows):
+            ids[position, : len(row)] = row
+            mask[position, : len(row)] = True
+        return {"ids": ids, "mask": mask}
+
+    def from_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Sequence[str]:
+        """Return texts, from ``ids`` and ``mask`` or from the ``word_probability`` of a decoder.
+
+        Of probabilities those words are told, best first, that are at least half as probable as the best.
+        """
+        if "word_probability" in arrays:
+            return [self._most_probable(row) for row in arrays["word_probability"]]
+        rows = zip(arrays["ids"], arrays["mask"], strict=True)
+        return [self._tokenizer.text(int(token) for token in ids[mask]) for ids, mask in rows]
+
+    def example(
+        self, batch: int, sizes: Mapping[str, int], *, generator: np.random.Generator
+    ) -> Mapping[str, NDArray[Any]]:
+        """Draw random tokens, rows of unequal length; the first row fills the axis."""
+        length = sizes["length"]
+        lengths = generator.integers(1, length + 1, size=batch)
+        lengths[:1] = length
+        mask = np.arange(length) < lengths[:, None]
+        ids = generator.integers(1, self.token_count, size=(batch, length))
+        return {"ids": ids * mask, "mask": mask}
+
+    def draw(self, value: str) -> Image:
+        """Return a picture of the text."""
+        return picture_of(value)
+
+    @property
+    def _tokenizer(self) -> Tokenizer:
+        return TOKENIZERS[self.tokenizer]() if self._fitted is None else self._fitted
+
+    def _most_probable(self, probability: NDArray[Any]) -> str:
+        best = [int(token) for token in np.argsort(-probability, kind="stable") if token >= self.first_word]
+        shown = [token for token in best[:MOST_WORDS_SHOWN] if probability[token] * 2 >= probability[best[0]]]
+        return " ".join(self._tokenizer.text([token]) for token in shown)
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    for position, value in enumerate(values):
+        if not isinstance(value, str):
+            raise DataError(f"value {position} is {value!r:.80}, of type {type(value).__name__}; expected text (a str)")
+        yield value

@@ -1,0 +1,154 @@
+"""Tokenizers: text to token ids and back. Id 0 is padding everywhere."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo import DataError, UsageError
+
+PADDING = 0
+UNKNOWN = 1
+UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+
+# Han, kana, bopomofo and Hangul syllables, without the punctuation that stands among them.
+CJK = (
+    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
+)
+# Vowel signs and accents that Python's \w leaves out.
+_MARKS = "".join(chr(code) for code in range(0x300, 0x1E00) if unicodedata.category(chr(code)).startswith("M"))
+_TOKEN = re.compile(rf"[{CJK}]|[^\W_{CJK}](?:[^\W_{CJK}]|[{_MARKS}])*")
+_SPACE_IN_CJK = re.compile(rf"(?<=[{CJK}]) (?=[{CJK}])")
+# Normalising takes the square of the length of a run of accents, so that no longer stretch is handed over at once.
+_STRETCH = re.compile(r"\S{1,256}")
+
+
+class Tokenizer(Protocol):
+    """Turns text into ids from 1 to ``token_count - 1``; ids below ``first_word`` name nothing that can be shown."""
+
+    first_word: ClassVar[int]
+
+    @property
+    def token_count(self) -> int:
+        """The number of ids, padding included."""
+
+    def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> Tokenizer:
+        """Return a tokenizer of at most ``token_count`` ids for the first ``length`` tokens of each text."""
+
+    def ids(self, text: str, *, length: int) -> list[int]:
+        """Return the ids of the first ``length`` tokens."""
+
+    def text(self, ids: Iterable[int]) -> str:
+        """Return the text that the ids stand for; padding says nothing."""
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return what ``fit`` learnt."""
+
+    def with_state(self, state: Mapping[str, NDArray[Any]]) -> Tokenizer:
+        """Return a tokenizer with what an earlier ``fit`` learnt."""
+
+
+def words_in(text: str) -> Iterator[str]:
+    """Yield the words of a text after NFKC and case folding; a CJK character is a word, punctuation is dropped.
+
+    >>> list(words_in("Señor's CAFÉ, 消防车 x²"))
+    ['señor', 's', 'café', '消', '防', '车', 'x2']
+    """
+    for stretch in _STRETCH.finditer(text):
+        yield from _TOKEN.findall(unicodedata.normalize("NFKC", stretch.group()).casefold())
+
+
+@dataclass(frozen=True)
+class Words:
+    """Whole words: 0 is padding, 1 any word that ``fit`` did not learn, the learnt ones follow."""
+
+    first_word: ClassVar[int] = 2
+    learnt: tuple[str, ...] | None = None
+
+    @property
+    def token_count(self) -> int:
+        """The number of ids, padding and the unknown word included."""
+        return self.first_word + len(self._words)
+
+    def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> Words:
+        """Learn the most frequent words; of equally frequent ones those first in the alphabet."""
+        counts = Counter(word for text in texts for word in islice(words_in(text), length))
+        ranked = sorted(counts, key=lambda word: (-counts[word], word))
+        return Words(tuple(ranked[: token_count - self.first_word]))
+
+    def ids(self, text: str, *, length: int) -> list[int]:
+        """Return the ids of the first ``length`` words."""
+        return [self._index.get(word, UNKNOWN) for word in islice(words_in(text), length)]
+
+    def text(self, ids: Iterable[int]) -> str:
+        """Return the words with spaces between them, but for CJK characters."""
+        words = [UNREADABLE if token == UNKNOWN else self._words[token - self.first_word] for token in ids if token]
+        return _SPACE_IN_CJK.sub("", " ".join(words))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the words as UTF-8 bytes, one a line."""
+        return {"vocabulary": np.frombuffer("\n".join(self._words).encode(), dtype=np.uint8).copy()}
+
+    def with_state(self, state: Mapping[str, NDArray[Any]]) -> Words:
+        """Return a tokenizer of the words that ``state`` holds."""
+        if "vocabulary" not in state:
+            raise DataError(
+                f"the state of a text modality with the tokenizer 'words' holds 'vocabulary'; this one holds "
+                f"{', '.join(sorted(state)) or 'nothing'}; take the state of a modality with the same tokenizer"
+            )
+        joined = bytes(state["vocabulary"]).decode()
+        return Words(tuple(joined.split("\n")) if joined else ())
+
+    @property
+    def _words(self) -> tuple[str, ...]:
+        if self.learnt is None:
+            raise UsageError(
+                "this text modality has not learnt its words yet; use what fit(values) or with_state(state) returns, "
+                "or the tokenizer 'bytes', which learns nothing"
+            )
+        return self.learnt
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {word: token for token, word in enumerate(self._words, start=self.first_word)}
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """UTF-8: 0 is padding, a byte is its value plus one. Nothing is learnt and nothing is unknown."""
+
+    first_word: ClassVar[int] = 1
+    token_count: ClassVar[int] = 257
+
+    def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> Bytes:
+        """Return itself."""
+        return self
+
+    def ids(self, text: str, *, length: int) -> list[int]:
+        """Return the ids of the first ``length`` bytes."""
+        return [byte + 1 for byte in text[:length].encode(errors="replace")[:length]]
+
+    def text(self, ids: Iterable[int]) -> str:
+        """Return the text; a character cut in two shows as the replacement character."""
+        return bytes(token - 1 for token in ids if token).decode(errors="replace")
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return nothing, as nothing is learnt."""
+        return {}
+
+    def with_state(self, state: Mapping[str, NDArray[Any]]) -> Bytes:
+        """Return itself."""
+        return self
+
+
+TOKENIZERS: Mapping[str, type[Words] | type[Bytes]] = {"words": Words, "bytes": Bytes}

@@ -1,0 +1,113 @@
+"""modalzoo: a plugin-based zoo of multimodal models, trained by torch and served as ONNX without it.
+
+Public names are loaded on first use, so that ``import zoo`` stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.checkpoint import load as load
+    from zoo.errors import (
+        DataError as DataError,
+        NotFoundError as NotFoundError,
+        OfflineError as OfflineError,
+        SpecError as SpecError,
+        UsageError as UsageError,
+        ZooError as ZooError,
+    )
+    from zoo.evaluation import evaluate as evaluate
+    from zoo.exporting import export as export
+    from zoo.fetching import Wanted as Wanted, fetch as fetch
+    from zoo.graphs import (
+        decode_graph as decode_graph,
+        encode_graph as encode_graph,
+        reconstruct_graph as reconstruct_graph,
+    )
+    from zoo.hookspecs import API_VERSION as API_VERSION, hookimpl as hookimpl
+    from zoo.model import Model as Model, build as build
+    from zoo.modules import (
+        Batch as Batch,
+        Decoder as Decoder,
+        Encoder as Encoder,
+        Folded as Folded,
+        Input as Input,
+        Likelihood as Likelihood,
+        Losses as Losses,
+        Objective as Objective,
+        Tensors as Tensors,
+        decode as decode,
+    )
+    from zoo.protocols import (
+        Axis as Axis,
+        Dataset as Dataset,
+        Exporter as Exporter,
+        Graph as Graph,
+        Modality as Modality,
+        RunsArrays as RunsArrays,
+        Sample as Sample,
+        TensorSpec as TensorSpec,
+    )
+    from zoo.runtime import Session as Session, open_bundle as open_bundle, open_session as open_session
+    from zoo.spec import Recipe as Recipe
+    from zoo.training import train as train
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "API_VERSION": "zoo.hookspecs",
+    "hookimpl": "zoo.hookspecs",
+    "ZooError": "zoo.errors",
+    "DataError": "zoo.errors",
+    "SpecError": "zoo.errors",
+    "UsageError": "zoo.errors",
+    "NotFoundError": "zoo.errors",
+    "OfflineError": "zoo.errors",
+    "Axis": "zoo.protocols",
+    "Dataset": "zoo.protocols",
+    "Exporter": "zoo.protocols",
+    "Graph": "zoo.protocols",
+    "Modality": "zoo.protocols",
+    "RunsArrays": "zoo.protocols",
+    "Sample": "zoo.protocols",
+    "TensorSpec": "zoo.protocols",
+    "Batch": "zoo.modules",
+    "Decoder": "zoo.modules",
+    "Encoder": "zoo.modules",
+    "Folded": "zoo.modules",
+    "Input": "zoo.modules",
+    "Likelihood": "zoo.modules",
+    "Losses": "zoo.modules",
+    "Objective": "zoo.modules",
+    "Tensors": "zoo.modules",
+    "decode": "zoo.modules",
+    "decode_graph": "zoo.graphs",
+    "encode_graph": "zoo.graphs",
+    "reconstruct_graph": "zoo.graphs",
+    "Wanted": "zoo.fetching",
+    "fetch": "zoo.fetching",
+    "Recipe": "zoo.spec",
+    "Model": "zoo.model",
+    "build": "zoo.model",
+    "load": "zoo.checkpoint",
+    "train": "zoo.training",
+    "evaluate": "zoo.evaluation",
+    "export": "zoo.exporting",
+    "Session": "zoo.runtime",
+    "open_bundle": "zoo.runtime",
+    "open_session": "zoo.runtime",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -1,0 +1,160 @@
+"""A checkpoint is one safetensors file: the weights, what the modalities learnt, and the recipe in its metadata.
+
+The metadata has one key, ``zoo.spec``: JSON with sorted keys, the inputs as a list in the spec's order, and the sha256
+of everything else in the file. A checkpoint alone rebuilds the model, and alone tells whether a bit of it flipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from zoo.components import make_modalities
+from zoo.errors import IntegrityError, NotFoundError
+from zoo.model import Model, build
+from zoo.plugins import Plugins, installed
+from zoo.spec import Recipe
+from zoo.store import staged_file
+from zoo.tables import SCHEMA, Table
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
+
+_METADATA_KEY = "zoo.spec"
+_MODALITY = "modality:"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model as it was saved, and the recipe that it was trained by."""
+
+    model: Model
+    recipe: Recipe
+    sha256: str
+
+
+def save_checkpoint(model: Model, recipe: Recipe, path: Path) -> None:
+    """Write ``model`` and ``recipe`` to ``path`` in one atomic step; the same content gives the same bytes."""
+    tensors = {**weights(model.objective), **_modality_tensors(model.modalities)}
+    content = {"schema": SCHEMA, "recipe": recipe_json(recipe)}
+    metadata = {**content, "sha256": _digest(content, tensors)}
+    with staged_file(path) as staging:
+        staging.write_bytes(save(tensors, {_METADATA_KEY: json.dumps(metadata, sort_keys=True, ensure_ascii=False)}))
+
+
+def load(path: Path | str, *, plugins: Plugins | None = None) -> Checkpoint:
+    """Rebuild the model of a checkpoint file.
+
+    Raises NotFoundError where there is none, IntegrityError where its bytes are not what was saved.
+    """
+    path = Path(path)
+    plugins = plugins or installed()
+    content, tensors = _read(path)
+    recipe = Recipe.read(content["recipe"], str(path))
+    state = {name: tensor for name, tensor in tensors.items() if not name.startswith(_MODALITY)}
+    modalities = {
+        name: modality.with_state(_modality_state(name, tensors))
+        for name, modality in make_modalities(recipe.spec, plugins).items()
+    }
+    model = build(recipe.spec, modalities, plugins=plugins)
+    load_weights(model.objective, state, path)
+    model.objective.eval()
+    return Checkpoint(model, recipe, content["sha256"])
+
+
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    """Return a module's parameters and buffers by name; tied ones once, under their first name."""
+    found: dict[str, Tensor] = {}
+    seen: set[tuple[int, tuple[int, ...], tuple[int, ...]]] = set()
+    for name, tensor in module.state_dict().items():
+        place = (tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride()))
+        if tensor.numel() == 0 or place not in seen:
+            found[name] = tensor.detach().cpu().contiguous()
+            seen.add(place)
+    return found
+
+
+def load_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Put saved weights into a module built from the same spec.
+
+    Raises IntegrityError, naming the first difference, where they are those of another spec.
+    """
+    expected = weights(module)
+    for name in [*expected, *state]:
+        wanted, came = (_shown(tensors.get(name)) for tensors in (expected, state))
+        if wanted != came:
+            raise IntegrityError(
+                f"{path} holds the weights of another spec: expected {name!r} as {wanted}, it has {came}; "
+                "use the recipe that it was trained by, or train anew"
+            )
+    module.load_state_dict(dict(state), strict=False)
+
+
+def recipe_json(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe for JSON with sorted keys: the inputs are a list, in the spec's order."""
+    written = recipe.written()
+    inputs = [{"name": name, **entry} for name, entry in written["spec"]["inputs"].items()]
+    return {**written, "spec": {**written["spec"], "inputs": inputs}}
+
+
+def modality_arrays(modalities: Mapping[str, Any]) -> dict[str, Array]:
+    """Return what all modalities learnt, as arrays named for one file."""
+    return {
+        f"{_MODALITY}{name}:{key}": array
+        for name, modality in modalities.items()
+        for key, array in modality.state().items()
+    }
+
+
+def _modality_tensors(modalities: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array.copy()) for name, array in modality_arrays(modalities).items()}
+
+
+def _modality_state(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Array]:
+    prefix = f"{_MODALITY}{name}:"
+    return {key.removeprefix(prefix): tensor.numpy() for key, tensor in tensors.items() if key.startswith(prefix)}
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not path.is_file():
+        raise NotFoundError(f"no checkpoint {path}; expected a .safetensors file that `zoo train` or `zoo fetch` left")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = (file.metadata() or {}).get(_METADATA_KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        if metadata is None:
+            raise IntegrityError(f"{path} is a safetensors file without a spec; it is no checkpoint of the zoo")
+        table = Table(json.loads(metadata), str(path))
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise IntegrityError(f"{path} is no sound checkpoint: {error}; fetch or train it again") from error
+    table.schema()
+    content = {"schema": SCHEMA, "recipe": table.take("recipe", dict)}
+    promised = table.take("sha256", str)
+    found = _digest(content, tensors)
+    if found != promised:
+        raise IntegrityError(
+            f"{path} was damaged after it was saved: expected content with sha256 {promised}, found {found}; "
+            "fetch or train it again"
+        )
+    return {**content, "sha256": promised}, tensors
+
+
+def _digest(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    sha256 = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        sha256.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        sha256.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha256.hexdigest()
+
+
+def _shown(tensor: Tensor | None) -> str:
+    return "missing" if tensor is None else f"{tensor.dtype} {tuple(tensor.shape)}".removeprefix("torch.")

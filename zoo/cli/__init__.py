@@ -1,0 +1,82 @@
+"""The command ``zoo``. A file a command, imported when it is called; ``--help`` imports none of them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from zoo import __version__
+from zoo.errors import ZooError
+
+# The help lines stand here, so that `zoo --help` imports no command. A test compares them with the commands.
+COMMANDS = {
+    "quickstart": "Show the whole line in two minutes, on real data, with a page of pictures at the end.",
+    "list": "List the entries of the registry.",
+    "info": "Show the card of an entry, or its recipe to start one's own from.",
+    "fetch": "Fetch the weights of entries, check them and print their paths.",
+    "train": "Train an entry's recipe or one's own.",
+    "evaluate": "Measure a model on held-out data.",
+    "export": "Export a model as a bundle, judged against torch.",
+    "parity": "Judge a bundle again by its own reference, without torch.",
+    "run": "Run a graph of a bundle on values, without torch.",
+    "plugins": "List what the installed plugins register, and which of them fail.",
+    "doctor": "Tell what is installed, what can run here and what clashes.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of a first use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command, None where there is no such command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"zoo.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; the nearest is named where there is none."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            nearest = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
+            ctx.fail(f"no command {args[0]!r}.{guess} `zoo --help` lists them.")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="zoo")
+def group() -> None:
+    """A plugin-based zoo of multimodal models: list, fetch, train, evaluate, export, run."""
+
+
+def main() -> None:
+    """Run the command and leave with its exit code; a ZooError is one paragraph on stderr, never a traceback."""
+    try:
+        group(standalone_mode=False)
+    except ZooError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)

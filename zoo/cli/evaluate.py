@@ -1,0 +1,37 @@
+"""``zoo evaluate``."""
+
+import click
+
+from zoo.cli.output import note, print_json, print_table
+from zoo.errors import UsageError
+from zoo.plugins import installed
+from zoo.targets import require_plugins, resolve
+
+
+@click.command("evaluate")
+@click.argument("source", metavar="NAME|CHECKPOINT")
+@click.option("--split", default="", help="Another split than the recipe's.")
+@click.option("--verify", "verified", is_flag=True, help="Compare with the entry's recorded metrics; exit 4 on a miss.")
+@click.option("--json", "as_json", is_flag=True, help="Print an object of metrics.")
+def command(source: str, split: str, verified: bool, as_json: bool) -> None:
+    """Measure a model on held-out data."""
+    plugins = installed()
+    target = resolve(source, plugins)
+    if target.entry is not None:
+        require_plugins(target.entry, plugins)
+    if verified and (target.entry is None or split):
+        raise UsageError("--verify compares an entry's recorded metrics on its own split; name an entry and no --split")
+    from zoo.checkpoint import load
+    from zoo.evaluation import evaluate, verify
+
+    checkpoint = load(target.weights, plugins=plugins)
+    measured = evaluate(checkpoint.model, checkpoint.recipe, split=split, plugins=plugins)
+    if as_json:
+        print_json(measured)
+    else:
+        print_table(("METRIC", "VALUE"), [(name, f"{value:.4g}") for name, value in measured.items()])
+    if verified and target.entry is not None:
+        verify(measured, target.entry.metrics, target.name)
+        note(
+            f"{target.name}: all {len(target.entry.metrics)} recorded metrics were measured again within tolerance"
+        )

@@ -1,0 +1,48 @@
+"""``zoo export``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.cli.output import note, print_json
+from zoo.plugins import installed
+from zoo.targets import require_plugins, resolve
+
+if TYPE_CHECKING:
+    from zoo.judging import Verdict
+
+
+@click.command("export")
+@click.argument("source", metavar="NAME|CHECKPOINT")
+@click.option("--to", "exporter_name", default="onnx", show_default=True, help="The exporter.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The bundle's folder; replaced as a whole.")
+@click.option("--graph", "graphs", multiple=True, help="Only this graph; may be given again.")
+@click.option("--json", "as_json", is_flag=True, help="Print the bundle's manifest.")
+def command(source: str, exporter_name: str, out: Path, graphs: tuple[str, ...], as_json: bool) -> None:
+    """Export a model as a bundle, judged against torch.
+
+    A graph that does not compute what torch computes ends the export with exit code 4, and no bundle is left.
+    """
+    plugins = installed()
+    target = resolve(source, plugins)
+    entry = target.entry
+    if entry is not None:
+        require_plugins(entry, plugins)
+    from zoo.checkpoint import load
+    from zoo.components import make_exporter
+    from zoo.exporting import Origin, export
+
+    exporter = make_exporter(exporter_name, plugins)
+    origin = Origin(target.name, entry.license, entry.data_license, entry.revision) if entry else Origin(target.name)
+    checkpoint = load(target.weights, plugins=plugins)
+    manifest = export(checkpoint, exporter, out, origin=origin, graphs=graphs, observe=_note)
+    if as_json:
+        print_json(manifest)
+    else:
+        click.echo(out)
+
+
+def _note(verdict: "Verdict") -> None:
+    worst = verdict.worst
+    note(f"{verdict.graph}: {verdict.cases} cases agree with torch, at most {worst.used:.0%} of the tolerance used")

@@ -1,0 +1,28 @@
+"""``zoo fetch``."""
+
+import click
+
+from zoo.cli.output import note, print_json, progress_bar
+from zoo.plugins import installed
+from zoo.registry import find
+from zoo.targets import fetch_entry
+
+
+@click.command("fetch")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
+def command(names: tuple[str, ...], as_json: bool) -> None:
+    """Fetch the weights of entries, check them and print their paths."""
+    plugins = installed()
+    wanted = [find(name, plugins) for name in names]
+    fetched = []
+    for entry in wanted:
+        with progress_bar(entry.name) as advance:
+            path = fetch_entry(entry, progress=lambda done, total, advance=advance: advance(done, total, "bytes"))
+        fetched.append({"name": entry.name, "path": str(path), "size": entry.size_bytes, "sha256": entry.sha256})
+        note(f"{entry.name}: {entry.size_bytes} bytes, sha256 as recorded")
+    if as_json:
+        print_json(fetched)
+    else:
+        for found in fetched:
+            click.echo(found["path"])

@@ -1,0 +1,44 @@
+"""``zoo parity``."""
+
+from pathlib import Path
+
+import click
+
+from zoo.cli.output import print_json, print_table
+
+
+@click.command("parity")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
+def command(bundle: Path, as_json: bool) -> None:
+    """Judge a bundle again by its own reference, without torch.
+
+    Exits with 4 where an answer lies outside the tolerance recorded at the export, or a file was changed.
+    """
+    from zoo.runtime import open_bundle, replay
+
+    opened = open_bundle(bundle)
+    report = replay(opened)
+    exported = opened.manifest["graphs"]
+    if as_json:
+        print_json(
+            [
+                {"graph": name, "cases": cases, "used": worst.used, "max_abs_error": worst.max_abs_error}
+                for name, (cases, worst) in report.items()
+            ]
+        )
+        return
+    print_table(
+        ("GRAPH", "CASES NOW", "USED NOW", "MAX ERROR", "CASES AT EXPORT", "USED AT EXPORT"),
+        [
+            (
+                name,
+                cases,
+                f"{worst.used:.1%}",
+                f"{worst.max_abs_error:.1e}",
+                exported[name]["parity"]["cases"],
+                f"{exported[name]['parity']['used']:.1%}",
+            )
+            for name, (cases, worst) in report.items()
+        ],
+    )

@@ -1,0 +1,81 @@
+"""``zoo run``."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.output import note, print_json
+from zoo.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
+    from zoo.runtime import Bundle
+
+
+@click.command("run")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("graph")
+@click.option(
+    "-i", "inputs", multiple=True, metavar="NAME=VALUE", help="A text, a file's path or an .npy; again for more rows."
+)
+@click.option("--provider", default="cpu", show_default=True, help="cpu, cuda or tensorrt; never another in silence.")
+@click.option("--threads", default=1, show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="A folder for the outputs: arrays, and pictures of what was decoded."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outputs as an object of nested lists.")
+def command(
+    bundle: Path, graph: str, inputs: tuple[str, ...], provider: str, threads: int, out: Path | None, as_json: bool
+) -> None:
+    """Run a graph of a bundle on values, without torch."""
+    from zoo.runtime import open_bundle
+
+    opened = open_bundle(bundle, provider=provider, threads=threads)
+    outputs = opened.run(graph, parse_inputs(inputs))
+    if out is not None:
+        write_outputs(opened, graph, outputs, out)
+    if as_json:
+        print_json({name: array.tolist() for name, array in outputs.items()})
+    else:
+        for name, array in outputs.items():
+            first = ", ".join(f"{value:.4g}" for value in array.reshape(-1)[:6])
+            click.echo(f"{name}  {array.dtype} {array.shape}  {first}{', …' if array.size > 6 else ''}")
+
+
+def parse_inputs(assignments: tuple[str, ...]) -> dict[str, Any]:
+    """Return the values by name; a name that comes again adds a row, an ``.npy`` file is an array."""
+    values: dict[str, Any] = defaultdict(list)
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name:
+            raise UsageError(f"-i {assignment}: expected NAME=VALUE, as in -i caption='red heart'")
+        if value.endswith(".npy"):
+            import numpy as np
+
+            try:
+                values[name] = np.load(value, allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise DataError(f"-i {assignment}: {value} cannot be read as an array: {error}") from error
+        else:
+            values[name].append(value)
+    return values
+
+
+def write_outputs(bundle: Bundle, graph: str, outputs: dict[str, Array], folder: Path) -> None:
+    """Write each output as ``.npy``, and what a decoder made as values for a person."""
+    import numpy as np
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in outputs.items():
+        np.save(folder / f"{name}.npy", array)
+    verb, _, input_name = graph.partition("_")
+    if verb in ("decode", "reconstruct"):
+        modality = bundle.modality(input_name)
+        values = modality.from_arrays({name.removeprefix(f"{graph}."): array for name, array in outputs.items()})
+        for number, value in enumerate(values):
+            modality.draw(value).save(folder / f"{graph}-{number}.png")
+    note(f"wrote {len(list(folder.iterdir()))} files to {folder}")

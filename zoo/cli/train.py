@@ -1,0 +1,49 @@
+"""``zoo train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.cli.output import note, progress_bar
+from zoo.plugins import installed
+from zoo.registry import find
+from zoo.spec import Recipe
+from zoo.targets import require_plugins
+
+if TYPE_CHECKING:
+    from zoo.training import Progress
+
+
+@click.command("train")
+@click.argument("source", metavar="NAME|RECIPE.toml")
+@click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="Set a key of the recipe: training.steps=100.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the run's folder.")
+def command(source: str, options: tuple[str, ...], out: Path | None, resume: bool) -> None:
+    """Train an entry's recipe or one's own.
+
+    The path of the last checkpoint is printed. Checkpoints, the recipe and a log of JSON lines lie in the run's folder.
+    """
+    plugins = installed()
+    if source.endswith(".toml"):
+        recipe, name = Recipe.load(Path(source)), Path(source).stem
+    else:
+        entry = find(source, plugins)
+        require_plugins(entry, plugins)
+        recipe, name = entry.recipe, entry.name
+    recipe = recipe.with_options(options) if options else recipe
+    from zoo.training import train
+
+    out = out or Path("runs") / name
+    with progress_bar("training") as advance:
+
+        def observe(progress: Progress) -> None:
+            terms = "  ".join(f"{key} {value:.4g}" for key, value in progress.terms.items())
+            advance(progress.step, progress.steps, terms)
+
+        path = train(recipe, out, resume=resume, observe=observe, plugins=plugins)
+    note(f"trained {recipe.training.steps} steps; the log is {out / 'log.jsonl'}")
+    click.echo(path)

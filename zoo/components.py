@@ -1,0 +1,133 @@
+"""Makes components from the parts of a recipe: options are read off a component's signature and checked. No torch."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin
+
+from zoo.errors import PluginError, SpecError
+from zoo.plugins import Plugins
+from zoo.protocols import Dataset, Exporter, Modality
+from zoo.spec import ModelSpec, Part
+
+
+def make_modalities(spec: ModelSpec, plugins: Plugins) -> dict[str, Modality]:
+    """Return the modality of each input with the spec's options, not fitted yet."""
+    return {
+        entry.name: _made(plugins, "modality", entry.modality, f"spec.inputs.{entry.name}.modality", Modality)
+        for entry in spec.inputs
+    }
+
+
+def make_dataset(part: Part, plugins: Plugins) -> Dataset:
+    """Return the data set that a recipe names."""
+    made: Dataset = _made(plugins, "dataset", part, "data", Dataset)
+    return made
+
+
+def make_exporter(name: str, plugins: Plugins) -> Exporter:
+    """Return an exporter by its registered name."""
+    made: Exporter = _made(plugins, "exporter", Part(name), "exporter", Exporter)
+    return made
+
+
+def component_class(plugins: Plugins, kind: str, name: str, expected: type) -> Any:
+    """Return the class of a registered component.
+
+    Raises PluginError, naming the distribution, where it is no subclass of ``expected``.
+    """
+    component = plugins.load(kind, name)
+    if not (isinstance(component, type) and issubclass(component, expected)):
+        raise _not_what_it_claims(plugins, kind, name, component, f"a subclass of zoo.{expected.__name__}")
+    return component
+
+
+def options_of(component: type, *, given: tuple[str, ...]) -> dict[str, inspect.Parameter]:
+    """Return the options of a component: the parameters of its constructor but those ``given`` by the zoo."""
+    parameters = inspect.signature(component).parameters
+    return {name: parameter for name, parameter in parameters.items() if name not in given and not name.startswith("_")}
+
+
+def checked_options(
+    component: type, options: Mapping[str, Any], where: str, *, given: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return ``options`` as the constructor takes them: lists as tuples, whole numbers as floats where it says so.
+
+    Raises SpecError, saying which option is wrong and what the component takes.
+    """
+    known = options_of(component, given=given)
+    kinds = typing.get_type_hints(component if _is_dataclass(component) else component.__init__)
+    takes = ", ".join(_described(parameter, kinds.get(name)) for name, parameter in known.items()) or "no options"
+    checked = {}
+    for name, value in options.items():
+        if name not in known:
+            raise SpecError(f"{where}: unknown option {name!r}; it takes {takes}")
+        fits, checked[name] = _converted(value, kinds.get(name, Any))
+        if not fits:
+            raise SpecError(
+                f"{where}: the option {name!r} takes {_shown(kinds[name])}, got {value!r}; it takes {takes}"
+            )
+    for name, parameter in known.items():
+        if parameter.default is inspect.Parameter.empty and name not in options:
+            raise SpecError(f"{where}: the option {name!r} must be given; it takes {takes}")
+    return checked
+
+
+def _made(plugins: Plugins, kind: str, part: Part, where: str, expected: type) -> Any:
+    component = plugins.load(kind, part.name)
+    if not isinstance(component, type):
+        raise _not_what_it_claims(plugins, kind, part.name, component, "a class")
+    made = component(**checked_options(component, part.options, f"{where} {part.name!r}"))
+    if not isinstance(made, expected):
+        raise _not_what_it_claims(plugins, kind, part.name, made, f"an instance of zoo.{expected.__name__}")
+    return made
+
+
+def _not_what_it_claims(plugins: Plugins, kind: str, name: str, found: Any, expected: str) -> PluginError:
+    distribution = plugins.find(kind, name).distribution
+    return PluginError(
+        f"the {kind} {name!r} of {distribution} is {found!r}, expected {expected}; upgrade or remove {distribution}"
+    )
+
+
+def _is_dataclass(component: type) -> bool:
+    return hasattr(component, "__dataclass_fields__")
+
+
+def _converted(value: Any, kind: Any) -> tuple[bool, Any]:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return True, value
+    if origin is Literal:
+        return value in arguments, value
+    if origin in (typing.Union, types.UnionType):
+        for option in arguments:
+            fits, converted = _converted(value, option)
+            if fits:
+                return True, converted
+        return False, value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            return False, value
+        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
+        if len(kinds) != len(value):
+            return False, value
+        items = [_converted(item, inner) for item, inner in zip(value, kinds, strict=True)]
+        return all(fits for fits, _ in items), tuple(item for _, item in items)
+    if kind is float and type(value) is int:
+        return True, float(value)
+    if kind in (int, float, str, bool):
+        return type(value) is kind, value
+    return isinstance(value, kind), value
+
+
+def _described(parameter: inspect.Parameter, kind: Any) -> str:
+    default = "" if parameter.default is inspect.Parameter.empty else f" = {parameter.default!r}"
+    return f"{parameter.name}: {_shown(kind)}{default}"
+
+
+def _shown(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")

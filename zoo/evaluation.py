@@ -1,0 +1,70 @@
+"""Measures a model on held-out data, and compares with what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+
+from zoo.components import make_dataset
+from zoo.errors import MetricError, UsageError
+from zoo.loading import Rows, in_order, load_rows
+from zoo.model import Model
+from zoo.modules import Batch
+from zoo.plugins import Plugins, installed
+from zoo.registry import Metric
+from zoo.spec import Recipe
+
+_BATCH_ROWS = 256
+
+
+def evaluate(
+    model: Model, recipe: Recipe, *, split: str = "", plugins: Plugins | None = None, seed: int = 0
+) -> dict[str, float]:
+    """Return the metrics that the model's objective reports on a split, by name.
+
+    Where the recipe's evaluation names a label, the samples are taken apart by it, and each name begins with
+    the label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Deterministic for one ``seed``.
+    """
+    plugins = plugins or installed()
+    split = split or recipe.evaluation.split
+    where = f"data {recipe.data.name!r}, split {split!r}"
+    samples = make_dataset(recipe.data, plugins).split(split)
+    rows = load_rows(samples, model.modalities, where=where)
+    by = recipe.evaluation.by
+    measured: dict[str, float] = {}
+    for value in sorted({sample.labels.get(by, "") for sample in samples}) if by else [""]:
+        index = [place for place, sample in enumerate(samples) if not by or sample.labels.get(by, "") == value]
+        prefix = f"{value}." if value else ""
+        if by and not value:
+            raise UsageError(f"{where}: {len(index)} samples lack the label {by!r} that [evaluation] by names")
+        for name, metric in _measured(model, rows, torch.tensor(index), seed).items():
+            measured[f"{prefix}{name}"] = float(metric)
+    return measured
+
+
+def verify(measured: Mapping[str, float], recorded: Mapping[str, Metric], name: str) -> None:
+    """Raise MetricError where a recorded metric was not measured again within its tolerance."""
+    for metric, expected in recorded.items():
+        found = measured.get(metric)
+        if found is None or not abs(found - expected.value) <= expected.tolerance:
+            raise MetricError(
+                f"{name}: the metric {metric!r} is recorded as {expected.value} ± {expected.tolerance}, measured now "
+                f"{'nothing' if found is None else found}; check the versions of the plugins with `zoo doctor`"
+            )
+
+
+@torch.no_grad()
+def _measured(model: Model, rows: Rows, index: torch.Tensor, seed: int) -> Mapping[str, float]:
+    training = model.objective.training
+    model.objective.eval()
+    device = next(model.objective.parameters()).device
+
+    def batches() -> Iterator[Batch]:
+        for batch in in_order(rows, index, _BATCH_ROWS):
+            yield batch.to(device).with_clean_gaps()
+
+    try:
+        return model.objective.metrics(batches(), generator=torch.Generator().manual_seed(seed))
+    finally:
+        model.objective.train(training)

@@ -1,0 +1,326 @@
+"""Fetching one file whose size and sha256 are known: decide, own a partial, download, verify, rename.
+
+A cached file lies under its hash, so a name never leads to other bytes, and it is read whole and compared each time it
+is asked for. A download goes into a partial whose name holds the hash and the process that owns it: the next run can
+tell that an owner is gone, takes its partial over in one rename and goes on where it ended. A lock saves needless
+downloads, and nothing else depends on it.
+"""
+
+import hashlib
+import importlib.util
+import logging
+import os
+import platform
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+from urllib.parse import quote, unquote, urljoin
+
+from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError, UsageError, ZooError
+from zoo.store import Digest, digest, flush, owner_is_alive
+from zoo.transport import PATIENCE, Partial, Patience, Progress, disk_errors, download, may_be_asked
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_HUB = re.compile(r"([\w.-]+/[\w.-]+)@([\w.-]+)/(.+)", re.ASCII)
+_LOCAL = re.compile(r"(?://(?:localhost)?)?(/[^\0]+)")
+_OWNED = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{8})\.(\d{1,9})\.[0-9a-f]{8}", re.ASCII)
+_UNTOUCHED_S = 3600
+_FORGOTTEN_S = 7 * 24 * 3600
+_held: set[str] = set()
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file as the registry promises it, and the sources that may have it, best first."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+    sources: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a name, size or hash that could not be one, before it touches a path."""
+        if not _NAME.fullmatch(self.name):
+            raise UsageError(
+                f"expected a file name of letters, digits, '.', '_' and '-', came {self.name!r}; correct the entry"
+            )
+        if self.size_bytes < 0 or not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise UsageError(
+                f"{self.name}: expected a size in bytes and a sha256 of 64 small hexadecimal digits, "
+                f"came {self.size_bytes!r} and {self.sha256!r}; correct the entry"
+            )
+
+    @property
+    def digest(self) -> Digest:
+        """What the bytes must be."""
+        return Digest(self.size_bytes, self.sha256)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the cache holds of a wanted file, and where the file belongs."""
+
+    state: Literal["present", "corrupt", "absent"]
+    path: Path
+
+
+def home() -> Path:
+    """Return the folder of the cache: ``ZOO_HOME``, else the user's cache folder."""
+    if chosen := os.environ.get("ZOO_HOME"):
+        return Path(chosen).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("modalzoo", appauthor=False)
+
+
+def decide(wanted: Wanted, cache: Path) -> Decision:
+    """Look whether the cache holds the wanted bytes; they are hashed whole each time.
+
+    Bytes that cannot be read count as corrupt.
+    """
+    path = cache / "files" / wanted.sha256[:2] / wanted.sha256 / wanted.name
+    try:
+        if not path.is_file():
+            return Decision("absent", path)
+        return Decision("present" if digest(path) == wanted.digest else "corrupt", path)
+    except OSError:
+        return Decision("corrupt", path)
+
+
+def fetch(
+    wanted: Wanted, *, base: Path | str | None = None, progress: Progress | None = None, patience: Patience = PATIENCE
+) -> Path:
+    """Return the path of the wanted file, verified; the sources are tried in order.
+
+    Relative sources lie beside the registry file: ``base`` is its folder, or its address. Files of packages and local
+    files are verified and used where they are; the others come into the cache.
+
+    Raises IntegrityError, DiskError, NotFoundError, OfflineError or UsageError, the most telling of what went wrong,
+    with every source and its reason.
+    """
+    cache = home()
+    decision = decide(wanted, cache)
+    if decision.state == "present":
+        sweep(cache / "partial", wanted.sha256)
+        return decision.path
+    failures: list[tuple[str, ZooError]] = []
+    if decision.state == "corrupt":
+        failures.append((f"the cached {decision.path}", ZooError("does not hold them")))
+    for source in wanted.sources:
+        try:
+            place = locate(source, base)
+            if isinstance(place, Path):
+                return _verified(place, wanted)
+            if _network_is_forbidden():
+                raise OfflineError("needs the network, which ZOO_OFFLINE forbids")
+            return _fetch_into(cache, wanted, place, progress, patience)
+        except ZooError as error:
+            failures.append((source, error))
+    raise _verdict(wanted, failures, decision.path)
+
+
+def locate(source: str, base: Path | str | None = None) -> Path | str:
+    """Return where a source leads: a file of this machine, or an address."""
+    scheme, _, rest = source.partition(":") if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", source) else ("", "", source)
+    remote = base if isinstance(base, str) and may_be_asked(base) else None
+    match scheme.lower():
+        case "https" | "http":
+            place: Path | str = source
+        case "hf" if matched := _HUB.fullmatch(rest):
+            repository, revision, path = matched.groups()
+            place = f"https://huggingface.co/{repository}/resolve/{revision}/{quote(str(_inside(path)))}"
+        case "package":
+            place = _in_package(rest)
+        case "file" if remote is None and (matched := _LOCAL.fullmatch(rest)):
+            place = Path(unquote(matched[1]))
+        case "" if remote is not None:
+            place = urljoin(remote, quote(str(_inside(source))))
+        case "" if base is not None:
+            place = Path(base) / _inside(source)
+        case _:
+            raise UsageError(
+                "is no source: expected https:, http: to this machine, file: in a local registry, package:NAME/PATH, "
+                "hf:OWNER/REPOSITORY@REVISION/PATH or a path beside the registry"
+            )
+    if isinstance(place, str) and not may_be_asked(place):
+        raise UsageError("is no source: http is used to this machine only; expected https")
+    return place
+
+
+def sweep(folder: Path, sha256: str) -> None:
+    """Remove the partials of this file that no living process owns, and forgotten ones of any file."""
+    with suppress(OSError):
+        for left in _abandoned(folder):
+            if left.name.startswith(sha256) or _untouched_s(left) > _FORGOTTEN_S:
+                mine = _mine(folder, left.name.split(".")[0])
+                # Renamed first, so that nobody takes it over while it is being removed.
+                if _take(left, mine):
+                    shutil.rmtree(mine, ignore_errors=True)
+                _held.discard(mine.name)
+
+
+def _verified(path: Path, wanted: Wanted) -> Path:
+    with disk_errors(path):
+        if not path.is_file():
+            raise NotFoundError(f"leads to {path}, where there is no file")
+        found = digest(path)
+    if found != wanted.digest:
+        raise IntegrityError(f"leads to {path}, which holds {found.size_bytes} bytes with sha256 {found.sha256}")
+    return path
+
+
+def _fetch_into(cache: Path, wanted: Wanted, url: str, progress: Progress | None, patience: Patience) -> Path:
+    folder = cache / "partial"
+    with _one_at_a_time(cache, wanted.sha256, patience):
+        decision = decide(wanted, cache)
+        if decision.state != "present":
+            with _partial(folder, wanted.sha256) as partial:
+                download(url, wanted.digest, into=partial, patience=patience, progress=progress)
+                with disk_errors(decision.path):
+                    decision.path.parent.mkdir(parents=True, exist_ok=True)
+                    flush(partial.body)
+                    flush(decision.path.parent)
+                    os.replace(partial.body, decision.path)
+                    flush(decision.path.parent)
+    sweep(folder, wanted.sha256)
+    return decision.path
+
+
+@contextmanager
+def _one_at_a_time(cache: Path, sha256: str, patience: Patience) -> Iterator[None]:
+    """Wait while another process downloads the file; go on if it stands still, or where locks do not work."""
+    patience_s = 2 * (patience.read_timeout_s + patience.longest_pause_s)
+    with ExitStack() as held:
+        try:
+            from filelock import FileLock, Timeout
+
+            (cache / "locks").mkdir(parents=True, exist_ok=True)
+            lock = FileLock(cache / "locks" / f"{sha256}.lock")
+            while True:
+                with suppress(Timeout):
+                    held.enter_context(lock.acquire(timeout=patience_s))
+                    break
+                if all(_untouched_s(path) > patience_s for path in (cache / "partial").glob(f"{sha256}.*")):
+                    break
+        except (ImportError, NotImplementedError, OSError) as error:
+            _log.info("going on without a lock in %s: %s", cache, error)
+        yield
+
+
+@contextmanager
+def _partial(folder: Path, sha256: str) -> Iterator[Partial]:
+    """Own a partial of the file: the largest that a process left behind, or a new one; what came survives a failure."""
+    mine = _mine(folder, sha256)
+    try:
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            left = sorted(_abandoned(folder, sha256), key=_body_bytes, reverse=True)
+            if not any(_take(path, mine) for path in left):
+                mine.mkdir()
+            partial = Partial(mine)
+        yield partial
+    finally:
+        if not _body_bytes(mine):
+            shutil.rmtree(mine, ignore_errors=True)
+        _held.discard(mine.name)
+
+
+def _mine(folder: Path, sha256: str) -> Path:
+    """Return a new name that says who owns it, and hold it."""
+    name = f"{sha256}.{_host()}.{os.getpid()}.{secrets.token_hex(4)}"
+    _held.add(name)
+    return folder / name
+
+
+def _take(left: Path, mine: Path) -> bool:
+    """Take over an abandoned partial in one step; of several processes, one succeeds."""
+    try:
+        os.rename(left, mine)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _abandoned(folder: Path, sha256: str = "") -> Iterator[Path]:
+    for path in folder.glob(f"{sha256}*"):
+        owner = _OWNED.fullmatch(path.name)
+        if owner is None or path.name in _held:
+            continue
+        pid = int(owner[3])
+        gone = owner[2] == _host() and (pid == os.getpid() or not owner_is_alive(pid))
+        # An owner on another machine cannot be asked, nor one whose process id was given to another process.
+        if gone or _untouched_s(path) > _UNTOUCHED_S:
+            yield path
+
+
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _untouched_s(path: Path) -> float:
+    changed = 0.0
+    for part in (path, path / "body"):
+        with suppress(FileNotFoundError):
+            changed = max(changed, part.stat().st_mtime)
+    return time.time() - changed
+
+
+def _body_bytes(path: Path) -> int:
+    with suppress(OSError):
+        return (path / "body").stat().st_size
+    return 0
+
+
+def _inside(path: str) -> PurePosixPath:
+    """Refuse a path that does not stay inside the folder it starts from."""
+    relative = PurePosixPath(path)
+    if not relative.parts or relative.is_absolute() or ".." in relative.parts or "\\" in path or "\0" in path:
+        raise UsageError(f"is no source: expected a path that stays inside its folder, came {path!r}")
+    return relative
+
+
+def _in_package(path: str) -> Path:
+    """Find a file inside an installed package, without importing the package."""
+    package, _, rest = path.partition("/")
+    relative = _inside(rest)
+    if not package.isidentifier():
+        raise UsageError(f"is no source: expected the import name of a package, came {package!r}")
+    spec = None
+    with suppress(ImportError, ValueError):
+        spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise NotFoundError(f"leads into the package {package!r}, which is not installed")
+    places = [Path(folder) / relative for folder in spec.submodule_search_locations]
+    with disk_errors(places[0]):
+        return next((place for place in places if place.is_file()), places[0])
+
+
+def _network_is_forbidden() -> bool:
+    return os.environ.get("ZOO_OFFLINE", "") not in ("", "0")
+
+
+def _verdict(wanted: Wanted, failures: Sequence[tuple[str, ZooError]], path: Path) -> ZooError:
+    """Make one error of what every source answered: the most telling kind, what was expected, what came, what to do."""
+    advice: dict[type[ZooError], str] = {
+        IntegrityError: "Do not use those bytes: update the registry, or tell its author that the file changed.",
+        DiskError: "Free some space, or set ZOO_HOME to a folder that may be written, and run the command again.",
+        NotFoundError: "Update the registry, or install the package that the entry names.",
+        OfflineError: "Run the command again when the network is back; it goes on from what has arrived.",
+        UsageError: "Correct the sources of the entry.",
+    }
+    if _network_is_forbidden():
+        advice[OfflineError] = f"Unset ZOO_OFFLINE, or copy the file to {path} by other means."
+        advice = {kind: advice[kind] for kind in (IntegrityError, DiskError, OfflineError, NotFoundError, UsageError)}
+    came = "; ".join(f"{source} {reason}" for source, reason in failures) or "it has no source"
+    kinds = [type(error) for _, error in failures]
+    telling = next((kind for kind in advice if kind in kinds), UsageError)
+    return telling(
+        f"{wanted.name}: expected {wanted.size_bytes} bytes with sha256 {wanted.sha256}, but {came}. {advice[telling]}"
+    )

@@ -1,0 +1,51 @@
+"""Every hook: the whole extension surface on one screen.
+
+A hook returns names and import strings (``"package.module:Class"``), never classes, so that listing imports nothing
+heavy and a broken module is met only by whoever uses it. Import strings stay inside the entry point's own top-level
+package.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import pluggy
+
+hookspec = pluggy.HookspecMarker("modalzoo")
+hookimpl = pluggy.HookimplMarker("modalzoo")
+
+API_VERSION = 1
+ENTRY_POINT_GROUP = "modalzoo"
+
+
+@hookspec
+def zoo_modalities() -> Mapping[str, str]:
+    """Return modalities by name: {"image": "zoo_image.modality:ImageModality"}."""
+
+
+@hookspec
+def zoo_encoders() -> Mapping[str, str]:
+    """Return encoders by modality and name: {"image/convolutional": "zoo_image.encoders:ConvolutionalEncoder"}."""
+
+
+@hookspec
+def zoo_decoders() -> Mapping[str, str]:
+    """Return decoders by modality and name: {"image/convolutional": "zoo_image.decoders:ConvolutionalDecoder"}."""
+
+
+@hookspec
+def zoo_objectives() -> Mapping[str, str]:
+    """Return objectives by name: {"infonce": "zoo_crossmodal.infonce:InfoNCE"}."""
+
+
+@hookspec
+def zoo_datasets() -> Mapping[str, str]:
+    """Return data sets by name: {"openmoji": "zoo_datasets.openmoji:OpenMoji"}."""
+
+
+@hookspec
+def zoo_exporters() -> Mapping[str, str]:
+    """Return exporters by name: {"onnx": "zoo_onnx.exporter:OnnxExporter"}."""
+
+
+@hookspec
+def zoo_registries() -> Sequence[str]:
+    """Return registry files inside the plugin's own package: ["zoo_birds/registry.toml"]."""

@@ -1,0 +1,107 @@
+"""From a spec to a model: registered parts are found, checked and joined."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from zoo.components import checked_options, component_class
+from zoo.errors import SpecError
+from zoo.modules import Batch, Decoder, Encoder, Input, Losses, Objective, Tensors
+from zoo.plugins import Plugins, installed
+from zoo.protocols import Graph, Modality
+from zoo.spec import InputSpec, ModelSpec, Part
+
+
+@dataclass(frozen=True)
+class Model:
+    """A spec, its fitted modalities and its objective, which holds all the weights."""
+
+    spec: ModelSpec
+    modalities: Mapping[str, Modality]
+    objective: Objective
+
+    def losses(self, batch: Batch, noise: Tensors, *, player: str = "model") -> Losses:
+        """Return the losses of a batch, whatever stands in its gaps."""
+        losses: Losses = self.objective(batch, noise, player)
+        return losses
+
+    def graphs(self, names: Sequence[str] = ()) -> list[Graph]:
+        """Return the deployable functions, all of them or those named.
+
+        Raises SpecError where a name is unknown.
+        """
+        self.objective.eval()
+        found = {graph.name: graph for graph in self.objective.graphs()}
+        for name in names:
+            if name not in found:
+                raise SpecError(f"no graph {name!r}; this model has {', '.join(found)}")
+        return [graph for name, graph in found.items() if not names or name in names]
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of trained numbers."""
+        return sum(parameter.numel() for parameter in self.objective.parameters())
+
+
+def build(
+    spec: ModelSpec, modalities: Mapping[str, Modality], *, seed: int = 0, plugins: Plugins | None = None
+) -> Model:
+    """Build a model with fresh weights, drawn with ``seed``, on fitted ``modalities``.
+
+    Raises SpecError where a part does not fit, UnknownNameError where nothing registered it.
+    """
+    plugins = plugins or installed()
+    objective = component_class(plugins, "objective", spec.objective.name, Objective)
+    where = f"spec.objective {spec.objective.name!r}"
+    options = checked_options(objective, spec.objective.options, where, given=("inputs", "latent_dim"))
+    inputs = {entry.name: _input(plugins, entry, modalities[entry.name]) for entry in spec.inputs}
+    for name, entry in inputs.items():
+        if objective.needs_decoders and entry.make_decoder is None:
+            raise SpecError(
+                f"spec.inputs.{name}: the objective {spec.objective.name!r} needs a decoder here; add "
+                f"decoder = NAME, one of {', '.join(_names(plugins, 'decoder', spec, name)) or 'none installed'}"
+            )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Model(spec, modalities, objective(inputs, spec.latent_dim, **options))
+
+
+def fitted(modalities: Mapping[str, Modality], values: Mapping[str, Iterable[Any]]) -> dict[str, Modality]:
+    """Return the modalities fitted on the training values of their inputs."""
+    return {name: modality.fit(values[name]) for name, modality in modalities.items()}
+
+
+def with_modalities(model: Model, modalities: Mapping[str, Modality]) -> Model:
+    """Return the same weights on other modalities."""
+    return replace(model, modalities=modalities)
+
+
+def _input(plugins: Plugins, entry: InputSpec, modality: Modality) -> Input:
+    where = f"spec.inputs.{entry.name}"
+    if entry.encoder is None:
+        raise SpecError(f"{where}: the key 'encoder' is missing; name one of this modality's encoders")
+    name = entry.modality.name
+    make_encoder = _factory(plugins, "encoder", name, entry.encoder, f"{where}.encoder", modality, Encoder)
+    make_decoder = None
+    if entry.decoder is not None:
+        make_decoder = _factory(plugins, "decoder", name, entry.decoder, f"{where}.decoder", modality, Decoder)
+    return Input(modality, make_encoder, make_decoder)
+
+
+def _factory(
+    plugins: Plugins, kind: str, modality_name: str, part: Part, where: str, modality: Modality, expected: type
+) -> Any:
+    component = component_class(plugins, kind, f"{modality_name}/{part.name}", expected)
+    given = ("modality", "latent_dim") if kind == "decoder" else ("modality",)
+    options = checked_options(component, part.options, f"{where} {part.name!r}", given=given)
+    return functools.partial(component, modality, **options)
+
+
+def _names(plugins: Plugins, kind: str, spec: ModelSpec, name: str) -> list[str]:
+    modality = next(entry.modality.name for entry in spec.inputs if entry.name == name)
+    return [found.split("/")[1] for found in plugins.names(kind) if found.startswith(f"{modality}/")]

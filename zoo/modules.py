@@ -1,0 +1,212 @@
+"""The contracts that are torch modules: encoders, decoders, objectives, and what passes between them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from zoo.protocols import Graph, Modality, TensorSpec
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of a model's inputs.
+
+    ``inputs`` holds the tensors of each input; ``present`` says, per input, which rows have it. A missing value is
+    a row of zeros whose ``present`` is false.
+    """
+
+    inputs: Mapping[str, Tensors]
+    present: Mapping[str, Bool[Tensor, " batch"]]
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return int(next(iter(self.present.values())).shape[0])
+
+    def take(self, index: Tensor) -> Batch:
+        """Return the rows at ``index``, in that order."""
+        return self._map(lambda tensor: tensor[index])
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on ``device``."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def with_clean_gaps(self) -> Batch:
+        """Return the batch with every tensor of a missing slot set to zero, whatever stood there."""
+        clean = {
+            name: tensors
+            if bool(self.present[name].all())
+            else {
+                key: torch.where(_like(self.present[name], tensor), tensor, torch.zeros_like(tensor))
+                for key, tensor in tensors.items()
+            }
+            for name, tensors in self.inputs.items()
+        }
+        return Batch(clean, self.present)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        return Batch(
+            {name: {key: function(tensor) for key, tensor in tensors.items()} for name, tensors in self.inputs.items()},
+            {name: function(tensor) for name, tensor in self.present.items()},
+        )
+
+
+def _like(present: Tensor, tensor: Tensor) -> Tensor:
+    return present.reshape(-1, *(1 for _ in tensor.shape[1:]))
+
+
+class Encoder(nn.Module, ABC):
+    """From a modality's tensors to features.
+
+    Built as ``Encoder(modality, **options)``. Rows never see each other, and an all-zero row gives finite features.
+    ``parity_ulps`` is how far an exported row may lie from float64, in units of 2**-23 of the row's largest value; a
+    number other than 16 needs its reason in ``parity_reason``.
+    """
+
+    parity_ulps: ClassVar[int] = 16
+    parity_reason: ClassVar[str] = ""
+    feature_dim: int
+
+    @abstractmethod
+    def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
+        """Return one row of features a row of input."""
+
+
+class Likelihood(Protocol):
+    """A distribution over a modality's tensors, one a row."""
+
+    def log_prob(self, tensors: Tensors) -> Float[Tensor, " batch"]:
+        """Return the log-likelihood of each row, in nats, summed over the row."""
+
+    def mode(self) -> Tensors:
+        """Return the most probable tensors, differentiable where the kind of data allows."""
+
+    def sample(self, generator: torch.Generator) -> Tensors:
+        """Draw from each row's distribution."""
+
+
+class Decoder(nn.Module, ABC):
+    """From a latent to a distribution over the modality's tensors.
+
+    Built as ``Decoder(modality, latent_dim, **options)``. ``parity_ulps`` and its reason are as an encoder's.
+    """
+
+    parity_ulps: ClassVar[int] = 16
+    parity_reason: ClassVar[str] = ""
+    latent_dim: int
+
+    @property
+    @abstractmethod
+    def tensors(self) -> Mapping[str, TensorSpec]:
+        """What ``mode`` of the likelihood returns; it may differ from what the encoder reads."""
+
+    @abstractmethod
+    def forward(self, latent: Float[Tensor, "batch latent"]) -> Likelihood:
+        """Return the distribution that each latent stands for."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One named place of a model, as an objective sees it."""
+
+    modality: Modality
+    make_encoder: Callable[[], Encoder]
+    make_decoder: Callable[[int], Decoder] | None
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a step minimises, and the terms that it is made of, a value a row, for the log.
+
+    A row that contributes nothing to a term is zero there; ``weight`` says which rows count.
+    """
+
+    loss: Float[Tensor, ""]
+    terms: Mapping[str, Float[Tensor, " batch"]]
+    weight: Float[Tensor, " batch"]
+
+    def means(self) -> Mapping[str, Float[Tensor, ""]]:
+        """Return each term's mean over the rows that count."""
+        total = self.weight.sum().clamp(min=1)
+        return {name: term.sum() / total for name, term in self.terms.items()}
+
+
+class Objective(nn.Module, ABC):
+    """Turns features into a latent and losses, and says which functions of the model can be deployed.
+
+    Built as ``Objective(inputs, latent_dim, **options)``; it owns as many encoders and decoders as it wants. All of its
+    randomness comes in through ``noise``, so that a step is a function of its arguments.
+    """
+
+    needs_decoders: ClassVar[bool]
+    compares_rows: ClassVar[bool] = False
+
+    @abstractmethod
+    def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
+        """Draw all that ``losses`` needs of chance; the first axis of each tensor is the row."""
+
+    def players(self) -> Mapping[str, Sequence[nn.Parameter]]:
+        """Return the parameters that each player minimises over; one player, unless the objective is adversarial."""
+        return {"model": list(self.parameters())}
+
+    def forward(self, batch: Batch, noise: Tensors, player: str) -> Losses:
+        """Return the losses of a batch, whatever stands in its gaps."""
+        return self.losses(batch.with_clean_gaps(), noise, player=player)
+
+    @abstractmethod
+    def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
+        """Return the loss of one player and its terms. A missing value contributes nothing."""
+
+    @abstractmethod
+    def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
+        """Measure the model on held-out batches."""
+
+    @abstractmethod
+    def graphs(self) -> Iterable[Graph]:
+        """Yield the functions that can be deployed."""
+
+
+class Folded:
+    """A likelihood whose leading axes (samples, experts) were folded into the batch; it gives them back."""
+
+    def __init__(self, likelihood: Likelihood, leading: tuple[int, ...]) -> None:
+        """``leading`` is the shape in front of the latent's last axis, the batch included."""
+        self.likelihood = likelihood
+        self.leading = leading
+
+    def log_prob(self, tensors: Tensors) -> Float[Tensor, "*leading"]:
+        """Return the log-likelihood of each row under each of its latents."""
+        copies = self.leading[:-1]
+        repeated = {
+            name: tensor.expand(*copies, *tensor.shape).reshape(-1, *tensor.shape[1:])
+            for name, tensor in tensors.items()
+        }
+        return self.likelihood.log_prob(repeated).reshape(self.leading)
+
+    def mode(self) -> Tensors:
+        """Return the most probable tensors of each latent."""
+        return self._unfold(self.likelihood.mode())
+
+    def sample(self, generator: torch.Generator) -> Tensors:
+        """Draw from the distribution of each latent."""
+        return self._unfold(self.likelihood.sample(generator))
+
+    def _unfold(self, tensors: Tensors) -> Tensors:
+        return {name: tensor.reshape(*self.leading, *tensor.shape[1:]) for name, tensor in tensors.items()}
+
+
+def decode(decoder: Decoder, latent: Float[Tensor, "*leading latent"]) -> Likelihood:
+    """Decode latents with any number of leading axes: they are folded into one batch, and nothing loops."""
+    if latent.dim() == 2:
+        return decoder(latent)
+    folded = decoder(latent.reshape(-1, latent.shape[-1]))
+    return Folded(folded, tuple(latent.shape[:-1]))

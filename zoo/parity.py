@@ -1,0 +1,88 @@
+"""The arithmetic of parity, with NumPy alone, so that a bundle can be judged again where there is no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo.errors import ParityError
+from zoo.protocols import TensorSpec
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
+
+_ULP = 2.0**-23
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The row that came nearest to its tolerance: ``used`` is its error as a share of what is allowed."""
+
+    case: str
+    output: str
+    used: float
+    max_abs_error: float
+
+    def __lt__(self, other: Compared) -> bool:
+        """Order by the share of the tolerance that was used."""
+        return self.used < other.used
+
+
+def tolerance(torch32: Array, float64: Array, ulps: int) -> Array:
+    """Return how far each row may lie from float64: max(8 · |torch32 − f64|, ulps · 2⁻²³ · |f64|) over the row."""
+    finite = np.isfinite(float64) & np.isfinite(torch32)
+    error = np.where(finite, np.abs(np.where(finite, torch32, 0) - np.where(finite, float64, 0)), 0)
+    size = np.abs(np.where(finite, float64, 0))
+    allowed: Array = np.maximum(8 * _row_max(error), ulps * _ULP * _row_max(size))
+    return allowed
+
+
+def compare(
+    graph: str,
+    case: str,
+    found: Mapping[str, Array],
+    expected: Mapping[str, Array],
+    allowed: Mapping[str, Array],
+    outputs: Mapping[str, TensorSpec],
+) -> Compared:
+    """Compare the outputs of one case with float64, row by row.
+
+    Raises ParityError, saying which output and row differ, by how much, and how much is allowed.
+    """
+    worst = Compared(case, "", 0.0, 0.0)
+    for name, spec in outputs.items():
+        here = f"{graph}, case {case!r}, output {name!r}"
+        if name not in found:
+            raise ParityError(f"{here}: the file has no such output; it has {', '.join(found)}")
+        got, want = found[name], expected[name]
+        if got.dtype != spec.dtype or got.shape != want.shape:
+            raise ParityError(
+                f"{here}: expected {spec.dtype} of shape {want.shape}, the file gives {got.dtype} of shape {got.shape}"
+            )
+        if not (np.array_equal(np.isnan(got), np.isnan(want)) and np.array_equal(_infinities(got), _infinities(want))):
+            raise ParityError(f"{here}: NaN or infinity stands in other places than in torch")
+        finite = np.isfinite(want)
+        error = _row_max(np.abs(np.where(finite, got, 0).astype(np.float64) - np.where(finite, want, 0)))
+        for row in np.flatnonzero(~(error <= allowed[name])):
+            raise ParityError(
+                f"{here}, row {row}: differs from float64 by {error[row]:.3g}, allowed is {allowed[name][row]:.3g}; "
+                "look for the operation that the exporter translates otherwise than torch computes it"
+            )
+        used = np.divide(error, allowed[name], out=np.zeros_like(error), where=allowed[name] > 0)
+        place = int(used.argmax()) if used.size else 0
+        if used.size:
+            worst = max(worst, Compared(case, name, float(used[place]), float(error.max())))
+    return worst
+
+
+def _row_max(array: Array) -> Array:
+    rows: Array = array.reshape(len(array), -1).max(axis=1, initial=0)
+    return rows
+
+
+def _infinities(array: Array) -> Array:
+    signs: Array = np.where(np.isinf(array), np.sign(array), 0)
+    return signs

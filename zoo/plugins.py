@@ -1,0 +1,201 @@
+"""Discovery: which plugins are installed, which of them fail and why, and what each registers.
+
+A plugin is the entry point of an installed distribution, in the group ``modalzoo``. It is registered whole or not at
+all; one that fails is kept as a fault that names its distribution, and everything else lives on.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pluggy
+
+from zoo import hookspecs
+from zoo.errors import PluginError, UnknownNameError
+from zoo.hookspecs import API_VERSION, ENTRY_POINT_GROUP
+from zoo.tables import SLUG
+
+KINDS = ("modality", "encoder", "decoder", "objective", "dataset", "exporter")
+_HOOKS = {
+    "modality": "zoo_modalities",
+    "encoder": "zoo_encoders",
+    "decoder": "zoo_decoders",
+    "objective": "zoo_objectives",
+    "dataset": "zoo_datasets",
+    "exporter": "zoo_exporters",
+}
+_WHERE = "`zoo plugins` lists what is installed."
+
+
+@dataclass(frozen=True)
+class Component:
+    """One registered name: where it is defined and whose it is."""
+
+    kind: str
+    name: str
+    import_string: str
+    distribution: str
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One installed plugin: whole, or with the fault that kept it out."""
+
+    name: str
+    distribution: str
+    version: str
+    components: tuple[Component, ...] = ()
+    registries: tuple[str, ...] = ()
+    fault: str = ""
+
+    def without(self, fault: str) -> Plugin:
+        """Return the plugin as one that registers nothing, for the reason ``fault``."""
+        return Plugin(self.name, self.distribution, self.version, fault=fault)
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """All installed plugins and the table of what the sound ones register."""
+
+    plugins: tuple[Plugin, ...]
+    table: Mapping[tuple[str, str], Component] = field(init=False)
+
+    def __post_init__(self) -> None:
+        components = (component for plugin in self.plugins for component in plugin.components)
+        object.__setattr__(self, "table", {(component.kind, component.name): component for component in components})
+
+    @property
+    def faults(self) -> tuple[Plugin, ...]:
+        """The plugins that could not be registered."""
+        return tuple(plugin for plugin in self.plugins if plugin.fault)
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names registered for a kind, sorted; encoders and decoders as ``modality/name``."""
+        return sorted(name for registered, name in self.table if registered == kind)
+
+    def find(self, kind: str, name: str) -> Component:
+        """Return a registered component without importing it.
+
+        Raises UnknownNameError with the nearest registered name.
+        """
+        component = self.table.get((kind, name))
+        if component is None:
+            broken = "".join(
+                f" {plugin.distribution} {plugin.version} is out: {plugin.fault}." for plugin in self.faults
+            )
+            raise UnknownNameError(kind, name, self.names(kind), hint=_WHERE + broken)
+        return component
+
+    def load(self, kind: str, name: str) -> Any:
+        """Import and return a registered component's class.
+
+        Raises PluginError, naming the distribution, where it cannot be imported.
+        """
+        component = self.find(kind, name)
+        module, _, attribute = component.import_string.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, SyntaxError) as error:
+            raise PluginError(
+                f"the {kind} {name!r} of {component.distribution} cannot be imported from {component.import_string!r}: "
+                f"{error}; upgrade or reinstall {component.distribution}, `zoo doctor` shows what is installed"
+            ) from error
+
+
+@functools.cache
+def installed() -> Plugins:
+    """Return the plugins of this environment, discovered once a process.
+
+    ``ZOO_PLUGINS`` narrows them: ``ZOO_PLUGINS=modalzoo-text,modalzoo-onnx`` allows only these distributions,
+    ``ZOO_PLUGINS=-birds`` all but this one.
+    """
+    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+    wanted = _filter(os.environ.get("ZOO_PLUGINS", ""))
+    return Plugins(tuple(_without_clashes(load_plugin(point) for point in points if wanted(_distribution(point)[0]))))
+
+
+def load_plugin(point: importlib.metadata.EntryPoint) -> Plugin:
+    """Import one entry point, call its hooks and check what they return.
+
+    Whatever goes wrong in it ends here, as a fault of this plugin alone.
+    """
+    distribution, version = _distribution(point)
+    found = Plugin(point.name, distribution, version)
+    try:
+        manager = pluggy.PluginManager("modalzoo")
+        manager.add_hookspecs(hookspecs)
+        module = point.load()
+        api = getattr(module, "ZOO_API", None)
+        if api != API_VERSION:
+            return found.without(
+                f"it is written for plugin API {api}, this modalzoo has {API_VERSION}; upgrade the older one"
+            )
+        manager.register(module, point.name)
+        manager.check_pending()
+        components = [
+            _checked(Component(kind, name, import_string, distribution), point.module)
+            for kind, hook in _HOOKS.items()
+            for mapping in getattr(manager.hook, hook)()
+            for name, import_string in dict(mapping).items()
+        ]
+        registries = tuple(str(file) for files in manager.hook.zoo_registries() for file in files)
+        return Plugin(point.name, distribution, version, tuple(components), registries)
+    except (Exception, SystemExit) as error:
+        reason = " ".join(str(error).split()) or "no message"
+        return found.without(f"{type(error).__name__}: {reason}; reinstall or remove {distribution}")
+
+
+def _checked(component: Component, entry_module: str) -> Component:
+    """Return the component if its name and import string have the right form."""
+    parts = component.name.split("/")
+    expected = 2 if component.kind in ("encoder", "decoder") else 1
+    if len(parts) != expected or not all(SLUG.fullmatch(part) for part in parts):
+        form = "'modality/name'" if expected == 2 else "'name'"
+        raise PluginError(
+            f"the {component.kind} {component.name!r} needs a name of the form {form}, in lower-case letters"
+        )
+    module, colon, attribute = component.import_string.partition(":")
+    package = entry_module.split(".")[0]
+    if module.split(".")[0] != package or not colon or not attribute.isidentifier():
+        raise PluginError(
+            f"the import string {component.import_string!r} of the {component.kind} {component.name!r} must have the "
+            f"form '{package}.module:Class', inside the plugin's own package"
+        )
+    return component
+
+
+def _without_clashes(plugins: Iterable[Plugin]) -> list[Plugin]:
+    """Leave out, whole, each plugin that registers a name which an earlier one has."""
+    kept: list[Plugin] = []
+    owners: dict[tuple[str, str], Plugin] = {}
+    for plugin in sorted(plugins, key=lambda plugin: (plugin.distribution, plugin.name)):
+        clash = next((c for c in plugin.components if (c.kind, c.name) in owners), None)
+        if clash is not None:
+            owner = owners[clash.kind, clash.name]
+            kept.append(
+                plugin.without(
+                    f"it registers the {clash.kind} {clash.name!r}, which {owner.distribution} {owner.version} has; "
+                    f"remove one of the two, or leave one out by ZOO_PLUGINS=-{plugin.distribution}"
+                )
+            )
+            continue
+        owners.update({(component.kind, component.name): plugin for component in plugin.components})
+        kept.append(plugin)
+    return kept
+
+
+def _distribution(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
+    return (point.dist.name, point.dist.version) if point.dist else (point.name, "unknown")
+
+
+def _filter(setting: str) -> Any:
+    names = [name.strip() for name in setting.split(",") if name.strip()]
+    denied = {name[1:] for name in names if name.startswith("-")}
+    allowed = {name for name in names if not name.startswith("-")}
+    return lambda distribution: distribution not in denied and (not allowed or distribution in allowed)

@@ -1,0 +1,161 @@
+"""The contracts that need no torch: kinds of data, data sets, deployable functions, exporters.
+
+The contracts that are torch modules stand in ``zoo/modules.py``, so that the runtime can use these without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+    from torch import nn
+
+    Array = NDArray[Any]
+
+DType = Literal["float32", "float64", "int64", "uint8", "bool"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A free axis: the sizes that it may have.
+
+    ``padded`` says that longer is the same: positions past a row's own end are zero and masked, and no answer depends
+    on how many of them there are.
+    """
+
+    smallest: int
+    largest: int
+    padded: bool = False
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One named tensor: its dtype, its axes (a name is free, a number is fixed) and the range of its values.
+
+    The first axis is always ``"batch"``. The range is inclusive; it lets the parity contract draw corners without
+    knowing the modality.
+    """
+
+    dtype: DType
+    axes: tuple[str | int, ...]
+    low: float = float("-inf")
+    high: float = float("inf")
+
+
+@runtime_checkable
+class Modality(Protocol):
+    """A kind of data: how raw values become named tensors and back.
+
+    An instance holds one input's options as frozen fields. The module that defines it imports NumPy, never torch: the
+    runtime calls the same ``to_arrays`` as training did. What varies in size is padded with zeros and masked.
+    """
+
+    @property
+    def tensors(self) -> Mapping[str, TensorSpec]:
+        """The tensors that an encoder reads, by name."""
+
+    @property
+    def axes(self) -> Mapping[str, Axis]:
+        """The free axes that occur in ``tensors``, ``batch`` excepted."""
+
+    def fit(self, values: Iterable[Any]) -> Self:
+        """Return a copy that has learnt what it needs from raw training values, such as a vocabulary."""
+
+    def state(self) -> Mapping[str, Array]:
+        """Return what ``fit`` learnt, as arrays (text as UTF-8 bytes)."""
+
+    def with_state(self, state: Mapping[str, Array]) -> Self:
+        """Return a copy with what an earlier ``fit`` learnt."""
+
+    def to_arrays(self, values: Sequence[Any]) -> Mapping[str, Array]:
+        """Turn raw values into arrays, one row a value.
+
+        Raises DataError, naming the position of the value, where one cannot be read.
+        """
+
+    def from_arrays(self, arrays: Mapping[str, Array]) -> Sequence[Any]:
+        """Turn what a decoder's ``mode`` returns, or what ``to_arrays`` returned, into values for a person."""
+
+    def example(self, batch: int, sizes: Mapping[str, int], *, generator: np.random.Generator) -> Mapping[str, Array]:
+        """Draw valid arrays of ``batch`` rows with the free axes at ``sizes``."""
+
+    def draw(self, value: Any) -> Image:
+        """Return a picture of one raw value."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of a data set: raw values by input name, any of which may be missing (None)."""
+
+    key: str
+    inputs: Mapping[str, Any]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Paired raw values. The options of a recipe's ``[data]`` table are the fields of an instance."""
+
+    license: str
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """The modality of each input, by name."""
+
+    def split(self, name: str) -> Sequence[Sample]:
+        """Return the samples of ``train``, ``validation`` or ``test``, always in the same order."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One deployable function of a model.
+
+    ``module`` takes a mapping of tensors named as in ``inputs`` and returns a mapping named as in ``outputs``. Free
+    axes but ``batch`` bear the input's name as a prefix (``caption.length``). ``draw`` makes valid inputs of any size.
+    ``parity_ulps`` is how far a row may lie from float64, in units of 2**-23 of the row's largest value.
+    """
+
+    name: str
+    module: nn.Module
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+    axes: Mapping[str, Axis]
+    draw: DrawInputs
+    parity_ulps: int = 16
+    parity_reason: str = ""
+
+
+class DrawInputs(Protocol):
+    """Draws the inputs of a graph: ``batch`` rows with the free axes at ``sizes``."""
+
+    def __call__(self, batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:
+        """Return the arrays by tensor name."""
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Writes a graph to a file and runs that file back. Parity is judged by the core, never by the exporter."""
+
+    suffix: str
+
+    def write(self, graph: Graph, path: Path) -> None:
+        """Write ``graph`` to ``path``; the same model gives the same bytes each time."""
+
+    def open(self, graph: Graph, path: Path) -> RunsArrays:
+        """Load the file that ``write`` left for ``graph``, ready to run many times."""
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions of the tools that write and run the files, by distribution."""
+
+
+class RunsArrays(Protocol):
+    """A loaded graph."""
+
+    def __call__(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Run on arrays named and shaped as the graph's inputs; return its outputs by name."""

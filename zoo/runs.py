@@ -1,0 +1,171 @@
+"""A run is a folder: checkpoints with what training needs to go on, the recipe, and a log of JSON lines."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.optim import Optimizer
+
+from zoo.checkpoint import recipe_json, save_checkpoint
+from zoo.errors import IntegrityError, UsageError
+from zoo.model import Model
+from zoo.spec import Recipe
+from zoo.store import digests, staged_file, staged_folder, verify
+
+_FOLDER = "checkpoint-"
+_KEPT = 2
+
+
+@dataclass(frozen=True)
+class SavedStep:
+    """A checkpoint of a run and the training state beside it."""
+
+    folder: Path
+    step: int
+
+    @property
+    def weights(self) -> Path:
+        """The checkpoint file."""
+        return self.folder / "model.safetensors"
+
+    def restore(self, optimisers: Mapping[str, Optimizer]) -> None:
+        """Give the optimisers the state that they had."""
+        tensors = load_file(self.folder / "optimisers.safetensors")
+        for player, optimiser in optimisers.items():
+            groups = optimiser.state_dict()["param_groups"]
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in tensors.items():
+                owner, position, key = name.split("/")
+                if owner == player:
+                    state.setdefault(int(position), {})[key] = tensor
+            optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+@dataclass
+class Stop:
+    """Whether the process was asked to stop, and by which signal."""
+
+    signal: int = 0
+
+    @property
+    def asked(self) -> bool:
+        """Whether a signal came."""
+        return self.signal != 0
+
+    def now(self) -> None:
+        """Leave, with the exit code of the signal, where one came."""
+        if self.asked:
+            raise SystemExit(128 + self.signal)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one training."""
+
+    folder: Path
+
+    def empty(self) -> None:
+        """Raise UsageError where the folder already holds checkpoints."""
+        if self._saved():
+            raise UsageError(
+                f"{self.folder} already holds checkpoints up to step {self._saved()[-1].step}; "
+                "go on from them with --resume, or choose another --out"
+            )
+
+    def newest(self, recipe: Recipe) -> SavedStep | None:
+        """Return the newest whole checkpoint, None where there is none.
+
+        Raises IntegrityError where it was trained by another spec or on other data, or its bytes changed.
+        """
+        saved = self._saved()
+        if not saved:
+            return None
+        newest = saved[-1]
+        state = json.loads((newest.folder / "state.json").read_text())
+        verify(newest.folder, state["files"])
+        for key in ("spec", "data"):
+            if state["recipe"][key] != json.loads(json.dumps(recipe_json(recipe)))[key]:
+                raise IntegrityError(
+                    f"{newest.folder} is a checkpoint of another {key}: expected {recipe_json(recipe)[key]}, "
+                    f"it has {state['recipe'][key]}; use its own recipe, or choose another --out"
+                )
+        return newest
+
+    def start(self, recipe: Recipe) -> None:
+        """Write the recipe beside the checkpoints."""
+        with staged_file(self.folder / "recipe.toml") as staging:
+            staging.write_text(recipe.toml())
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Append one line to ``log.jsonl``."""
+        with (self.folder / "log.jsonl").open("a") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+    def save(self, step: int, model: Model, recipe: Recipe, optimisers: Mapping[str, Optimizer]) -> None:
+        """Commit weights and training state as one folder, then delete all but the newest two."""
+        with staged_folder(self.folder / f"{_FOLDER}{step:08d}") as staging:
+            save_checkpoint(model, recipe, staging / "model.safetensors")
+            save_file(_optimiser_tensors(optimisers), staging / "optimisers.safetensors")
+            state = {"step": step, "recipe": recipe_json(recipe), "files": digests(staging)}
+            (staging / "state.json").write_text(json.dumps(state, indent=1, sort_keys=True))
+        for old in self._saved()[:-_KEPT]:
+            shutil.rmtree(old.folder)
+
+    @contextmanager
+    def stopping(self) -> Iterator[Stop]:
+        """Turn SIGTERM and Ctrl-C into a question that is answered between steps."""
+        stop = Stop()
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            stop.signal = number
+
+        if threading.current_thread() is not threading.main_thread():
+            yield stop
+            return
+        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield stop
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _saved(self) -> list[SavedStep]:
+        folders = sorted(self.folder.glob(f"{_FOLDER}*"))
+        return [SavedStep(folder, int(folder.name.removeprefix(_FOLDER))) for folder in folders]
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """Return the lines of a run's log."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def newest_weights(folder: Path) -> Path:
+    """Return the newest checkpoint file of a run's folder.
+
+    Raises UsageError where it holds none.
+    """
+    found = sorted(folder.glob(f"{_FOLDER}*/model.safetensors"))
+    if not found:
+        raise UsageError(f"{folder} holds no checkpoint; name a .safetensors file or a folder that `zoo train` left")
+    return found[-1]
+
+
+def _optimiser_tensors(optimisers: Mapping[str, Optimizer]) -> dict[str, Tensor]:
+    return {
+        f"{player}/{position}/{key}": torch.as_tensor(value).cpu()
+        for player, optimiser in optimisers.items()
+        for position, state in optimiser.state_dict()["state"].items()
+        for key, value in state.items()
+    }

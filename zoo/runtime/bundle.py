@@ -1,0 +1,137 @@
+"""Opens a bundle: the manifest is read, every file compared with it, and graphs are loaded when they are used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.components import make_modalities
+from zoo.errors import IntegrityError, NotFoundError, UnknownNameError, UsageError
+from zoo.plugins import installed
+from zoo.protocols import Axis, Modality, TensorSpec
+from zoo.runtime.session import Session, open_session
+from zoo.spec import Recipe
+from zoo.store import verify
+from zoo.tables import SCHEMA
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
+
+_MODALITY = "modality:"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model without torch: graphs by name, and the modalities that turn raw values into arrays."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    provider: str = "cpu"
+    threads: int = 1
+    _sessions: dict[str, Session] = field(default_factory=dict, repr=False)
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The names of the graphs."""
+        return tuple(self.manifest["graphs"])
+
+    def graph(self, name: str) -> Session:
+        """Return a graph, loaded on first use.
+
+        Raises UnknownNameError with the nearest name.
+        """
+        if name not in self.manifest["graphs"]:
+            raise UnknownNameError("graph", name, self.graphs, hint="The bundle's README.md describes them.")
+        if name not in self._sessions:
+            described = self.manifest["graphs"][name]
+            self._sessions[name] = open_session(
+                self.folder / described["file"],
+                name,
+                {key: spec_of(spec) for key, spec in described["inputs"].items()},
+                {key: Axis(**axis) for key, axis in described["axes"].items()},
+                tuple(described["outputs"]),
+                provider=self.provider,
+                threads=self.threads,
+            )
+        return self._sessions[name]
+
+    def modality(self, name: str) -> Modality:
+        """Return the modality of an input as it was fitted; its plugin must be installed."""
+        from safetensors.numpy import load_file
+
+        spec = Recipe.read(json.loads((self.folder / "spec.json").read_text()), str(self.folder / "spec.json")).spec
+        modalities = make_modalities(spec, installed())
+        if name not in modalities:
+            raise UnknownNameError("input", name, modalities, hint="The bundle's spec.json holds them.")
+        prefix = f"{_MODALITY}{name}:"
+        state = load_file(self.folder / "state.safetensors")
+        return modalities[name].with_state(
+            {key.removeprefix(prefix): array for key, array in state.items() if key.startswith(prefix)}
+        )
+
+    def run(self, graph: str, values: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
+        """Run a graph on raw values: texts, pictures, or arrays for inputs that have no modality, such as ``latent``.
+
+        Values are given by input (``caption``), all lists of one length; arrays also by tensor (``picture.pixels``).
+        """
+        session = self.graph(graph)
+        arrays: dict[str, Array] = {}
+        for name, given in values.items():
+            if name in session.inputs:
+                arrays[name] = _array(given, session.inputs[name], name)
+            elif any(tensor.startswith(f"{name}.") for tensor in session.inputs):
+                made = self.modality(name).to_arrays(given)
+                arrays |= {f"{name}.{tensor}": array for tensor, array in made.items()}
+            else:
+                known = sorted({tensor.split(".")[0] for tensor in session.inputs})
+                raise UsageError(f"the graph {graph!r} has no input {name!r}; it takes {', '.join(known)}")
+        return session(arrays)
+
+
+def open_bundle(folder: Path | str, *, provider: str = "cpu", threads: int = 1) -> Bundle:
+    """Open the bundle in ``folder`` after comparing every file with its manifest.
+
+    Raises NotFoundError where it is no bundle, IntegrityError where a file is missing or changed, UsageError where a
+    newer modalzoo wrote it.
+    """
+    folder = Path(folder)
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise NotFoundError(f"{folder} is no bundle: it lacks manifest.json; name a folder that `zoo export` wrote")
+    try:
+        manifest = json.loads(path.read_text())
+        schema, files, graphs = manifest["schema"], manifest["files"], manifest["graphs"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise IntegrityError(f"{path} is damaged ({error!r}); export the model again") from error
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise UsageError(f"{path} has schema {schema}, this modalzoo reads up to {SCHEMA}; upgrade modalzoo")
+    for name in [*files, *(graph["file"] for graph in graphs.values())]:
+        if Path(name).name != name or name not in files:
+            raise IntegrityError(
+                f"{path} names the file {name!r}, which its own list does not bind; export the model again"
+            )
+    verify(folder, files)
+    return Bundle(folder, manifest, provider, threads)
+
+
+def spec_of(written: Mapping[str, Any]) -> TensorSpec:
+    """Return a tensor as a manifest describes it."""
+    low, high = written["low"], written["high"]
+    return TensorSpec(
+        written["dtype"],
+        tuple(written["axes"]),
+        float("-inf") if low is None else low,
+        float("inf") if high is None else high,
+    )
+
+
+def _array(given: Any, spec: TensorSpec, name: str) -> Array:
+    import numpy as np
+
+    try:
+        return np.asarray(given, dtype=spec.dtype)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name!r} takes numbers of {spec.dtype} with axes {spec.axes}: {error}") from error

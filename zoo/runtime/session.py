@@ -1,0 +1,99 @@
+"""One graph in onnxruntime: inputs are checked against what the graph takes, the provider is the one asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.errors import UsageError, ZooError
+from zoo.protocols import Axis, TensorSpec
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+
+
+@dataclass(frozen=True)
+class Session:
+    """A loaded graph; call it with arrays by name."""
+
+    name: str
+    inputs: Mapping[str, TensorSpec]
+    axes: Mapping[str, Axis]
+    outputs: tuple[str, ...]
+    session: Any
+
+    def __call__(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Run the graph.
+
+        Raises UsageError, saying what the graph takes and what came, where a name, dtype, rank or size is wrong.
+        """
+        self._check(arrays)
+        found = self.session.run(list(self.outputs), dict(arrays))
+        return dict(zip(self.outputs, found, strict=True))
+
+    def _check(self, arrays: Mapping[str, Array]) -> None:
+        takes = ", ".join(
+            f"{name}: {spec.dtype} ({', '.join(map(str, spec.axes))})" for name, spec in self.inputs.items()
+        )
+        if set(arrays) != set(self.inputs):
+            raise UsageError(f"the graph {self.name!r} takes {takes}; got {', '.join(arrays) or 'nothing'}")
+        sizes: dict[str | int, int] = {}
+        for name, spec in self.inputs.items():
+            array = arrays[name]
+            came = f"{array.dtype} of shape {array.shape}"
+            if array.dtype != np.dtype(spec.dtype) or array.ndim != len(spec.axes):
+                raise UsageError(f"the graph {self.name!r} takes {takes}; {name!r} came as {came}")
+            for axis, size in zip(spec.axes, array.shape, strict=True):
+                bounds = self.axes.get(str(axis), Axis(1, 2**31 - 1))
+                fits = size == axis if isinstance(axis, int) else bounds.smallest <= size <= bounds.largest
+                if not fits or sizes.setdefault(axis, size) != size:
+                    expected = (
+                        axis if isinstance(axis, int) else f"{bounds.smallest} to {bounds.largest}, equal in all inputs"
+                    )
+                    raise UsageError(
+                        f"the graph {self.name!r}: axis {axis} of {name!r} is {expected}; it came as {came}"
+                    )
+
+
+def open_session(
+    path: Path,
+    name: str,
+    inputs: Mapping[str, TensorSpec],
+    axes: Mapping[str, Axis],
+    outputs: tuple[str, ...],
+    *,
+    provider: str = "cpu",
+    threads: int = 1,
+) -> Session:
+    """Load a graph on one provider; there is no silent fall-back to another.
+
+    Raises ZooError where onnxruntime is missing or cannot use the provider.
+    """
+    try:
+        import onnxruntime as ort
+    except ImportError as error:
+        raise ZooError(
+            "onnxruntime is not installed; install modalzoo[cpu], or modalzoo[gpu] where there is an NVIDIA GPU"
+        ) from error
+    if provider not in PROVIDERS:
+        raise UsageError(f"no provider {provider!r}; there is {', '.join(PROVIDERS)}")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    wanted = PROVIDERS[provider]
+    if wanted not in ort.get_available_providers():
+        raise ZooError(f"this onnxruntime has no {wanted}; install modalzoo[gpu], or use --provider cpu")
+    session = ort.InferenceSession(str(path), options, providers=[wanted])
+    if session.get_providers()[0] != wanted:
+        raise ZooError(
+            f"{wanted} cannot be used here, onnxruntime fell back to {session.get_providers()[0]}; "
+            "check the driver and CUDA's libraries, or use --provider cpu"
+        )
+    return Session(name, inputs, axes, outputs, session)

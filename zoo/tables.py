@@ -1,0 +1,122 @@
+"""Strict reading of TOML and JSON tables: a wrong key or type is an error that says where and what is taken."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomli
+
+from zoo.errors import DataError, NotFoundError, SpecError, UsageError
+
+T = TypeVar("T")
+
+SCHEMA = 1
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+_LARGEST_BYTES = 16 << 20
+_PLURALS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
+
+
+class Table:
+    """One table while it is read: each key is taken once, and what is left over is an error."""
+
+    def __init__(self, values: Any, where: str) -> None:
+        """``where`` names the table for messages, as in ``recipe.toml: [spec]``."""
+        if not isinstance(values, Mapping):
+            raise SpecError(f"{where}: expected a table, got {values!r}")
+        self._left = dict(values)
+        self._taken: list[str] = []
+        self.where = where
+
+    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
+        """Take the value of ``key``, which must be of ``kind``; without a default it must be there."""
+        self._taken.append(key)
+        if key not in self._left:
+            if default is None:
+                raise SpecError(f"{self.where}: the key {key!r} is missing; add it as {_PLURALS[kind]}")
+            return default
+        value = self._left.pop(key)
+        if kind is float and type(value) is int:
+            value = float(value)
+        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+            raise SpecError(f"{self.where}: {key!r} takes {_PLURALS[kind]}, got {value!r}")
+        return value
+
+    def table(self, key: str) -> "Table":
+        """Take a sub-table, empty where it is missing."""
+        return Table(self.take(key, dict, {}), f"{self.where}.{key}")
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Take a list of texts, empty where it is missing."""
+        values = self.take(key, list, [])
+        if not all(isinstance(value, str) for value in values):
+            raise SpecError(f"{self.where}: {key!r} takes a list of texts, got {values!r}")
+        return tuple(values)
+
+    def slug(self, key: str) -> str:
+        """Take a name that may become part of a path."""
+        return checked_slug(self.take(key, str), f"{self.where}.{key}")
+
+    def anything(self, key: str) -> Any:
+        """Take the value of ``key`` whatever it is, None where it is missing."""
+        self._taken.append(key)
+        return self._left.pop(key, None)
+
+    def items(self) -> dict[str, Any]:
+        """Take all that is left."""
+        left, self._left = self._left, {}
+        return left
+
+    def schema(self) -> None:
+        """Take ``schema`` and refuse a newer one."""
+        found = self.take("schema", int, SCHEMA)
+        if found > SCHEMA:
+            raise SpecError(
+                f"{self.where}: schema {found} is newer than this modalzoo reads (up to {SCHEMA}); upgrade modalzoo"
+            )
+
+    def done(self) -> None:
+        """Raise SpecError where a key was not taken."""
+        for key in self._left:
+            nearest = difflib.get_close_matches(key, self._taken, n=1)
+            guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
+            raise SpecError(f"{self.where}: unknown key {key!r}; it takes {', '.join(self._taken)}.{guess}")
+
+
+def checked_slug(name: str, where: str) -> str:
+    """Return ``name`` if it is a slug: lower-case letters, digits, ``.``, ``_`` and ``-``, at most 64 of them."""
+    if not SLUG.fullmatch(name):
+        raise SpecError(f"{where}: {name!r} is no name; use up to 64 lower-case letters, digits, '.', '_' and '-'")
+    return name
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file of at most 16 MB."""
+    try:
+        size_bytes = path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFoundError(f"no file {path}; check the path") from None
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name the TOML file in it")
+    if size_bytes > _LARGEST_BYTES:
+        raise SpecError(f"{path} has {size_bytes} bytes; a TOML file of the zoo has at most {_LARGEST_BYTES}")
+    try:
+        return parse_toml(path.read_bytes().decode(), str(path))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from None
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Read TOML; an error names ``where`` and the line."""
+    try:
+        return tomli.loads(text)
+    except (tomli.TOMLDecodeError, RecursionError) as error:
+        raise SpecError(f"{where} is not valid TOML: {error}; mend that line") from None

@@ -1,0 +1,23 @@
+"""The contracts that every plugin passes. Subclass one in a test file and give its fixtures; it needs pytest.
+
+>>> from zoo.testing import ModalityContract
+>>> ModalityContract.__name__
+'ModalityContract'
+"""
+
+from zoo.testing.dataset import DatasetContract
+from zoo.testing.decoder import DecoderContract, LikelihoodContract
+from zoo.testing.encoder import EncoderContract
+from zoo.testing.exporter import ExporterContract
+from zoo.testing.modality import ModalityContract
+from zoo.testing.objective import ObjectiveContract
+
+__all__ = [
+    "DatasetContract",
+    "DecoderContract",
+    "EncoderContract",
+    "ExporterContract",
+    "LikelihoodContract",
+    "ModalityContract",
+    "ObjectiveContract",
+]

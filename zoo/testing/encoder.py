@@ -1,0 +1,111 @@
+"""What every encoder must pass."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zoo.components import make_exporter
+from zoo.graphs import encode_graph
+from zoo.judging import judge, make_cases
+from zoo.modules import Encoder
+from zoo.plugins import installed
+from zoo.protocols import Modality, TensorSpec
+from zoo.testing.drawing import has_padding, longer, tensors_of
+
+_TOLERANCE = 1e-5
+
+
+class EncoderContract:
+    """Fixtures to give: ``modality``, fitted, and ``encoder``, built on it."""
+
+    @pytest.fixture
+    def modality(self) -> Modality:
+        """Return the modality, fitted."""
+        raise NotImplementedError("give a fixture 'modality' in the subclass")
+
+    @pytest.fixture
+    def encoder(self, modality: Modality) -> Encoder:
+        """Return the encoder."""
+        raise NotImplementedError("give a fixture 'encoder' in the subclass")
+
+    def test_features_are_rows_of_feature_dim(self, modality: Modality, encoder: Encoder) -> None:
+        """One row of ``feature_dim`` finite numbers a row of input, at every size."""
+        for share in (0.0, 0.5, 1.0):
+            for rows in (1, 3):
+                features = encoder.eval()(tensors_of(modality, rows, share=share))
+                assert features.shape == (rows, encoder.feature_dim)
+                assert torch.isfinite(features).all()
+
+    def test_rows_do_not_see_each_other(self, modality: Modality, encoder: Encoder) -> None:
+        """A row's features are the same alone and among others, in training mode too."""
+        tensors = tensors_of(modality, 5)
+        for module in (encoder.eval(), _without_dropout(encoder.train())):
+            together = module(tensors)
+            for row in range(5):
+                alone = module({name: tensor[row : row + 1] for name, tensor in tensors.items()})
+                torch.testing.assert_close(alone[0], together[row], atol=_TOLERANCE, rtol=_TOLERANCE)
+
+    def test_padding_changes_nothing(self, modality: Modality, encoder: Encoder) -> None:
+        """Zeros appended along a padded axis leave the features as they were."""
+        if not has_padding(modality):
+            return
+        tensors = tensors_of(modality, 4, share=0.3)
+        torch.testing.assert_close(
+            encoder.eval()(longer(modality, tensors)), encoder(tensors), atol=_TOLERANCE, rtol=_TOLERANCE
+        )
+
+    def test_a_row_of_zeros_gives_finite_features_and_gradients(self, modality: Modality, encoder: Encoder) -> None:
+        """A missing value is a row of zeros."""
+        zeros = {name: torch.zeros_like(tensor) for name, tensor in tensors_of(modality, 2).items()}
+        features = encoder.train()(zeros)
+        assert torch.isfinite(features).all()
+        features.square().sum().backward()
+        for name, parameter in encoder.named_parameters():
+            assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+
+    def test_every_parameter_gets_a_gradient(self, modality: Modality, encoder: Encoder) -> None:
+        """Nothing in the module is idle."""
+        features = encoder.train()(tensors_of(modality, 8, share=1.0))
+        weights = torch.randn(features.shape, generator=torch.Generator().manual_seed(0))
+        (features * weights).sum().backward()
+        idle = [name for name, parameter in encoder.named_parameters() if parameter.grad is None]
+        assert not idle
+
+    def test_it_works_in_float64(self, modality: Modality, encoder: Encoder) -> None:
+        """The parity contract's reference is the module in double precision."""
+        tensors = tensors_of(modality, 3)
+        doubled = {name: t.double() if t.is_floating_point() else t for name, t in tensors.items()}
+        features = copy.deepcopy(encoder).double().eval()(doubled)
+        assert features.dtype == torch.float64
+        torch.testing.assert_close(features.float(), encoder.eval()(tensors), atol=1e-3, rtol=1e-3)
+
+    def test_it_exports_with_parity(self, modality: Modality, encoder: Encoder, tmp_path: Path) -> None:
+        """The exported file computes what torch computes, at sizes that the export never saw."""
+        outputs = {"features": TensorSpec("float32", ("batch", encoder.feature_dim))}
+        graph = encode_graph("input", modality, encoder.eval(), _Features(), outputs)
+        exporter = make_exporter("onnx", installed())
+        path = tmp_path / f"graph{exporter.suffix}"
+        exporter.write(graph, path)
+        verdict = judge(graph, make_cases(graph), exporter.open(graph, path), exporter.open(graph, path))
+        assert verdict.worst.used <= 1
+        assert encoder.parity_ulps == 16 or encoder.parity_reason, "another parity_ulps needs its reason"
+
+
+class _Features(nn.Module):
+    """The head of a graph that gives the features themselves."""
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """Name the features."""
+        return {"features": features}
+
+
+def _without_dropout(encoder: Encoder) -> Encoder:
+    for module in encoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return encoder

@@ -1,0 +1,96 @@
+"""What every exporter must pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zoo.judging import judge, make_cases
+from zoo.protocols import Axis, Exporter, Graph, TensorSpec
+
+
+class ExporterContract:
+    """Fixture to give: ``exporter``."""
+
+    @pytest.fixture
+    def exporter(self) -> Exporter:
+        """Return the exporter."""
+        raise NotImplementedError("give a fixture 'exporter' in the subclass")
+
+    def test_is_an_exporter(self, exporter: Exporter) -> None:
+        """It has every member of the protocol, and states its tools' versions."""
+        assert isinstance(exporter, Exporter)
+        assert exporter.suffix.startswith(".")
+        assert all(exporter.versions().values())
+
+    def test_free_axes_stay_free(self, exporter: Exporter, tmp_path: Path) -> None:
+        """A file answers right at batches and lengths that the export never saw."""
+        graph = _graph()
+        exporter.write(graph, tmp_path / f"graph{exporter.suffix}")
+        first, second = (exporter.open(graph, tmp_path / f"graph{exporter.suffix}") for _ in range(2))
+        assert judge(graph, make_cases(graph), first, second).worst.used <= 1
+
+    def test_the_same_model_gives_the_same_bytes(self, exporter: Exporter, tmp_path: Path) -> None:
+        """Two exports into two folders are equal."""
+        graph = _graph()
+        contents = []
+        for folder in (tmp_path / "one", tmp_path / "another"):
+            folder.mkdir()
+            exporter.write(graph, folder / f"graph{exporter.suffix}")
+            contents.append((folder / f"graph{exporter.suffix}").read_bytes())
+        assert contents[0] == contents[1]
+
+    def test_the_file_holds_no_path_of_this_machine(self, exporter: Exporter, tmp_path: Path) -> None:
+        """Where the source lies is nobody's business."""
+        path = tmp_path / f"graph{exporter.suffix}"
+        exporter.write(_graph(), path)
+        content = path.read_bytes()
+        for place in (Path(__file__).parent.parent.parent, Path(torch.__file__).parent, tmp_path):
+            assert str(place).encode() not in content
+
+    def test_outputs_have_the_declared_names(self, exporter: Exporter, tmp_path: Path) -> None:
+        """A loaded graph answers by the names of the graph's outputs."""
+        graph = _graph()
+        path = tmp_path / f"graph{exporter.suffix}"
+        exporter.write(graph, path)
+        arrays = graph.draw(2, {"words.length": 4}, np.random.default_rng(0))
+        assert set(exporter.open(graph, path)(arrays)) == set(graph.outputs)
+
+
+class _MaskedMean(nn.Module):
+    """Two inputs, two outputs, a free axis besides the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(6, 5)
+
+    def forward(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the masked mean of the rows and its norm."""
+        mask = tensors["words.mask"].unsqueeze(-1).to(self.linear.weight.dtype)
+        mean = (self.linear(tensors["words.vectors"]) * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return {"toy.mean": mean, "toy.norm": mean.square().sum(-1).sqrt()}
+
+
+def _graph() -> Graph:
+    def draw(batch: int, sizes: dict[str, int], generator: np.random.Generator) -> dict[str, np.ndarray]:
+        length = sizes["words.length"]
+        mask = np.arange(length)[None] < generator.integers(1, length + 1, size=(batch, 1))
+        vectors = generator.standard_normal((batch, length, 6), dtype=np.float32)
+        return {"words.vectors": np.where(mask[..., None], vectors, np.float32(0)), "words.mask": mask}
+
+    return Graph(
+        "toy",
+        _MaskedMean().eval(),
+        {
+            "words.vectors": TensorSpec("float32", ("batch", "words.length", 6)),
+            "words.mask": TensorSpec("bool", ("batch", "words.length")),
+        },
+        {"toy.mean": TensorSpec("float32", ("batch", 5)), "toy.norm": TensorSpec("float32", ("batch",))},
+        {"words.length": Axis(1, 12, padded=True)},
+        draw,
+    )

@@ -1,0 +1,133 @@
+"""What every modality must pass."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL.Image import Image
+
+from zoo.errors import DataError
+from zoo.protocols import Modality
+from zoo.testing.drawing import sizes_of
+
+
+class ModalityContract:
+    """Fixtures to give: ``modality``, fitted, and ``values``, at least three raw values."""
+
+    @pytest.fixture
+    def modality(self) -> Modality:
+        """Return the modality, fitted."""
+        raise NotImplementedError("give a fixture 'modality' in the subclass")
+
+    @pytest.fixture
+    def values(self) -> Sequence[Any]:
+        """Return at least three raw values."""
+        raise NotImplementedError("give a fixture 'values' in the subclass")
+
+    def test_is_a_modality(self, modality: Modality) -> None:
+        """It has every member of the protocol."""
+        assert isinstance(modality, Modality)
+
+    def test_the_first_axis_of_each_tensor_is_the_batch(self, modality: Modality) -> None:
+        """Rows can be taken, dropped and put together without knowing the modality."""
+        assert modality.tensors
+        for name, spec in modality.tensors.items():
+            assert spec.axes[0] == "batch", name
+            free = {axis for axis in spec.axes[1:] if isinstance(axis, str)}
+            assert free <= set(modality.axes), f"{name}: {free - set(modality.axes)} have no bounds"
+
+    def test_arrays_are_as_declared(self, modality: Modality, values: Sequence[Any]) -> None:
+        """Names, dtypes, fixed sizes, bounds and ranges hold for real values."""
+        _check(modality, modality.to_arrays(values), len(values))
+
+    def test_examples_are_as_declared_at_every_size(self, modality: Modality) -> None:
+        """Drawn arrays are valid, with free axes at the sizes that were asked for."""
+        for sizes in sizes_of(modality):
+            arrays = modality.example(4, sizes, generator=np.random.default_rng(0))
+            _check(modality, arrays, 4)
+            for name, spec in modality.tensors.items():
+                for axis, found in zip(spec.axes[1:], arrays[name].shape[1:], strict=True):
+                    assert isinstance(axis, int) or found == sizes[axis], (
+                        f"{name}: {axis} is {found}, not {sizes[axis]}"
+                    )
+
+    def test_an_example_follows_from_its_generator(self, modality: Modality) -> None:
+        """The same seed draws the same arrays."""
+        sizes = next(sizes_of(modality))
+        first, second = (modality.example(3, sizes, generator=np.random.default_rng(7)) for _ in range(2))
+        for name in modality.tensors:
+            np.testing.assert_array_equal(first[name], second[name])
+
+    def test_a_value_has_the_same_arrays_alone_and_among_others(
+        self, modality: Modality, values: Sequence[Any]
+    ) -> None:
+        """But for padding, a row does not depend on its neighbours."""
+        together = modality.to_arrays(values)
+        for row, value in enumerate(values):
+            alone = modality.to_arrays([value])
+            for name, array in alone.items():
+                cut = together[name][row][tuple(slice(size) for size in array.shape[1:])]
+                np.testing.assert_array_equal(array[0], cut, err_msg=f"{name} of value {row}")
+
+    def test_the_state_rebuilds_what_fit_learnt(self, modality: Modality, values: Sequence[Any]) -> None:
+        """A fresh copy with the state of a fitted one makes the same arrays."""
+        state = modality.state()
+        assert all(isinstance(array, np.ndarray) for array in state.values())
+        again = modality.with_state(state)
+        for name, array in modality.to_arrays(values).items():
+            np.testing.assert_array_equal(again.to_arrays(values)[name], array, err_msg=name)
+
+    def test_fitting_changes_no_instance_and_is_repeatable(self, modality: Modality, values: Sequence[Any]) -> None:
+        """``fit`` returns a copy; fitting twice on the same values learns the same."""
+        before = modality.state()
+        first, second = modality.fit(values).state(), modality.fit(values).state()
+        for name, array in before.items():
+            np.testing.assert_array_equal(modality.state()[name], array)
+        for name, array in first.items():
+            np.testing.assert_array_equal(second[name], array)
+
+    def test_values_come_back_from_arrays(self, modality: Modality, values: Sequence[Any]) -> None:
+        """There is a value for a person a row."""
+        assert len(modality.from_arrays(modality.to_arrays(values))) == len(values)
+
+    def test_a_value_can_be_drawn(self, modality: Modality, values: Sequence[Any]) -> None:
+        """A picture of a value, and of what comes back from arrays."""
+        back = modality.from_arrays(modality.to_arrays(values))
+        for value in [values[0], back[0]]:
+            picture = modality.draw(value)
+            assert isinstance(picture, Image)
+            assert min(picture.size) > 0
+
+    def test_a_thing_of_another_kind_is_refused(self, modality: Modality) -> None:
+        """An object that is no such value is a DataError, not a crash further on."""
+        with pytest.raises(DataError):
+            modality.to_arrays([object()])
+
+    def test_its_module_imports_no_torch(self, modality: Modality) -> None:
+        """The runtime uses modalities where torch is not installed."""
+        code = f"import sys, {type(modality).__module__}; sys.exit('torch' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _check(modality: Modality, arrays: Any, rows: int) -> None:
+    assert set(arrays) == set(modality.tensors)
+    sizes: dict[str, int] = {}
+    for name, spec in modality.tensors.items():
+        array = arrays[name]
+        assert array.dtype == spec.dtype, f"{name} is {array.dtype}, declared {spec.dtype}"
+        assert array.ndim == len(spec.axes), f"{name} has shape {array.shape}, declared {spec.axes}"
+        assert array.shape[0] == rows
+        for axis, size in zip(spec.axes[1:], array.shape[1:], strict=True):
+            if isinstance(axis, int):
+                assert size == axis, f"{name}: {size} instead of {axis}"
+            else:
+                bounds = modality.axes[axis]
+                assert bounds.smallest <= size <= bounds.largest, f"{name}: {axis} = {size} is out of bounds"
+                assert sizes.setdefault(axis, size) == size, f"{name}: {axis} differs between tensors"
+        if array.size and spec.dtype != "bool":
+            assert spec.low <= array.min() <= array.max() <= spec.high, f"{name} leaves its range"

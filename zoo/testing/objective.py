@@ -1,0 +1,163 @@
+"""What every objective must pass."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from zoo.components import make_exporter
+from zoo.judging import judge, make_cases
+from zoo.modules import Batch, Losses, Objective
+from zoo.plugins import installed
+
+_TOLERANCE = 1e-5
+
+
+class ObjectiveContract:
+    """Fixtures to give: ``objective``, and ``batch`` of at least six rows without gaps."""
+
+    @pytest.fixture
+    def objective(self) -> Objective:
+        """Return the objective."""
+        raise NotImplementedError("give a fixture 'objective' in the subclass")
+
+    @pytest.fixture
+    def batch(self) -> Batch:
+        """Return a batch of at least six rows without gaps."""
+        raise NotImplementedError("give a fixture 'batch' in the subclass")
+
+    def test_the_loss_is_finite_and_every_term_has_a_value_a_row(self, objective: Objective, batch: Batch) -> None:
+        """One scalar to minimise; terms and weight of the batch's length."""
+        losses = _losses(objective, batch)
+        assert losses.loss.shape == ()
+        assert torch.isfinite(losses.loss)
+        assert losses.terms
+        for name, term in losses.terms.items():
+            assert term.shape == (batch.rows,), name
+        assert losses.weight.shape == (batch.rows,)
+
+    def test_the_players_own_every_parameter_once(self, objective: Objective) -> None:
+        """No parameter is trained by nobody, or by two."""
+        owned = [id(parameter) for parameters in objective.players().values() for parameter in parameters]
+        assert sorted(owned) == sorted(id(p) for p in objective.parameters() if p.requires_grad)
+
+    def test_every_parameter_gets_a_gradient(self, objective: Objective, batch: Batch) -> None:
+        """Nothing in the model is idle."""
+        for player, parameters in objective.players().items():
+            objective.zero_grad()
+            _losses(objective, batch, player=player).loss.backward()
+            assert all(parameter.grad is not None for parameter in parameters), player
+
+    def test_steps_lower_the_loss(self, objective: Objective, batch: Batch) -> None:
+        """Sixty steps on one batch learn something."""
+        trained = copy.deepcopy(objective).train()
+        if len(trained.players()) > 1:
+            return
+        optimiser = torch.optim.Adam(trained.parameters(), lr=3e-3)
+        first = _losses(trained, batch).loss.item()
+        for _ in range(60):
+            loss = _losses(trained, batch).loss
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        assert _losses(trained, batch).loss.item() < first
+
+    def test_a_step_follows_from_its_arguments(self, objective: Objective, batch: Batch) -> None:
+        """All randomness comes in through the noise."""
+        first, second = (_losses(objective, batch).loss for _ in range(2))
+        torch.testing.assert_close(first, second, atol=0, rtol=0)
+
+    def test_what_stands_in_a_gap_changes_no_loss_and_no_gradient(self, objective: Objective, batch: Batch) -> None:
+        """NaN or the largest numbers in a missing slot leave everything as it is."""
+        name = next(iter(batch.inputs))
+        gappy = _with_gap(batch, name, row=2)
+        poisoned = {
+            key: tensor.index_fill(0, torch.tensor([2]), math.nan if tensor.is_floating_point() else 1)
+            for key, tensor in batch.inputs[name].items()
+        }
+        results = []
+        for version in (gappy, Batch({**gappy.inputs, name: poisoned}, gappy.present)):
+            objective.zero_grad()
+            losses = _losses(objective, version)
+            losses.loss.backward()
+            gradients = [p.grad.clone() for p in objective.parameters() if p.grad is not None]
+            results.append([losses.loss.detach(), *gradients])
+        for one, other in zip(*results, strict=True):
+            assert torch.isfinite(one).all()
+            torch.testing.assert_close(one, other, atol=0, rtol=0)
+
+    def test_a_row_with_nothing_present_leaves_the_loss_of_the_others(self, objective: Objective, batch: Batch) -> None:
+        """The batch's loss is that of the batch without the row."""
+        gappy = batch
+        for name in batch.inputs:
+            gappy = _with_gap(gappy, name, row=batch.rows - 1)
+        noise = objective.noise(batch.rows, generator=torch.Generator().manual_seed(0))
+        shorter = batch.take(torch.arange(batch.rows - 1))
+        short_noise = {name: tensor[:-1] for name, tensor in noise.items()}
+        for player in objective.players():
+            full = objective.train()(gappy, noise, player).loss
+            rest = objective(shorter, short_noise, player).loss
+            torch.testing.assert_close(full, rest, atol=_TOLERANCE, rtol=_TOLERANCE)
+
+    def test_a_batch_with_nothing_present_is_finite(self, objective: Objective, batch: Batch) -> None:
+        """It has a loss without NaN, and gradients without NaN."""
+        nothing = Batch(batch.inputs, {name: torch.zeros_like(there) for name, there in batch.present.items()})
+        objective.zero_grad()
+        loss = _losses(objective, nothing).loss
+        assert torch.isfinite(loss)
+        if loss.requires_grad:
+            loss.backward()
+        for name, parameter in objective.named_parameters():
+            assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+
+    def test_rows_are_independent_unless_declared_otherwise(self, objective: Objective, batch: Batch) -> None:
+        """Each row's terms are the same in a smaller batch, where the objective does not compare rows."""
+        if objective.compares_rows:
+            return
+        noise = objective.noise(batch.rows, generator=torch.Generator().manual_seed(0))
+        index = torch.arange(3)
+        for player in objective.players():
+            full = objective.eval()(batch, noise, player)
+            part = objective(batch.take(index), {name: tensor[:3] for name, tensor in noise.items()}, player)
+            for name, term in part.terms.items():
+                torch.testing.assert_close(term, full.terms[name][:3], atol=1e-3, rtol=_TOLERANCE)
+
+    def test_metrics_are_finite_numbers_that_can_be_measured_again(self, objective: Objective, batch: Batch) -> None:
+        """The same batches and seed give the same numbers."""
+        with torch.no_grad():
+            first, second = (
+                objective.eval().metrics(
+                    [batch, batch.take(torch.arange(2))], generator=torch.Generator().manual_seed(0)
+                )
+                for _ in range(2)
+            )
+        assert first == second
+        assert first
+        assert all(math.isfinite(value) for value in first.values()), first
+
+    def test_every_graph_exports_with_parity(self, objective: Objective, tmp_path: Path) -> None:
+        """Each deployable function computes in the file what it computes in torch."""
+        exporter = make_exporter("onnx", installed())
+        names = set()
+        for graph in objective.eval().graphs():
+            path = tmp_path / f"{graph.name}{exporter.suffix}"
+            exporter.write(graph, path)
+            judge(graph, make_cases(graph), exporter.open(graph, path), exporter.open(graph, path))
+            names.add(graph.name)
+        assert names
+
+
+def _losses(objective: Objective, batch: Batch, *, player: str | None = None) -> Losses:
+    noise = objective.noise(batch.rows, generator=torch.Generator().manual_seed(0))
+    losses: Losses = objective.train()(batch, noise, player or next(iter(objective.players())))
+    return losses
+
+
+def _with_gap(batch: Batch, name: str, *, row: int) -> Batch:
+    there = batch.present[name].clone()
+    there[row] = False
+    return Batch(batch.inputs, {**batch.present, name: there})

@@ -1,0 +1,194 @@
+"""Trains a recipe: one loop for every objective, on Accelerate.
+
+Everything random in a step follows from the seed and the step's number, so a run that goes on from a checkpoint takes
+the very steps that it would have taken.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from zoo.checkpoint import Checkpoint, load
+from zoo.components import make_dataset, make_modalities
+from zoo.errors import TrainingError, UsageError
+from zoo.loading import Rows, load_rows
+from zoo.model import Model, build
+from zoo.modules import Losses, Objective
+from zoo.plugins import Plugins, installed
+from zoo.runs import Run
+from zoo.spec import Recipe, Training
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+_LOG_EVERY = 10
+_STEPS, _ORDERS = 0, 1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A step that was taken: its number from 1, the loss terms as means over the rows that count, and the model."""
+
+    step: int
+    steps: int
+    rows: int
+    terms: Mapping[str, float]
+    model: Model
+
+
+Observer = Callable[[Progress], None]
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    observe: Observer | None = None,
+    plugins: Plugins | None = None,
+) -> Path:
+    """Train a recipe and return the path of the last checkpoint, below the folder ``out``.
+
+    ``resume`` goes on from the newest checkpoint in ``out``; without it ``out`` must hold none. ``observe`` is called
+    after each step whose terms are logged.
+
+    Raises TrainingError, naming the term and the step, where a loss is not finite; the last good checkpoint stays.
+    """
+    plugins = plugins or installed()
+    run = Run(out)
+    newest = run.newest(recipe) if resume else run.empty()
+    if newest is not None and newest.step >= recipe.training.steps:
+        return newest.weights
+    checkpoint = load(newest.weights, plugins=plugins) if newest else None
+    model, rows = _prepared(recipe, checkpoint, plugins)
+    loop = _Loop(model, rows, recipe)
+    if newest is not None:
+        newest.restore(loop.optimisers)
+    run.start(recipe)
+    with run.stopping() as stop:
+        for step in range(newest.step if newest else 0, recipe.training.steps):
+            losses = loop.step(step)
+            last = step + 1 == recipe.training.steps
+            if last or (step + 1) % _LOG_EVERY == 0 or step == 0:
+                terms = {name: mean.item() for name, mean in losses.items()}
+                run.log({"step": step + 1, **terms})
+                if observe is not None:
+                    observe(Progress(step + 1, recipe.training.steps, loop.batch_size, terms, model))
+            if last or (step + 1) % recipe.training.checkpoint_every == 0 or stop.asked:
+                run.save(step + 1, model, recipe, loop.optimisers)
+            stop.now()
+    saved = run.newest(recipe)
+    if saved is None:
+        raise TrainingError(f"{out} lost its checkpoint while training ended; was it deleted? Train again")
+    return saved.weights
+
+
+def _prepared(recipe: Recipe, checkpoint: Checkpoint | None, plugins: Plugins) -> tuple[Model, Rows]:
+    samples = make_dataset(recipe.data, plugins).split("train")
+    if checkpoint is not None:
+        model = checkpoint.model
+    else:
+        modalities = {
+            name: modality.fit(value for sample in samples if (value := sample.inputs.get(name)) is not None)
+            for name, modality in make_modalities(recipe.spec, plugins).items()
+        }
+        model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins)
+    model.objective.train()
+    return model, load_rows(samples, model.modalities, where=f"data {recipe.data.name!r}, split 'train'")
+
+
+class _Loop:
+    """Model, rows and one optimiser a player, on whatever device and precision Accelerate was launched with."""
+
+    def __init__(self, model: Model, rows: Rows, recipe: Recipe) -> None:
+        self.settings = recipe.training
+        self.accelerator = Accelerator()
+        self.objective: Objective = self.accelerator.prepare_model(model.objective)
+        self.plain = model.objective
+        players = model.objective.players()
+        self.optimisers = {player: _optimiser(list(owned), self.settings) for player, owned in players.items()}
+        self.prepared = {name: self.accelerator.prepare_optimizer(made) for name, made in self.optimisers.items()}
+        self.rows = rows
+        self.batch_size = min(self.settings.batch_size, len(rows))
+        self.steps_an_epoch = len(rows) // self.batch_size
+        self.generator = torch.Generator()
+        self.epoch = -1
+        self.order = torch.empty(0, dtype=torch.int64)
+        if self.batch_size % self.accelerator.num_processes:
+            raise UsageError(
+                f"training.batch_size {self.batch_size} does not divide over {self.accelerator.num_processes} "
+                "processes; choose a multiple"
+            )
+
+    def step(self, step: int) -> Mapping[str, Tensor]:
+        """Take one step of every player; return the mean of each term."""
+        self.generator.manual_seed(_seed(self.settings.seed, _STEPS, step))
+        torch.default_generator.manual_seed(self.generator.initial_seed())
+        batch = self.rows.take(self._index(step)).to(self.accelerator.device)
+        means: dict[str, Tensor] = {}
+        for player, optimiser in self.prepared.items():
+            noise = self.plain.noise(batch.rows, generator=self.generator)
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(self.settings, step)
+            noise = {name: tensor.to(self.accelerator.device) for name, tensor in noise.items()}
+            losses: Losses = self.objective(batch, noise, player)
+            if not math.isfinite(losses.loss.item()):
+                raise _not_finite(losses, step + 1, self.settings)
+            optimiser.zero_grad()
+            self.accelerator.backward(losses.loss)
+            optimiser.step()
+            means |= {"loss" if len(self.prepared) == 1 else f"{player}.loss": losses.loss.detach(), **losses.means()}
+        return means
+
+    def _index(self, step: int) -> Tensor:
+        """Return which rows this process takes in this step; the order of an epoch follows from seed and epoch."""
+        epoch, position = divmod(step, self.steps_an_epoch)
+        if epoch != self.epoch:
+            shuffle = torch.Generator().manual_seed(_seed(self.settings.seed, _ORDERS, epoch))
+            self.order = torch.randperm(len(self.rows), generator=shuffle)
+            self.epoch = epoch
+        share = self.batch_size // self.accelerator.num_processes
+        start = position * self.batch_size + self.accelerator.process_index * share
+        return self.order[start : start + share]
+
+
+def learning_rate(settings: Training, step: int) -> float:
+    """Return the learning rate of a step: a linear warm-up, then constant or a cosine down to zero."""
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    through = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * through))
+
+
+def _seed(seed: int, stream: int, number: int) -> int:
+    """Return a seed of its own for each number of each stream; torch's CPU generator takes 32 bits of it."""
+    return int(np.random.SeedSequence((seed, stream, number)).generate_state(1)[0])
+
+
+def _optimiser(parameters: list[Any], settings: Training) -> Optimizer:
+    if settings.weight_decay:
+        matrices = [parameter for parameter in parameters if parameter.dim() > 1]
+        vectors = [parameter for parameter in parameters if parameter.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+    return torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
+
+
+def _not_finite(losses: Losses, step: int, settings: Training) -> TrainingError:
+    guilty = [name for name, term in losses.terms.items() if not bool(torch.isfinite(term).all())]
+    named = f"the term {guilty[0]!r}" if guilty else "the loss"
+    return TrainingError(
+        f"{named} is {losses.loss.item()} at step {step}, expected a finite number; the last good checkpoint stays. "
+        f"Lower training.learning_rate (it is {settings.learning_rate}) or look at the data of this step"
+    )
