@@ -59,7 +59,7 @@ def checked_options(
     Raises SpecError, saying which option is wrong and what the component takes.
     """
     known = options_of(component, given=given)
-    kinds = typing.get_type_hints(component if _is_dataclass(component) else component.__init__)
+    kinds = typing.get_type_hints(component if _is_dataclass(component) else vars(component)["__init__"])
     takes = ", ".join(_described(parameter, kinds.get(name)) for name, parameter in known.items()) or "no options"
     checked = {}
     for name, value in options.items():

@@ -56,7 +56,8 @@ class _Reconstruct(nn.Module):
 
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return the most probable tensors of the latent that the inputs stand for."""
-        return self.decode(self.encode(tensors))
+        decoded: dict[str, Tensor] = self.decode(self.encode(tensors))
+        return decoded
 
 
 def encode_graph(

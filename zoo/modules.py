@@ -206,7 +206,5 @@ class Folded:
 
 def decode(decoder: Decoder, latent: Float[Tensor, "*leading latent"]) -> Likelihood:
     """Decode latents with any number of leading axes: they are folded into one batch, and nothing loops."""
-    if latent.dim() == 2:
-        return decoder(latent)
-    folded = decoder(latent.reshape(-1, latent.shape[-1]))
-    return Folded(folded, tuple(latent.shape[:-1]))
+    flat: Likelihood = decoder(latent.reshape(-1, latent.shape[-1]))
+    return flat if latent.dim() == 2 else Folded(flat, tuple(latent.shape[:-1]))

@@ -76,13 +76,18 @@ class Run:
 
     folder: Path
 
-    def empty(self) -> None:
-        """Raise UsageError where the folder already holds checkpoints."""
-        if self._saved():
-            raise UsageError(
-                f"{self.folder} already holds checkpoints up to step {self._saved()[-1].step}; "
-                "go on from them with --resume, or choose another --out"
-            )
+    def nothing_yet(self) -> SavedStep | None:
+        """Return None for a fresh run.
+
+        Raises UsageError where the folder already holds checkpoints.
+        """
+        saved = self._saved()
+        if not saved:
+            return None
+        raise UsageError(
+            f"{self.folder} already holds checkpoints up to step {saved[-1].step}; "
+            "go on from them with --resume, or choose another --out"
+        )
 
     def newest(self, recipe: Recipe) -> SavedStep | None:
         """Return the newest whole checkpoint, None where there is none.

@@ -65,7 +65,7 @@ def train(
     """
     plugins = plugins or installed()
     run = Run(out)
-    newest = run.newest(recipe) if resume else run.empty()
+    newest = run.newest(recipe) if resume else run.nothing_yet()
     if newest is not None and newest.step >= recipe.training.steps:
         return newest.weights
     checkpoint = load(newest.weights, plugins=plugins) if newest else None

@@ -46,6 +46,8 @@ PATIENCE = Patience()
 
 
 class _Cut(Exception):
+    """The server or the way to it gave up; the next attempt goes on from here."""
+
     def __init__(self, reason: str, *, pause_s: float | None = None, reached: bool = True) -> None:
         super().__init__(reason)
         self.pause_s = pause_s
@@ -53,7 +55,7 @@ class _Cut(Exception):
 
 
 class _Stale(Exception):
-    pass
+    """The bytes so far cannot be continued; the next attempt starts anew."""
 
 
 class Partial:
@@ -281,4 +283,4 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
-        raise DiskError(f"cannot be stored, as {path} cannot be written or read: {reason}") from error
+        raise DiskError(f"cannot go on, as {path} cannot be written or read: {reason}") from error

@@ -4,8 +4,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from zoo import transport
 from zoo.errors import IntegrityError, NotFoundError, OfflineError, ZooError

@@ -32,6 +32,4 @@ def command(source: str, split: str, verified: bool, as_json: bool) -> None:
         print_table(("METRIC", "VALUE"), [(name, f"{value:.4g}") for name, value in measured.items()])
     if verified and target.entry is not None:
         verify(measured, target.entry.metrics, target.name)
-        note(
-            f"{target.name}: all {len(target.entry.metrics)} recorded metrics were measured again within tolerance"
-        )
+        note(f"{target.name}: all {len(target.entry.metrics)} recorded metrics were measured again within tolerance")

@@ -1,5 +1,7 @@
 """``zoo fetch``."""
 
+import functools
+
 import click
 
 from zoo.cli.output import note, print_json, progress_bar
@@ -18,7 +20,7 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
     fetched = []
     for entry in wanted:
         with progress_bar(entry.name) as advance:
-            path = fetch_entry(entry, progress=lambda done, total, advance=advance: advance(done, total, "bytes"))
+            path = fetch_entry(entry, progress=functools.partial(advance, text="bytes"))
         fetched.append({"name": entry.name, "path": str(path), "size": entry.size_bytes, "sha256": entry.sha256})
         note(f"{entry.name}: {entry.size_bytes} bytes, sha256 as recorded")
     if as_json:

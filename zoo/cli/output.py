@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
-Advance = Callable[[int, int, str], None]
+
+class Advance(Protocol):
+    """Shows how far a long task is."""
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        """Show ``done`` of ``total`` and a note."""
 
 
 def print_json(value: Any) -> None:

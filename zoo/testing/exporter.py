@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +79,7 @@ class _MaskedMean(nn.Module):
 
 
 def _graph() -> Graph:
-    def draw(batch: int, sizes: dict[str, int], generator: np.random.Generator) -> dict[str, np.ndarray]:
+    def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Any]:
         length = sizes["words.length"]
         mask = np.arange(length)[None] < generator.integers(1, length + 1, size=(batch, 1))
         vectors = generator.standard_normal((batch, length, 6), dtype=np.float32)

@@ -96,7 +96,7 @@ def concept_of(name: str) -> str:
     """Return what an emoji shows, whoever it is that is shown, by its English name.
 
     Words for people are left out, as is the direction that somebody faces: "man running facing right" is "running". A
-    person stays one whatever the hair; all families are one concept, and so are all kisses and all couples with a heart.
+    person stays one whatever the hair; families are one concept, and so are kisses and couples with hearts.
     """
     words = name.lower().removesuffix(" facing right").split()
     rest = " ".join(word for word in words if word.removesuffix(_GENITIVE) not in _PEOPLE)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zoo import Decoder, Likelihood, Modality, SpecError, TensorSpec
-from zoo_image.encoders import checked_widths, halved
+from zoo_image.encoders import checked_widths, halved, normalised_activation
 from zoo_image.likelihoods import Bernoulli, Gaussian
 from zoo_image.modality import ImageModality
 from zoo_image.pixels import PixelReader, image_modality
@@ -75,8 +75,8 @@ class ConvolutionalDecoder(Decoder):
         self.latent_dim = latent_dim
         self.shape = (image.channels, image.size, image.size)
         self.seed_shape = (widths[0], side, side)
-        self.seed = nn.Sequential(nn.Linear(latent_dim, widths[0] * side**2), nn.ReLU())
-        self.stages = nn.Sequential(*(nn.Sequential(_doubling(a, b), nn.ReLU()) for a, b in pairwise(widths)))
+        self.seed = nn.Sequential(nn.Linear(latent_dim, widths[0] * side**2), nn.SiLU())
+        self.stages = nn.Sequential(*(nn.Sequential(_doubling(a, b), *normalised_activation(b)) for a, b in pairwise(widths)))
         self.last = _doubling(widths[-1], image.channels)
         self.likelihood = _likelihood(image, likelihood, scale, "the decoder 'convolutional'")
 

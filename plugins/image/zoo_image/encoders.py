@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Literal
 
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 
 from zoo import Encoder, Modality, SpecError, Tensors
 from zoo_image.pixels import PixelReader, image_modality
+
+LARGEST_GROUPS = 8
 
 
 class MLPEncoder(Encoder):
@@ -65,7 +68,7 @@ class _Halving(nn.Sequential):
     def __init__(self, before: int, after: int, depth: int) -> None:
         super().__init__(
             nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1),
-            nn.ReLU(),
+            *normalised_activation(after),
             *(_Residual(after) for _ in range(depth)),
         )
 
@@ -75,14 +78,23 @@ class _Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        self.second = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+        self.change = nn.Sequential(
+            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
+            *normalised_activation(channels),
+            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
+            *normalised_activation(channels),
+        )
 
     def forward(
         self, stage: Float[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch channel height width"]:
-        change: Tensor = self.second(self.first(stage).relu())
-        return (stage + change).relu()
+        change: Tensor = self.change(stage)
+        return stage + change
+
+
+def normalised_activation(channels: int) -> tuple[nn.Module, nn.Module]:
+    """Return group normalisation, in which rows do not see each other, and the activation."""
+    return nn.GroupNorm(math.gcd(LARGEST_GROUPS, channels), channels), nn.SiLU()
 
 
 def checked_widths(widths: tuple[int, ...], option: str) -> tuple[int, ...]:

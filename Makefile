@@ -1,0 +1,49 @@
+# The two commands of a new user are `make quickstart` and `make test`; both set up .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+ENTRIES := emoji-search fashion-vae
+
+# One constraints file pins every install, build tools included.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests run two at a time, each on one core.
+test check verify: export OMP_NUM_THREADS := 1
+test check verify: export MKL_NUM_THREADS := 1
+
+.PHONY: setup quickstart test check lint verify bench dist
+
+setup: $(READY)
+
+$(READY): requirements.txt constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml exporters/*/pyproject.toml)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --progress-bar off -r requirements.txt
+	touch $(READY)
+
+quickstart: setup
+	$(BIN)/zoo quickstart
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy zoo plugins/*/zoo_* exporters/*/zoo_*
+	$(BIN)/lint-imports
+
+check: lint test
+
+verify: setup
+	$(BIN)/python -m pytest -n 2 -m verify
+	for name in $(ENTRIES); do $(BIN)/zoo evaluate $$name --verify || exit 1; done
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+dist: setup
+	for folder in . plugins/* exporters/*; do \
+		if test -f $$folder/pyproject.toml; then $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist $$folder || exit 1; fi; \
+	done

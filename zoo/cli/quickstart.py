@@ -1,0 +1,65 @@
+"""``zoo quickstart``."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import click
+
+from zoo.cli.output import note, print_table, progress_bar, size
+from zoo.plugins import installed
+from zoo.registry import entries
+
+
+@click.command("quickstart")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("quickstart"), show_default=True)
+def command(out: Path) -> None:
+    """Show the whole line in two minutes, on real data, with a page of pictures at the end."""
+    from zoo.quickstart.line import export_entries, serve_without_torch, train_shortly
+    from zoo.quickstart.page import write_page
+
+    start = time.perf_counter()
+    plugins = installed()
+    out.mkdir(parents=True, exist_ok=True)
+
+    note("1. The entries of the zoo")
+    listed = [
+        (e.name, ", ".join(e.recipe.spec.modalities), size(e.size_bytes), e.summary) for e in entries(plugins).values()
+    ]
+    print_table(("NAME", "MODALITIES", "SIZE", "SUMMARY"), listed)
+
+    note("\n2. Train a search over emoji for a short while, from nothing")
+    shutil.rmtree(out / "run", ignore_errors=True)
+    with progress_bar("training") as advance:
+        training = train_shortly(out / "run", plugins, advance)
+    rows = [(step, *(f"{value:.1%}" for value in found.values())) for step, found in training.recalls]
+    print_table(("STEP", *(f"RECALL@10 {language}" for language in training.recalls[0][1])), rows)
+    click.echo(f"by chance {training.chance:.1%}; the emoji are unseen ones")
+
+    note("\n3. Fetch the trained entries, export them to ONNX, judge them against torch")
+    with progress_bar("exporting") as advance:
+        manifests = export_entries(out, plugins, advance)
+    judged = [
+        (
+            graph,
+            described["parity"]["cases"],
+            f"{described['parity']['used']:.0%}",
+            f"{described['parity']['max_abs_error']:.1e}",
+        )
+        for manifest in manifests.values()
+        for graph, described in manifest["graphs"].items()
+    ]
+    print_table(("GRAPH", "CASES", "TOLERANCE USED", "LARGEST ERROR"), judged)
+
+    note("\n4. Search and reconstruct on onnxruntime, in a process without torch")
+    served = serve_without_torch(out)
+    for answer in served["answers"]:
+        click.echo(f"{answer['query']}: {'  '.join(hit['emoji'] + ' ' + hit['name'] for hit in answer['hits'][:4])}")
+    click.echo(f"torch imported: {'yes' if served['torch_imported'] else 'no'}")
+
+    page = out / "index.html"
+    write_page(page, training, manifests, served)
+    note(f"\nThe page with the pictures, after {time.perf_counter() - start:.0f} s:")
+    click.echo(page.resolve())
