@@ -24,7 +24,8 @@ def evaluate(
     """Return the metrics that the model's objective reports on a split, by name.
 
     Where the recipe's evaluation names a label, the samples are taken apart by it, and each name begins with the
-    label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Deterministic for one ``seed``.
+    label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Deterministic for one
+    ``seed``.
     """
     plugins = plugins or installed()
     split = split or recipe.evaluation.split

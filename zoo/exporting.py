@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from zoo import __version__
 from zoo.checkpoint import Checkpoint, modality_arrays, recipe_json
@@ -71,8 +71,8 @@ def export(
             reference.update(_reference(graph, cases))
             if observe is not None:
                 observe(verdict)
-        save_file(reference, staging / "reference.safetensors")
-        save_file(modality_arrays(model.modalities), staging / "state.safetensors")
+        (staging / "reference.safetensors").write_bytes(save(reference))
+        (staging / "state.safetensors").write_bytes(save(modality_arrays(model.modalities)))
         _write_json(staging / "spec.json", recipe_json(checkpoint.recipe))
         (staging / "README.md").write_text(card(model, manifest))
         manifest["files"] = digests(staging)
