@@ -59,7 +59,8 @@ def checked_options(
     Raises SpecError, saying which option is wrong and what the component takes.
     """
     known = options_of(component, given=given)
-    kinds = typing.get_type_hints(component if _is_dataclass(component) else vars(component)["__init__"])
+    annotated: Any = component
+    kinds = typing.get_type_hints(component if _is_dataclass(component) else annotated.__init__)
     takes = ", ".join(_described(parameter, kinds.get(name)) for name, parameter in known.items()) or "no options"
     checked = {}
     for name, value in options.items():
@@ -81,9 +82,23 @@ def _made(plugins: Plugins, kind: str, part: Part, where: str, expected: type) -
     if not isinstance(component, type):
         raise _not_what_it_claims(plugins, kind, part.name, component, "a class")
     made = component(**checked_options(component, part.options, f"{where} {part.name!r}"))
-    if not isinstance(made, expected):
-        raise _not_what_it_claims(plugins, kind, part.name, made, f"an instance of zoo.{expected.__name__}")
+    lacks = [member for member in _members(expected) if not _has(made, member)]
+    if lacks:
+        raise _not_what_it_claims(plugins, kind, part.name, made, f"a zoo.{expected.__name__} with {', '.join(lacks)}")
     return made
+
+
+def _members(protocol: type) -> list[str]:
+    return sorted(name for name in {*vars(protocol), *protocol.__annotations__} if not name.startswith("_"))
+
+
+def _has(made: Any, member: str) -> bool:
+    """Look a member up without computing it: what a modality has not learnt yet may raise."""
+    try:
+        inspect.getattr_static(made, member)
+    except AttributeError:
+        return False
+    return True
 
 
 def _not_what_it_claims(plugins: Plugins, kind: str, name: str, found: Any, expected: str) -> PluginError:

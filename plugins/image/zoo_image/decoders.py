@@ -76,7 +76,9 @@ class ConvolutionalDecoder(Decoder):
         self.shape = (image.channels, image.size, image.size)
         self.seed_shape = (widths[0], side, side)
         self.seed = nn.Sequential(nn.Linear(latent_dim, widths[0] * side**2), nn.SiLU())
-        self.stages = nn.Sequential(*(nn.Sequential(_doubling(a, b), *normalised_activation(b)) for a, b in pairwise(widths)))
+        self.stages = nn.Sequential(
+            *(nn.Sequential(_doubling(a, b), *normalised_activation(b)) for a, b in pairwise(widths))
+        )
         self.last = _doubling(widths[-1], image.channels)
         self.likelihood = _likelihood(image, likelihood, scale, "the decoder 'convolutional'")
 

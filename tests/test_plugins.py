@@ -1,0 +1,188 @@
+"""A plugin that fails is named and registers nothing; everything else lives."""
+
+import importlib.metadata
+import re
+
+import pytest
+
+from zoo.components import component_class, make_modalities
+from zoo.errors import PluginError, UnknownNameError
+from zoo.plugins import Plugins, installed, load_plugin
+
+SOUND = """
+from zoo import hookimpl
+ZOO_API = 1
+@hookimpl
+def zoo_modalities():
+    return {"birds": "zoo_birds.modality:Birds"}
+"""
+FAULTS = {
+    "raises at import": ("raise RuntimeError('no feathers')", "RuntimeError: no feathers"),
+    "leaves at import": ("import sys\nsys.exit(3)", "SystemExit: 3"),
+    "leaves in silence": ("import sys\nsys.exit()", "SystemExit: no message"),
+    "is no Python": ("def zoo_modalities(:", "SyntaxError: .*zoo_birds"),
+    "lacks a dependency": ("import feathers_of_nobody", "ModuleNotFoundError: No module named 'feathers_of_nobody'"),
+    "is written for a newer API": (SOUND.replace("1", "2"), "it is written for plugin API 2, this modalzoo has 1"),
+    "states no API": (SOUND.replace("ZOO_API", "API"), "it is written for plugin API None"),
+    "misspells a hook": (SOUND.replace("zoo_modalities", "zoo_modality"), "unknown hook 'zoo_modality'"),
+    "raises in a hook": (SOUND.replace("return", "assert 0, 'wet wings'\n    return"), "AssertionError: wet wings"),
+    "leaves in a hook": (SOUND.replace("return", "raise SystemExit(4)\n    return"), "SystemExit: 4"),
+    "returns a list": (SOUND.replace("return", "return ['birds']\n    return"), "ValueError"),
+    "returns nothing": (
+        SOUND.replace("return", "return None\n    return"),
+        "the hook 'zoo_modalities' returned nothing",
+    ),
+    "reaches outside its package": (
+        SOUND.replace("zoo_birds.modality", "os.path"),
+        "the import string 'os.path:Birds'",
+    ),
+    "names no class": (SOUND.replace(":Birds", ""), "must have the form 'zoo_birds.module:Class'"),
+    "names code": (SOUND.replace(":Birds", ":Birds()"), "must have the form"),
+    "has a name with a path": (SOUND.replace('"birds"', '"../birds"'), "'../birds' needs a name of the form 'name'"),
+    "has a name in capitals": (SOUND.replace('"birds"', '"Birds"'), "'Birds' needs a name of the form"),
+    "names no modality": (SOUND.replace("zoo_modalities", "zoo_encoders"), "'birds' needs .* 'modality/name'"),
+    "names a registry outside": (
+        SOUND.replace("def zoo_modalities", "def zoo_registries").replace(
+            '{"birds": "zoo_birds.modality:Birds"}', "['os/../x']"
+        ),
+        "the registry 'os/../x' must have the form 'zoo_birds/registry.toml'",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_plugin_that_fails_is_named_and_everything_else_stays(fault, site, zoo):
+    source, reason = FAULTS[fault]
+    site.add("birds", source)
+    listed, told = zoo("list"), zoo("plugins", "--json")
+    assert (listed.exit_code, told.exit_code) == (0, 0)
+    birds, toy = told.json
+    assert birds["distribution"] == "modalzoo-birds"
+    assert re.search(reason, birds["fault"])
+    assert birds["components"] == birds["registries"] == []
+    assert {component["name"] for component in toy["components"]} >= {"vectors", "vectors/linear", "toy-alignment"}
+    assert f"modalzoo-birds 1.0 is out: {birds['fault']}" in zoo("plugins").stderr
+
+
+@pytest.mark.parametrize("fault", ["leaves at import", "is no Python", "lacks a dependency"])
+def test_a_plugin_that_fails_does_not_end_the_process(fault, site, run_process):
+    site.add("birds", FAULTS[fault][0])
+    told = run_process("plugins")
+    assert told.exit_code == 0
+    assert "modalzoo-toy" in told.stdout
+    assert re.search(f"modalzoo-birds 1.0 is out: {FAULTS[fault][1]}", told.stderr)
+
+
+def test_a_plugin_is_registered_whole_or_not_at_all(site):
+    site.add("birds", SOUND + "\n@hookimpl\ndef zoo_objectives():\n    return {'fly': 'os:path'}")
+    assert installed().names("modality") == ["vectors"]
+    assert [plugin.distribution for plugin in installed().faults] == ["modalzoo-birds"]
+
+
+def test_of_two_plugins_with_one_name_the_second_is_out_and_both_are_named(site, zoo):
+    source = "from zoo import hookimpl\nZOO_API = 1\n@hookimpl\ndef zoo_datasets():\n    return {'sky': 'zoo_NAME:Sky'}"
+    site.add("cranes", source.replace("NAME", "cranes"))
+    site.add("ducks", source.replace("NAME", "ducks"))
+    assert installed().find("dataset", "sky").distribution == "modalzoo-cranes"
+    told = zoo("plugins")
+    assert told.exit_code == 0
+    assert (
+        "modalzoo-ducks 1.0 is out: it registers the dataset 'sky', which modalzoo-cranes 1.0 has; "
+        "remove one of the two, or leave one out by ZOO_PLUGINS=-modalzoo-ducks"
+    ) in told.stderr
+
+
+def test_two_plugins_may_share_the_name_of_an_entry_point(site):
+    source = (
+        "from zoo import hookimpl\nZOO_API = 1\n@hookimpl\ndef zoo_datasets():\n    return {'NAME': 'zoo_NAME:Sky'}"
+    )
+    for name in ("cranes", "ducks"):
+        site.add(name, source.replace("NAME", name))
+        (site.folder / f"modalzoo_{name}-1.0.dist-info/entry_points.txt").write_text(f"[modalzoo]\nsky = zoo_{name}\n")
+    assert installed().names("dataset") == ["cranes", "ducks", "toy"]
+
+
+def test_the_setting_denies_a_distribution(site, monkeypatch):
+    site.add("birds", SOUND)
+    monkeypatch.setenv("ZOO_PLUGINS", "-modalzoo-birds")
+    assert "modalzoo-birds" not in {plugin.distribution for plugin in installed().plugins}
+    assert "vectors" in installed().names("modality")
+
+
+def test_the_setting_allows_only_those_it_names(site, monkeypatch):
+    site.add("birds", SOUND)
+    monkeypatch.setenv("ZOO_PLUGINS", "modalzoo-birds, modalzoo-absent")
+    assert [plugin.distribution for plugin in installed().plugins] == ["modalzoo-birds"]
+
+
+def test_a_plugin_that_is_denied_is_not_imported(site, monkeypatch):
+    site.add("birds", "import pathlib\npathlib.Path(__file__).with_name('imported').touch()")
+    monkeypatch.setenv("ZOO_PLUGINS", "-modalzoo-birds")
+    installed()
+    assert not (site.folder / "zoo_birds" / "imported").exists()
+
+
+def test_a_listing_imports_no_component(site, zoo):
+    site.add("birds", SOUND, files={"modality.py": "raise RuntimeError('met too early')"})
+    assert [plugin["fault"] for plugin in zoo("plugins", "--json").json] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("import feathers_of_nobody", "No module named 'feathers_of_nobody'"),
+        ("class Bird: pass", "has no attribute 'Birds'"),
+        ("class Birds(:", "invalid syntax"),
+        ("raise RuntimeError('no feathers')", "RuntimeError: no feathers"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("Birds = 3", "'birds' of modalzoo-birds is 3, expected a class"),
+        ("class Birds: pass", "expected an instance of zoo.Modality"),
+    ],
+)
+def test_a_component_that_is_not_what_it_claims_names_its_distribution(module, reason, site, zoo, recipe_file):
+    site.add("birds", SOUND, files={"modality.py": module})
+    path = recipe_file()
+    path.write_text(path.read_text().replace('"vectors"', '"birds"'))
+    result = zoo("train", path, "--out", site.folder / "run")
+    assert result.exit_code == PluginError.exit_code
+    assert "the modality 'birds' of modalzoo-birds " in result.error
+    assert reason in result.error
+
+
+def test_an_encoder_that_is_no_encoder_names_its_distribution(plugins):
+    from zoo.modules import Decoder
+
+    with pytest.raises(
+        PluginError, match="the encoder 'vectors/linear' of modalzoo-toy is .*a subclass of zoo.Decoder"
+    ):
+        component_class(plugins, "encoder", "vectors/linear", Decoder)
+
+
+def test_a_name_that_a_broken_plugin_would_have_leads_to_it(site, make_recipe):
+    site.add("birds", "raise RuntimeError('no feathers')")
+    with pytest.raises(
+        UnknownNameError, match=r"no modality 'vector'.*Did you mean 'vectors'\?.*modalzoo-birds 1.0 is out"
+    ):
+        installed().find("modality", "vector")
+
+
+def test_a_name_in_a_recipe_is_never_a_path_to_code(plugins, make_recipe):
+    from dataclasses import replace
+
+    from zoo.spec import Part
+
+    recipe = make_recipe()
+    inputs = tuple(replace(entry, modality=Part("os.path")) for entry in recipe.spec.inputs)
+    with pytest.raises(UnknownNameError, match="no modality 'os.path'; there is vectors"):
+        make_modalities(replace(recipe.spec, inputs=inputs), plugins)
+
+
+def test_an_entry_point_without_a_distribution_is_named_by_itself():
+    plugin = load_plugin(importlib.metadata.EntryPoint("lost", "module_of_nobody", "modalzoo"))
+    assert (plugin.distribution, plugin.version) == ("lost", "unknown")
+    assert plugin.fault.startswith("ModuleNotFoundError: ")
+
+
+def test_no_plugins_at_all_is_told():
+    with pytest.raises(UnknownNameError, match="no exporter 'onnx'; there is none. `zoo plugins` lists"):
+        Plugins(()).find("exporter", "onnx")

@@ -1,0 +1,113 @@
+"""Records a trained checkpoint as an entry of a registry file: every number in it is measured here.
+
+``python -m zoo.registering registry.toml NAME CHECKPOINT --source package:zoo_birds/weights/NAME.safetensors``
+
+The recipe is the checkpoint's own. What only a person can say (summary, licences) is given once and kept afterwards.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.checkpoint import load
+from zoo.errors import UsageError
+from zoo.evaluation import evaluate
+from zoo.fetching import locate
+from zoo.plugins import Plugins, installed
+from zoo.spec import ModelSpec, Part
+from zoo.store import digest, staged_file
+from zoo.tables import SCHEMA
+
+_ABSOLUTE, _RELATIVE = 0.01, 0.02
+
+
+def described(path: Path, name: str, plugins: Plugins) -> dict[str, Any]:
+    """Return what can be measured of a checkpoint: recipe, parameters, size, sha256, metrics, the plugins it needs."""
+    checkpoint = load(path, plugins=plugins)
+    metrics = evaluate(checkpoint.model, checkpoint.recipe, plugins=plugins)
+    found = digest(path)
+    return {
+        "parameters": checkpoint.model.parameter_count,
+        "size": found.size_bytes,
+        "sha256": found.sha256,
+        "revision": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "plugins": needed(checkpoint.recipe.spec, checkpoint.recipe.data, plugins),
+        "metrics_command": f"zoo evaluate {name}",
+        "metrics": {
+            metric: {"value": round(value, 6), "tolerance": tolerance(value)} for metric, value in metrics.items()
+        },
+        "recipe": checkpoint.recipe.written(),
+    }
+
+
+def tolerance(value: float) -> float:
+    """Return how far another measurement may lie: 0.01 for shares, 2 % of what is larger than 1."""
+    return _ABSOLUTE if abs(value) <= 1 else round(_RELATIVE * abs(value), 6)
+
+
+def needed(spec: ModelSpec, data: Part, plugins: Plugins) -> list[str]:
+    """Return the distributions whose components a spec and its data name."""
+    wanted = [("objective", spec.objective.name), ("dataset", data.name)]
+    for entry in spec.inputs:
+        wanted.append(("modality", entry.modality.name))
+        wanted += [
+            (kind, f"{entry.modality.name}/{part.name}")
+            for kind, part in (("encoder", entry.encoder), ("decoder", entry.decoder))
+            if part is not None
+        ]
+    return sorted({plugins.find(kind, name).distribution for kind, name in wanted})
+
+
+def record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
+    """Write an entry into a registry file; other entries and comments stay as they are."""
+    import tomlkit
+
+    document = tomlkit.parse(registry.read_text()) if registry.exists() else tomlkit.document()
+    document.setdefault("schema", SCHEMA)
+    entries = document.setdefault("entries", tomlkit.table(is_super_table=True))
+    kept = entries.get(name, {})
+    first = {key: said.get(key) or kept.get(key) for key in ("summary", "license", "data_license", "sources")}
+    missing = [key for key, value in first.items() if not value]
+    if missing:
+        raise UsageError(
+            f"{name} is new in {registry}: give --{' and --'.join(key.replace('_', '-') for key in missing)}"
+        )
+    entries[name] = tomlkit.item({**first, **measured})
+    with staged_file(registry) as staging:
+        staging.write_text(tomlkit.dumps(document))
+
+
+@click.command("registering")
+@click.argument("registry", type=click.Path(path_type=Path))
+@click.argument("name")
+@click.argument("checkpoint", type=click.Path(path_type=Path, exists=True))
+@click.option("--summary")
+@click.option("--license", "license_name")
+@click.option("--data-license")
+@click.option("--source", "sources", multiple=True, help="Where the weights will be fetched from.")
+def command(
+    registry: Path,
+    name: str,
+    checkpoint: Path,
+    summary: str | None,
+    license_name: str | None,
+    data_license: str | None,
+    sources: tuple[str, ...],
+) -> None:
+    """Measure CHECKPOINT, copy it to its first source where that is a file of this machine, and record it."""
+    said = {"summary": summary, "license": license_name, "data_license": data_license, "sources": list(sources)}
+    record(registry, name, said, described(checkpoint, name, installed()))
+    place = locate(sources[0], registry.parent) if sources else None
+    if isinstance(place, Path):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(checkpoint, place)
+
+
+if __name__ == "__main__":
+    command()
