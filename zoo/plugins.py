@@ -101,10 +101,10 @@ class Plugins:
         module, _, attribute = component.import_string.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, SyntaxError) as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"the {kind} {name!r} of {component.distribution} cannot be imported from {component.import_string!r}: "
-                f"{error}; upgrade or reinstall {component.distribution}, `zoo doctor` shows what is installed"
+                f"{_reason(error)}; upgrade or reinstall {component.distribution}, `zoo doctor` shows what is installed"
             ) from error
 
 
@@ -141,14 +141,28 @@ def load_plugin(point: importlib.metadata.EntryPoint) -> Plugin:
         components = [
             _checked(Component(kind, name, import_string, distribution), point.module)
             for kind, hook in _HOOKS.items()
-            for mapping in getattr(manager.hook, hook)()
+            for mapping in _returned(manager, hook)
             for name, import_string in dict(mapping).items()
         ]
-        registries = tuple(str(file) for files in manager.hook.zoo_registries() for file in files)
+        registries = tuple(
+            _checked_registry(file, point.module) for files in _returned(manager, "zoo_registries") for file in files
+        )
         return Plugin(point.name, distribution, version, tuple(components), registries)
     except (Exception, SystemExit) as error:
-        reason = " ".join(str(error).split()) or "no message"
-        return found.without(f"{type(error).__name__}: {reason}; reinstall or remove {distribution}")
+        return found.without(f"{_reason(error)}; reinstall or remove {distribution}")
+
+
+def _returned(manager: pluggy.PluginManager, hook: str) -> list[Any]:
+    """Call one hook of one plugin; pluggy would drop a None without a word."""
+    implemented = getattr(manager.hook, hook).get_hookimpls()
+    returned: list[Any] = getattr(manager.hook, hook)()
+    if len(returned) != len(implemented):
+        raise PluginError(f"the hook {hook!r} returned nothing")
+    return returned
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
 
 
 def _checked(component: Component, entry_module: str) -> Component:
@@ -168,6 +182,15 @@ def _checked(component: Component, entry_module: str) -> Component:
             f"form '{package}.module:Class', inside the plugin's own package"
         )
     return component
+
+
+def _checked_registry(file: Any, entry_module: str) -> str:
+    """Return the registry file if it lies inside the plugin's own package."""
+    package = entry_module.split(".")[0]
+    first, *rest = str(file).split("/")
+    if first != package or not rest or ".." in rest:
+        raise PluginError(f"the registry {file!r} must have the form '{package}/registry.toml', inside its own package")
+    return str(file)
 
 
 def _without_clashes(plugins: Iterable[Plugin]) -> list[Plugin]:

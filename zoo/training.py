@@ -116,7 +116,7 @@ class _Loop:
         self.plain = model.objective
         players = model.objective.players()
         self.optimisers = {player: _optimiser(list(owned), self.settings) for player, owned in players.items()}
-        self.prepared = {name: self.accelerator.prepare_optimizer(made) for name, made in self.optimisers.items()}
+        self.prepared = {name: self._prepared(made) for name, made in self.optimisers.items()}
         self.rows = rows
         self.batch_size = min(self.settings.batch_size, len(rows))
         self.steps_an_epoch = len(rows) // self.batch_size
@@ -148,6 +148,13 @@ class _Loop:
             optimiser.step()
             means |= {"loss" if len(self.prepared) == 1 else f"{player}.loss": losses.loss.detach(), **losses.means()}
         return means
+
+    def _prepared(self, optimiser: Optimizer) -> Optimizer:
+        """Return the optimiser with the gradient scaler that half precision needs, itself where there is none."""
+        if self.accelerator.scaler is None:
+            return optimiser  # Accelerate's wrapper would look for optional packages on disk at every step
+        scaled: Optimizer = self.accelerator.prepare_optimizer(optimiser)
+        return scaled
 
     def _index(self, step: int) -> Tensor:
         """Return which rows this process takes in this step; the order of an epoch follows from seed and epoch."""

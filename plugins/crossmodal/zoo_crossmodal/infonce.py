@@ -66,7 +66,12 @@ class InfoNCE(Objective):
             {name: EmbeddingHead(self._encoder(name).feature_dim, latent_dim) for name in inputs}
         )
         self.latent_dim = latent_dim
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learn_temperature)
+        self.log_scale: Tensor
+        log_scale = torch.tensor(-math.log(temperature))
+        if learn_temperature:
+            self.register_parameter("log_scale", nn.Parameter(log_scale))
+        else:
+            self.register_buffer("log_scale", log_scale)
 
     @property
     def pairs(self) -> list[tuple[str, str]]:

@@ -1,7 +1,6 @@
 import io
 import re
 import struct
-import time
 import zlib
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,11 +68,9 @@ def test_pixels_of_the_right_size_are_taken_as_they_are():
     np.testing.assert_array_equal(_pixels(Image.fromarray(array)), _pixels(array))
 
 
-def test_many_arrays_of_the_right_size_are_stacked_quickly():
-    values = list(np.zeros((60_000, 28, 28), np.uint8))
-    start = time.perf_counter()
-    assert ImageModality(28, 1).to_arrays(values)["pixels"].shape == (60_000, 1, 28, 28)
-    assert time.perf_counter() - start < 1
+def test_many_arrays_of_the_right_size_are_stacked_and_not_read_one_by_one(monkeypatch):
+    monkeypatch.setattr("zoo_image.modality.picture_of", None)
+    assert ImageModality(28, 1).to_arrays(list(np.zeros((60_000, 28, 28), np.uint8)))["pixels"].shape[0] == 60_000
 
 
 def test_another_size_is_resized():

@@ -114,7 +114,7 @@ class _GaussianOf(nn.Module):
         self.read = PixelReader(image)
         self.learns = scale is None
         if scale is None:
-            self.log_scale = nn.Parameter(torch.tensor(-1.0))
+            self.log_scale = nn.Parameter(torch.tensor(-2.0))
         else:
             self.register_buffer("fixed_scale", torch.tensor(scale), persistent=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -38,6 +38,11 @@ class ConvolutionalEncoder(Encoder):
     ``pooling = "none"`` keeps what stands where, as a reconstruction needs: one feature a channel and remaining place.
     ``"mean"`` averages over places, which leaves ``channels[-1]`` features whatever the size.
     """
+
+    parity_ulps: ClassVar[int] = 128
+    parity_reason: ClassVar[str] = (
+        "in a flat picture every place rounds alike, so the layers behind add the errors up and do not average them out"
+    )
 
     def __init__(
         self,

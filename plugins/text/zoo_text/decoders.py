@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zoo import Decoder, SpecError, TensorSpec
+from zoo_text.encoders import require_at_least
 from zoo_text.likelihoods import BagOfWords
 from zoo_text.modality import TextModality
 
@@ -21,8 +22,8 @@ class BagOfWordsDecoder(Decoder):
 
     def __init__(self, modality: TextModality, latent_dim: int, *, width: int = 256, depth: int = 1) -> None:
         super().__init__()
-        if width < 1:
-            raise SpecError(f"the option 'width' is at least 1, got {width}")
+        require_at_least(1, {"width": width})
+        require_at_least(0, {"depth": depth})
         if modality.token_count == modality.first_word:
             raise SpecError(
                 "a bag-of-words decoder needs a word to decode to; fit the text modality on some text first"

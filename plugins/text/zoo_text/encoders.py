@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -22,11 +24,12 @@ class BagOfEmbeddings(Encoder):
 
     def __init__(self, modality: TextModality, *, width: int = 128, depth: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
-        _require(width=width)
+        require_at_least(1, {"width": width})
+        require_at_least(0, {"depth": depth})
         self.feature_dim = width
         self.embedding = _token_embedding(modality, width)
         self.norm = nn.LayerNorm(width)
-        layers = [(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout)) for _ in range(depth)]
+        layers = [(nn.Linear(width, width), nn.GELU(), _dropout(dropout)) for _ in range(depth)]
         self.layers = nn.Sequential(*(module for layer in layers for module in layer))
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
@@ -49,14 +52,15 @@ class TransformerEncoder(Encoder):
         self, modality: TextModality, *, width: int = 128, depth: int = 2, heads: int = 4, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        _require(width=width, heads=heads)
+        require_at_least(1, {"width": width, "heads": heads})
+        require_at_least(0, {"depth": depth})
         if width % heads:
             raise SpecError(f"the option 'width' is a multiple of 'heads', got width {width} and heads {heads}")
         self.feature_dim = width
         self.embedding = _token_embedding(modality, width)
         self.class_token = nn.Parameter(torch.randn(width) * EMBEDDING_SCALE)
         self.positions = nn.Parameter(torch.randn(modality.max_length, width) * EMBEDDING_SCALE)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = _dropout(dropout)
         self.blocks = nn.ModuleList(_Block(width, heads, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
@@ -82,7 +86,7 @@ class _Block(nn.Module):
         self.attention = _SelfAttention(width, heads)
         self.layers_norm = nn.LayerNorm(width)
         self.layers = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = _dropout(dropout)
 
     def forward(
         self, hidden: Float[Tensor, "batch token width"], seen: Bool[Tensor, "batch token"]
@@ -132,7 +136,14 @@ def _token_embedding(modality: TextModality, width: int) -> nn.Embedding:
     return embedding
 
 
-def _require(**sizes: int) -> None:
+def require_at_least(least: int, sizes: Mapping[str, int]) -> None:
+    """Raise SpecError, naming the option, where one of ``sizes`` is below ``least``."""
     for name, size in sizes.items():
-        if size < 1:
-            raise SpecError(f"the option {name!r} is at least 1, got {size}")
+        if size < least:
+            raise SpecError(f"the option {name!r} is at least {least}, got {size}")
+
+
+def _dropout(share: float) -> nn.Dropout:
+    if not 0 <= share < 1:
+        raise SpecError(f"the option 'dropout' is at least 0 and less than 1, got {share}")
+    return nn.Dropout(share)

@@ -1,0 +1,57 @@
+import math
+
+import pytest
+import torch
+from zoo_crossmodal import retrieval
+from zoo_crossmodal.retrieval import partner_ranks, retrieval_metrics
+
+
+def test_a_partner_that_is_nearest_has_rank_one():
+    assert partner_ranks(torch.eye(4), torch.eye(4)).tolist() == [1, 1, 1, 1]
+
+
+def test_a_rank_counts_what_is_nearer():
+    queries = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    gallery = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert partner_ranks(queries, gallery).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-8])
+def test_equal_embeddings_all_rank_last(rounding):
+    generator = torch.Generator().manual_seed(0)
+    queries, gallery = (torch.full((50, 8), 8**-0.5) for _ in range(2))
+    gallery = gallery + rounding * torch.randn(gallery.shape, generator=generator)
+    assert partner_ranks(queries, gallery).tolist() == [50] * 50
+
+
+def test_embeddings_that_are_not_numbers_rank_last():
+    broken = torch.full((3, 2), math.nan)
+    assert partner_ranks(broken, broken).tolist() == [3, 3, 3]
+
+
+def test_ranks_do_not_depend_on_how_many_queries_are_taken_at_once(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    queries, gallery = (torch.randn(23, 4, generator=generator) for _ in range(2))
+    expected = partner_ranks(queries, gallery)
+    monkeypatch.setattr(retrieval, "_QUERIES_AT_ONCE", 5)
+    assert torch.equal(partner_ranks(queries, gallery), expected)
+
+
+def test_recalls_and_the_median_follow_from_the_ranks(monkeypatch):
+    monkeypatch.setattr(retrieval, "partner_ranks", lambda queries, gallery: torch.arange(1, 21))
+    assert retrieval_metrics(torch.zeros(20, 2), torch.zeros(20, 2)) == {
+        "recall@1": 0.05,
+        "recall@5": 0.25,
+        "recall@10": 0.5,
+        "median_rank": 10.5,
+        "chance@10": 0.5,
+        "gallery": 20,
+    }
+
+
+def test_chance_is_certain_in_a_small_gallery():
+    assert retrieval_metrics(torch.eye(3), torch.eye(3))["chance@10"] == 1
+
+
+def test_without_rows_only_the_size_of_the_gallery_is_known():
+    assert retrieval_metrics(torch.zeros(0, 2), torch.zeros(0, 2)) == {"gallery": 0}

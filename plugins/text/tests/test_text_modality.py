@@ -1,0 +1,181 @@
+import time
+
+import numpy as np
+import pytest
+from zoo_text.modality import TextModality
+
+from zoo import DataError, SpecError, UsageError
+from zoo.testing import ModalityContract
+
+TEXTS = ["fire engine", "消防车", "red heart, with a red ribbon", ""]
+
+
+class TestWords(ModalityContract):
+    @pytest.fixture
+    def modality(self):
+        return TextModality(max_length=12).fit(TEXTS)
+
+    @pytest.fixture
+    def values(self):
+        return TEXTS
+
+
+class TestBytes(ModalityContract):
+    @pytest.fixture
+    def modality(self):
+        return TextModality(tokenizer="bytes", max_length=40)
+
+    @pytest.fixture
+    def values(self):
+        return TEXTS
+
+
+def words_of(*texts, **options):
+    return TextModality(**options).fit(texts)
+
+
+def test_latin_words_stay_whole_and_each_cjk_character_is_a_token():
+    modality = words_of("Fire engine 911, 消防车!")
+    assert modality.to_arrays(["Fire engine 911, 消防车!"])["mask"].sum() == 6
+
+
+def test_case_width_and_accents_written_in_two_ways_are_the_same_word():
+    modality = words_of("café straße abc")
+    arrays = modality.to_arrays(["café straße abc", "CAFE\u0301 STRASSE ＡＢＣ"])  # noqa: RUF001
+    np.testing.assert_array_equal(*arrays["ids"])
+    assert (arrays["ids"] > 1).all()
+
+
+def test_words_of_scripts_with_vowel_signs_stay_whole():
+    assert words_of("हिन्दी").token_count == 3
+
+
+def test_an_unknown_word_has_the_id_one():
+    arrays = words_of("red heart").to_arrays(["red dragon"])
+    assert arrays["ids"][0, 1] == 1
+
+
+def test_the_most_frequent_words_are_learnt_and_ties_are_alphabetical():
+    first = words_of("b a", "c c", "d", vocabulary_size=5)
+    second = words_of("d", "a b", "c c", vocabulary_size=5)
+    assert first == second
+    assert bytes(first.state()["vocabulary"]).decode() == "c\na\nb"
+
+
+def test_words_past_the_longest_length_are_neither_read_nor_learnt():
+    modality = words_of("one two three", max_length=2)
+    assert modality.token_count == 4
+    assert modality.to_arrays(["one two three"])["ids"].shape == (1, 2)
+
+
+def test_rows_are_padded_to_the_longest_of_the_batch():
+    arrays = words_of("a b c").to_arrays(["a", "a b c"])
+    np.testing.assert_array_equal(arrays["mask"], [[True, False, False], [True, True, True]])
+    np.testing.assert_array_equal(arrays["ids"], [[2, 0, 0], [2, 3, 4]])
+
+
+def test_an_empty_text_is_a_wholly_masked_row():
+    arrays = words_of("a").to_arrays(["", "?!"])
+    np.testing.assert_array_equal(arrays["mask"], [[False], [False]])
+
+
+def test_no_texts_give_no_rows():
+    assert words_of("a").to_arrays([])["ids"].shape == (0, 1)
+
+
+def test_text_comes_back_without_what_was_dropped():
+    modality = words_of("red heart 消防车")
+    assert modality.from_arrays(modality.to_arrays(["Red dragon, 消防车"])) == ["red � 消防车"]
+
+
+def test_bytes_read_any_text_and_give_it_back():
+    modality = TextModality(tokenizer="bytes")
+    texts = ["héllo 消防车 🚒", "\x00\n", ""]
+    assert modality.from_arrays(modality.to_arrays(texts)) == texts
+
+
+def test_bytes_cut_a_long_text_even_inside_a_character():
+    modality = TextModality(tokenizer="bytes", max_length=4)
+    assert modality.from_arrays(modality.to_arrays(["消防"])) == ["消�"]
+
+
+def test_half_a_surrogate_pair_is_read_as_a_question_mark():
+    modality = TextModality(tokenizer="bytes")
+    assert modality.from_arrays(modality.to_arrays(["\ud800x"])) == ["?x"]
+
+
+def test_probabilities_come_back_as_the_most_probable_words():
+    modality = words_of("a b c")
+    probability = np.array([[0, 0, 0.1, 0.5, 0.4], [0, 0, 1, 0, 0]])
+    assert modality.from_arrays({"word_probability": probability}) == ["b c", "a"]
+
+
+def test_the_first_row_of_an_example_fills_the_axis_and_every_row_has_a_token():
+    modality = words_of("a b c d")
+    mask = modality.example(64, {"length": 7}, generator=np.random.default_rng(0))["mask"]
+    lengths = mask.sum(axis=1)
+    assert lengths[0] == 7
+    assert set(lengths) == set(range(1, 8))
+
+
+def test_an_empty_vocabulary_survives_its_state():
+    modality = words_of("", "?")
+    assert TextModality().with_state(modality.state()).token_count == 2
+
+
+@pytest.mark.parametrize("value", [None, 7, b"red"])
+def test_what_is_no_text_is_named_with_its_position(value):
+    modality = words_of("red")
+    message = rf"value 1 is {value!r}, of type {type(value).__name__}; expected text \(a str\)"
+    with pytest.raises(DataError, match=message):
+        modality.to_arrays(["red", value])
+    with pytest.raises(DataError, match=message):
+        modality.fit(["red", value])
+
+
+def test_words_that_were_not_learnt_are_asked_for():
+    with pytest.raises(
+        UsageError, match=r"has not learnt its words yet; use what fit\(values\) or with_state\(state\)"
+    ):
+        TextModality().to_arrays(["red"])
+
+
+def test_the_state_of_another_tokenizer_is_refused():
+    with pytest.raises(DataError, match="holds 'vocabulary'; this one holds nothing; take the state of a modality"):
+        TextModality().with_state(TextModality(tokenizer="bytes").state())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tokenizer": "letters"}, "the option 'tokenizer' is one of words, bytes, got 'letters'"),
+        ({"max_length": 0}, "the option 'max_length' is at least 1, got 0"),
+        ({"vocabulary_size": 2}, r"'vocabulary_size' is at least 3 \(padding, unknown, one word\), got 2"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(SpecError, match=message):
+        TextModality(**options)
+
+
+@pytest.mark.parametrize("piece", ["a", "word ", "消", " ", "!", "\u0300\u0316"])
+@pytest.mark.parametrize("tokenizer", ["words", "bytes"])
+def test_a_million_characters_are_quick(tokenizer, piece):
+    modality = TextModality(tokenizer=tokenizer).fit(["a"])
+    text = piece * (1_000_000 // len(piece))
+    started = time.process_time()
+    modality.to_arrays([text])
+    modality.draw(text)
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\x00", "消防车", "🚒", "\ud800", "x" * 500, "消" * 500])
+def test_any_text_can_be_drawn(text):
+    picture = TextModality().draw(text)
+    assert picture.width == 256
+    assert 0 < picture.height < 600
+
+
+def test_a_long_text_is_drawn_on_more_lines():
+    modality = TextModality()
+    assert modality.draw("fire engine " * 8).height > modality.draw("fire engine").height
