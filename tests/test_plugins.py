@@ -20,7 +20,7 @@ FAULTS = {
     "raises at import": ("raise RuntimeError('no feathers')", "RuntimeError: no feathers"),
     "leaves at import": ("import sys\nsys.exit(3)", "SystemExit: 3"),
     "leaves in silence": ("import sys\nsys.exit()", "SystemExit: no message"),
-    "is no Python": ("def zoo_modalities(:", "SyntaxError: .*zoo_birds"),
+    "is no Python": ("def zoo_modalities(:", r"SyntaxError: invalid syntax \(__init__.py, line 1\)"),
     "lacks a dependency": ("import feathers_of_nobody", "ModuleNotFoundError: No module named 'feathers_of_nobody'"),
     "is written for a newer API": (SOUND.replace("1", "2"), "it is written for plugin API 2, this modalzoo has 1"),
     "states no API": (SOUND.replace("ZOO_API", "API"), "it is written for plugin API None"),
@@ -136,7 +136,7 @@ def test_a_listing_imports_no_component(site, zoo):
         ("raise RuntimeError('no feathers')", "RuntimeError: no feathers"),
         ("import sys; sys.exit(3)", "SystemExit: 3"),
         ("Birds = 3", "'birds' of modalzoo-birds is 3, expected a class"),
-        ("class Birds: pass", "expected an instance of zoo.Modality"),
+        ("class Birds: pass", "expected a zoo.Modality with axes, draw"),
     ],
 )
 def test_a_component_that_is_not_what_it_claims_names_its_distribution(module, reason, site, zoo, recipe_file):
@@ -152,9 +152,7 @@ def test_a_component_that_is_not_what_it_claims_names_its_distribution(module, r
 def test_an_encoder_that_is_no_encoder_names_its_distribution(plugins):
     from zoo.modules import Decoder
 
-    with pytest.raises(
-        PluginError, match="the encoder 'vectors/linear' of modalzoo-toy is .*a subclass of zoo.Decoder"
-    ):
+    with pytest.raises(PluginError, match=r"'vectors/linear' of modalzoo-toy is .*a subclass of zoo\.Decoder"):
         component_class(plugins, "encoder", "vectors/linear", Decoder)
 
 
@@ -173,7 +171,7 @@ def test_a_name_in_a_recipe_is_never_a_path_to_code(plugins, make_recipe):
 
     recipe = make_recipe()
     inputs = tuple(replace(entry, modality=Part("os.path")) for entry in recipe.spec.inputs)
-    with pytest.raises(UnknownNameError, match="no modality 'os.path'; there is vectors"):
+    with pytest.raises(UnknownNameError, match=r"no modality 'os\.path'; there is vectors"):
         make_modalities(replace(recipe.spec, inputs=inputs), plugins)
 
 
@@ -184,5 +182,5 @@ def test_an_entry_point_without_a_distribution_is_named_by_itself():
 
 
 def test_no_plugins_at_all_is_told():
-    with pytest.raises(UnknownNameError, match="no exporter 'onnx'; there is none. `zoo plugins` lists"):
+    with pytest.raises(UnknownNameError, match=r"no exporter 'onnx'; there is none\. `zoo plugins` lists"):
         Plugins(()).find("exporter", "onnx")

@@ -137,8 +137,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except (SafetensorError, ValueError, RecursionError) as error:
         raise IntegrityError(f"{path} is no sound checkpoint: {error}; fetch or train it again") from error
     table.schema()
-    content = {"schema": SCHEMA, "recipe": table.take("recipe", dict)}
-    promised = table.take("sha256", str)
+    recipe, promised = table.anything("recipe"), table.anything("sha256")
+    if not isinstance(recipe, dict) or not isinstance(promised, str):
+        raise IntegrityError(f"{path} is no sound checkpoint: it lacks its recipe or sha256; fetch or train it again")
+    content = {"schema": SCHEMA, "recipe": recipe}
     found = _digest(content, tensors)
     if found != promised:
         raise IntegrityError(

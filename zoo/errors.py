@@ -17,7 +17,6 @@
 The numbers are the exit codes of the command ``zoo``. Interruption exits with 130, termination with 143.
 """
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -48,6 +47,8 @@ class UnknownNameError(NotFoundError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str) -> None:
         """Say what is known and which known name is nearest; ``hint`` says where to look further."""
+        import difflib
+
         names = sorted(known)
         nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")

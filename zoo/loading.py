@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -86,15 +86,26 @@ def to_batch(samples: Sequence[Sample], modalities: Mapping[str, Modality]) -> B
     inputs: dict[str, dict[str, Tensor]] = {}
     present: dict[str, Tensor] = {}
     for name, modality in modalities.items():
-        values = [sample.inputs.get(name) for sample in samples]
-        there = np.array([value is not None for value in values])
-        known = [value for value in values if value is not None]
-        arrays = _arrays(modality, known, [s.key for s, here in zip(samples, there, strict=True) if here], name)
+        there = np.array([sample.inputs.get(name) is not None for sample in samples])
+        arrays = _arrays(modality, [sample for sample, here in zip(samples, there, strict=True) if here], name)
         if not there.all():
             arrays = {key: _with_gaps(array, there) for key, array in arrays.items()}
         inputs[name] = as_tensors(arrays)
         present[name] = torch.from_numpy(there)
     return Batch(inputs, present)
+
+
+def fit_modality(modality: Modality, samples: Sequence[Sample], name: str) -> Modality:
+    """Return the modality fitted on the values of the input ``name``.
+
+    Raises DataError naming the sample that cannot be read.
+    """
+    known = [sample for sample in samples if sample.inputs.get(name) is not None]
+    try:
+        return modality.fit(sample.inputs[name] for sample in known)
+    except DataError:
+        _name_unreadable(modality.fit, known, name)
+        raise
 
 
 def in_order(rows: Rows, index: Tensor, batch_size: int) -> Iterator[Batch]:
@@ -103,20 +114,24 @@ def in_order(rows: Rows, index: Tensor, batch_size: int) -> Iterator[Batch]:
         yield rows.take(index[start : start + batch_size])
 
 
-def _arrays(modality: Modality, values: Sequence[Any], keys: Sequence[str], name: str) -> Mapping[str, Any]:
-    if not values:
+def _arrays(modality: Modality, known: Sequence[Sample], name: str) -> Mapping[str, Any]:
+    if not known:
         smallest = {axis: bounds.smallest for axis, bounds in modality.axes.items()}
         drawn = modality.example(1, smallest, generator=np.random.default_rng(0))
         return {key: array[:0] for key, array in drawn.items()}
     try:
-        return modality.to_arrays(values)
+        return modality.to_arrays([sample.inputs[name] for sample in known])
     except DataError:
-        for key, value in zip(keys, values, strict=True):
-            try:
-                modality.to_arrays([value])
-            except DataError as error:
-                raise DataError(f"sample {key!r}, input {name!r}: {error}") from error
+        _name_unreadable(modality.to_arrays, known, name)
         raise
+
+
+def _name_unreadable(read: Callable[[list[Any]], object], samples: Sequence[Sample], name: str) -> None:
+    for sample in samples:
+        try:
+            read([sample.inputs[name]])
+        except DataError as error:
+            raise DataError(f"sample {sample.key!r}, input {name!r}: {error}") from error
 
 
 def _with_gaps(array: Any, there: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -81,6 +81,7 @@ class Encoder(nn.Module, ABC):
         """Return one row of features a row of input."""
 
 
+@runtime_checkable
 class Likelihood(Protocol):
     """A distribution over a modality's tensors, one a row."""
 

@@ -78,7 +78,13 @@ def record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping
         raise UsageError(
             f"{name} is new in {registry}: give --{' and --'.join(key.replace('_', '-') for key in missing)}"
         )
-    entries[name] = tomlkit.item({**first, **measured})
+    metrics = tomlkit.table()
+    for metric, pair in measured["metrics"].items():
+        line = tomlkit.inline_table()
+        line.update(pair)
+        metrics[metric] = line
+    entries[name] = tomlkit.item({**first, **{key: value for key, value in measured.items() if key != "metrics"}})
+    entries[name]["metrics"] = metrics
     with staged_file(registry) as staging:
         staging.write_text(tomlkit.dumps(document))
 

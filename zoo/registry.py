@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import SpecError, UnknownNameError
+from zoo.errors import SpecError, UnknownNameError, ZooError
 from zoo.plugins import Plugins
 from zoo.spec import Recipe
 from zoo.tables import Table, checked_slug, read_toml
 
+_log = logging.getLogger(__name__)
 SORT_KEYS = ("name", "size", "parameters", "objective", "license")
 
 
@@ -91,9 +93,18 @@ class RegistryEntry:
 
 
 def entries(plugins: Plugins) -> dict[str, RegistryEntry]:
-    """Return every entry by name; a later layer replaces an entry of the same name."""
-    found: dict[str, RegistryEntry] = {}
-    for path in paths(plugins):
+    """Return every entry by name; a later layer replaces an entry of the same name.
+
+    A registry that a plugin brings and that cannot be read is left out with a warning that names its distribution.
+    """
+    found = read_registry(own_registry())
+    for plugin in plugins.plugins:
+        for file in plugin.registries:
+            try:
+                found.update(read_registry(_in_package(file)))
+            except ZooError as error:
+                _log.warning("%s %s brings a registry that is left out: %s", plugin.distribution, plugin.version, error)
+    for path in _named():
         found.update(read_registry(path))
     return found
 
@@ -112,7 +123,11 @@ def paths(plugins: Plugins) -> list[Path]:
     files = [own_registry()]
     for plugin in plugins.plugins:
         files += [_in_package(file) for file in plugin.registries]
-    return files + [Path(file) for file in os.environ.get("ZOO_REGISTRY", "").split(os.pathsep) if file]
+    return files + _named()
+
+
+def _named() -> list[Path]:
+    return [Path(file) for file in os.environ.get("ZOO_REGISTRY", "").split(os.pathsep) if file]
 
 
 def own_registry() -> Path:

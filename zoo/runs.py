@@ -98,20 +98,24 @@ class Run:
         if not saved:
             return None
         newest = saved[-1]
-        state = json.loads((newest.folder / "state.json").read_text())
-        verify(newest.folder, state["files"])
+        trained_by, files = _state(newest.folder / "state.json")
+        verify(newest.folder, files)
         for key in ("spec", "data"):
-            if state["recipe"][key] != json.loads(json.dumps(recipe_json(recipe)))[key]:
+            if trained_by[key] != json.loads(json.dumps(recipe_json(recipe)))[key]:
                 raise IntegrityError(
                     f"{newest.folder} is a checkpoint of another {key}: expected {recipe_json(recipe)[key]}, "
-                    f"it has {state['recipe'][key]}; use its own recipe, or choose another --out"
+                    f"it has {trained_by[key]}; use its own recipe, or choose another --out"
                 )
         return newest
 
-    def start(self, recipe: Recipe) -> None:
-        """Write the recipe beside the checkpoints."""
+    def start(self, recipe: Recipe, *, step: int) -> None:
+        """Write the recipe beside the checkpoints; the log keeps the steps up to ``step``, the others come again."""
         with staged_file(self.folder / "recipe.toml") as staging:
             staging.write_text(recipe.toml())
+        path = self.folder / "log.jsonl"
+        logged = [line for line in read_log(path) if line["step"] <= step] if path.exists() else []
+        with staged_file(path) as staging:
+            staging.write_text("".join(json.dumps(line) + "\n" for line in logged))
 
     def log(self, line: Mapping[str, Any]) -> None:
         """Append one line to ``log.jsonl``."""
@@ -147,13 +151,24 @@ class Run:
                 signal.signal(number, handler)
 
     def _saved(self) -> list[SavedStep]:
-        folders = sorted(self.folder.glob(f"{_FOLDER}*"))
+        folders = sorted(self.folder.glob(f"{_FOLDER}[0-9]*"))
         return [SavedStep(folder, int(folder.name.removeprefix(_FOLDER))) for folder in folders]
 
 
+def _state(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    try:
+        state = json.loads(path.read_text())
+        recipe, files = state["recipe"], state["files"]
+        return {"spec": recipe["spec"], "data": recipe["data"]}, {name: dict(digest) for name, digest in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise IntegrityError(
+            f"{path} is missing or damaged ({error!r}); delete {path.parent} and --resume goes on from the one before"
+        ) from error
+
+
 def read_log(path: Path) -> list[dict[str, float]]:
-    """Return the lines of a run's log."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """Return the lines of a run's log, but for one that was never finished."""
+    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
 def newest_weights(folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class InputSpec:
     def read(cls, name: str, value: Any, where: str) -> InputSpec:
         """Read one table of ``[spec.inputs]``."""
         where = f"{where}.{checked_slug(name, where)}"
+        if "." in name:
+            raise SpecError(f"{where}: {name!r} is no name for an input: a dot parts it from its tensors; use '-'")
         table = Table(value, where)
         modality, encoder, decoder = (table.anything(key) for key in ("modality", "encoder", "decoder"))
         table.done()
@@ -115,11 +117,14 @@ class Training:
     def read(cls, value: Any, where: str) -> Training:
         """Read ``[training]``; what is missing has the default."""
         table = Table(value, where)
-        read = cls(**{key: table.take(key, type(default), default) for key, default in asdict(cls()).items()})
+        read = cls(**{known.name: table.take(known.name, type(known.default), known.default) for known in fields(cls)})
         table.done()
         for key in ("steps", "batch_size", "checkpoint_every"):
             if getattr(read, key) < 1:
                 raise SpecError(f"{where}: {key!r} takes a whole number from 1, got {getattr(read, key)}")
+        for key in ("weight_decay", "warmup_steps", "seed"):
+            if not 0 <= getattr(read, key) < float("inf"):
+                raise SpecError(f"{where}: {key!r} takes a number from 0, got {getattr(read, key)}")
         if not 0 < read.learning_rate < float("inf"):
             raise SpecError(f"{where}: 'learning_rate' takes a number above 0, got {read.learning_rate}")
         if read.schedule not in ("constant", "cosine"):
@@ -166,8 +171,8 @@ class Recipe:
         return cls(
             ModelSpec.read(spec, f"{where}: spec"),
             Part.read(data, f"{where}: data"),
-            Training.read(training or {}, f"{where}: training"),
-            Evaluation.read(evaluation or {}, f"{where}: evaluation"),
+            Training.read({} if training is None else training, f"{where}: training"),
+            Evaluation.read({} if evaluation is None else evaluation, f"{where}: evaluation"),
         )
 
     @classmethod

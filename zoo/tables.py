@@ -1,6 +1,5 @@
 """Strict reading of TOML and JSON tables: a wrong key or type is an error that says where and what is taken."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,6 +85,8 @@ class Table:
     def done(self) -> None:
         """Raise SpecError where a key was not taken."""
         for key in self._left:
+            import difflib
+
             nearest = difflib.get_close_matches(key, self._taken, n=1)
             guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
             raise SpecError(f"{self.where}: unknown key {key!r}; it takes {', '.join(self._taken)}.{guess}")

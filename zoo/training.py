@@ -20,7 +20,7 @@ from torch import Tensor
 from zoo.checkpoint import Checkpoint, load
 from zoo.components import make_dataset, make_modalities
 from zoo.errors import TrainingError, UsageError
-from zoo.loading import Rows, load_rows
+from zoo.loading import Rows, fit_modality, load_rows
 from zoo.model import Model, build
 from zoo.modules import Losses, Objective
 from zoo.plugins import Plugins, installed
@@ -73,9 +73,10 @@ def train(
     loop = _Loop(model, rows, recipe)
     if newest is not None:
         newest.restore(loop.optimisers)
-    run.start(recipe)
+    first = newest.step if newest else 0
+    run.start(recipe, step=first)
     with run.stopping() as stop:
-        for step in range(newest.step if newest else 0, recipe.training.steps):
+        for step in range(first, recipe.training.steps):
             losses = loop.step(step)
             last = step + 1 == recipe.training.steps
             if last or (step + 1) % _LOG_EVERY == 0 or step == 0:
@@ -98,7 +99,7 @@ def _prepared(recipe: Recipe, checkpoint: Checkpoint | None, plugins: Plugins) -
         model = checkpoint.model
     else:
         modalities = {
-            name: modality.fit(value for sample in samples if (value := sample.inputs.get(name)) is not None)
+            name: fit_modality(modality, samples, name)
             for name, modality in make_modalities(recipe.spec, plugins).items()
         }
         model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins)

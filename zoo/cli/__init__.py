@@ -31,7 +31,7 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of a first use."""
-        return list(COMMANDS)
+        return [*COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command, None where there is no such command."""
@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([*COMMANDS.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
 
             nearest = difflib.get_close_matches(args[0], COMMANDS, n=1)
             guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
-            ctx.fail(f"no command {args[0]!r}.{guess} `zoo --help` lists them.")
+            ctx.fail(f"no command {args[0]!r}.{guess}")
         return super().resolve_command(ctx, args)
 
 
@@ -65,18 +65,28 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command and leave with its exit code; a ZooError is one paragraph on stderr, never a traceback."""
+    """Run the command and leave with its exit code; an error is one paragraph on stderr, never a traceback."""
     try:
-        group(standalone_mode=False)
+        group(prog_name="zoo", standalone_mode=False)
     except ZooError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
+        _leave(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" `{context.command_path} --help` tells what it takes." if context else ""
+        _leave(f"{error.format_message()}{hint}", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        _leave(f"{error.strerror or error}: {error.filename or 'no file named'}; check that path", ZooError.exit_code)
+
+
+def _leave(message: str, exit_code: int) -> None:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(exit_code)

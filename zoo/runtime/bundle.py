@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from zoo.protocols import Array
 
 _MODALITY = "modality:"
+_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -103,16 +105,22 @@ def open_bundle(folder: Path | str, *, provider: str = "cpu", threads: int = 1) 
         raise NotFoundError(f"{folder} is no bundle: it lacks manifest.json; name a folder that `zoo export` wrote")
     try:
         manifest = json.loads(path.read_text())
-        schema, files, graphs = manifest["schema"], manifest["files"], manifest["graphs"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        schema, graphs = manifest["schema"], manifest["graphs"]
+        files = {name: dict(digest) for name, digest in manifest["files"].items()}
+        graph_files = [str(graph["file"]) for graph in graphs.values()]
+        named = [*graphs, *(name for graph in graphs.values() for way in ("inputs", "outputs") for name in graph[way])]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(f"{path} is damaged ({error!r}); export the model again") from error
     if not isinstance(schema, int) or schema > SCHEMA:
         raise UsageError(f"{path} has schema {schema}, this modalzoo reads up to {SCHEMA}; upgrade modalzoo")
-    for name in [*files, *(graph["file"] for graph in graphs.values())]:
+    for name in [*files, *graph_files]:
         if Path(name).name != name or name not in files:
             raise IntegrityError(
                 f"{path} names the file {name!r}, which its own list does not bind; export the model again"
             )
+    for name in named:
+        if not _NAME.fullmatch(name):
+            raise IntegrityError(f"{path} names a graph or tensor {name!r}, which is no name; do not use this bundle")
     verify(folder, files)
     return Bundle(folder, manifest, provider, threads)
 

@@ -49,6 +49,11 @@ class Session:
             came = f"{array.dtype} of shape {array.shape}"
             if array.dtype != np.dtype(spec.dtype) or array.ndim != len(spec.axes):
                 raise UsageError(f"the graph {self.name!r} takes {takes}; {name!r} came as {came}")
+            if array.dtype.kind in "iu" and array.size and not spec.low <= array.min() <= array.max() <= spec.high:
+                raise UsageError(
+                    f"the graph {self.name!r}: {name!r} takes {spec.low:g} to {spec.high:g}; "
+                    f"it came with {array.min()} to {array.max()}"
+                )
             for axis, size in zip(spec.axes, array.shape, strict=True):
                 bounds = self.axes.get(str(axis), Axis(1, 2**31 - 1))
                 fits = size == axis if isinstance(axis, int) else bounds.smallest <= size <= bounds.largest

@@ -34,7 +34,18 @@ class TestConvolutionalEncoder(EncoderContract):
     @pytest.fixture
     def encoder(self, modality):
         torch.manual_seed(0)
-        return ConvolutionalEncoder(modality, channels=(8, 16), depth=1)
+        return ConvolutionalEncoder(modality, channels=(8, 16))
+
+
+class TestPooledConvolutionalEncoder(EncoderContract):
+    @pytest.fixture
+    def modality(self):
+        return ImageModality(12, 1)
+
+    @pytest.fixture
+    def encoder(self, modality):
+        torch.manual_seed(0)
+        return ConvolutionalEncoder(modality, channels=(8, 12), pooling="mean")
 
 
 class TestMLPDecoder(DecoderContract):
@@ -186,7 +197,6 @@ class _Sound:
     [
         (lambda m: MLPEncoder(m, hidden=()), "'mlp': hidden holds the width of each layer.* got \\[\\]"),
         (lambda m: ConvolutionalEncoder(m, channels=(8, 0)), "'convolutional': channels holds .* got \\[8, 0\\]"),
-        (lambda m: ConvolutionalEncoder(m, depth=-1), "depth is a number of blocks, at least 0, got -1"),
         (lambda m: MLPDecoder(m, 2, hidden=(-1,)), "'mlp': hidden holds"),
         (lambda m: ConvolutionalDecoder(m, 2, channels=()), "'convolutional': channels holds"),
         (lambda m: MLPDecoder(m, 2, scale=0.1), "scale is of the likelihood 'gaussian', got 0.1 with 'bernoulli'"),

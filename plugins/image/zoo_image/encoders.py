@@ -33,10 +33,11 @@ class MLPEncoder(Encoder):
 
 
 class ConvolutionalEncoder(Encoder):
-    """Stages that each halve the picture and have ``channels`` channels, then ``depth`` residual blocks a stage.
+    """A stage for each of ``channels`` that halves the picture: convolution, group normalisation, SiLU.
 
     ``pooling = "none"`` keeps what stands where, as a reconstruction needs: one feature a channel and remaining place.
-    ``"mean"`` averages over places, which leaves ``channels[-1]`` features whatever the size.
+    ``"mean"`` averages over places, which is enough to tell pictures apart and leaves ``channels[-1]`` features
+    whatever the size. Large pictures want more stages.
     """
 
     parity_ulps: ClassVar[int] = 128
@@ -49,16 +50,13 @@ class ConvolutionalEncoder(Encoder):
         modality: Modality,
         *,
         channels: tuple[int, ...] = (32, 64, 128),
-        depth: int = 0,
         pooling: Literal["none", "mean"] = "none",
     ) -> None:
         super().__init__()
         image = image_modality(modality, "the encoder 'convolutional'")
         widths = (image.channels, *checked_widths(channels, "the encoder 'convolutional': channels"))
-        if depth < 0:
-            raise SpecError(f"the encoder 'convolutional': depth is a number of blocks, at least 0, got {depth}")
         self.read = PixelReader(image)
-        self.stages = nn.Sequential(*(_Halving(a, b, depth) for a, b in pairwise(widths)))
+        self.stages = nn.Sequential(*(_halving(a, b) for a, b in pairwise(widths)))
         self.pool = nn.AdaptiveAvgPool2d(1) if pooling == "mean" else nn.Identity()
         side = 1 if pooling == "mean" else halved(image.size, len(channels))
         self.feature_dim = channels[-1] * side**2
@@ -69,32 +67,9 @@ class ConvolutionalEncoder(Encoder):
         return features
 
 
-class _Halving(nn.Sequential):
-    def __init__(self, before: int, after: int, depth: int) -> None:
-        super().__init__(
-            nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1),
-            *normalised_activation(after),
-            *(_Residual(after) for _ in range(depth)),
-        )
-
-
-class _Residual(nn.Module):
-    """Two convolutions that add to what came in; source: He et al. 2016, eq. 1, arXiv 1512.03385."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.change = nn.Sequential(
-            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
-            *normalised_activation(channels),
-            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
-            *normalised_activation(channels),
-        )
-
-    def forward(
-        self, stage: Float[Tensor, "batch channel height width"]
-    ) -> Float[Tensor, "batch channel height width"]:
-        change: Tensor = self.change(stage)
-        return stage + change
+def _halving(before: int, after: int) -> nn.Sequential:
+    convolution = nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1)
+    return nn.Sequential(convolution, *normalised_activation(after))
 
 
 def normalised_activation(channels: int) -> tuple[nn.Module, nn.Module]:

@@ -12,8 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from zoo_text.tokenizers import CJK
 
 if TYPE_CHECKING:
-    from PIL.ImageFont import FreeTypeFont
-    from PIL.ImageFont import ImageFont as BitmapFont
+    from PIL.ImageFont import FreeTypeFont, ImageFont as BitmapFont
 
 WIDTH = 256
 MARGIN = 12

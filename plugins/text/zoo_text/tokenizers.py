@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,27 +34,33 @@ _SPACE_IN_CJK = re.compile(rf"(?<=[{CJK}]) (?=[{CJK}])")
 _STRETCH = re.compile(r"\S{1,256}")
 
 
-class Tokenizer(Protocol):
+class Tokenizer(ABC):
     """Turns text into ids from 1 to ``token_count - 1``; ids below ``first_word`` name nothing that can be shown."""
 
     first_word: ClassVar[int]
 
     @property
+    @abstractmethod
     def token_count(self) -> int:
         """The number of ids, padding included."""
 
+    @abstractmethod
     def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> Tokenizer:
         """Return a tokenizer of at most ``token_count`` ids for the first ``length`` tokens of each text."""
 
+    @abstractmethod
     def ids(self, text: str, *, length: int) -> list[int]:
         """Return the ids of the first ``length`` tokens."""
 
+    @abstractmethod
     def text(self, ids: Iterable[int]) -> str:
         """Return the text that the ids stand for; padding says nothing."""
 
+    @abstractmethod
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what ``fit`` learnt."""
 
+    @abstractmethod
     def with_state(self, state: Mapping[str, NDArray[Any]]) -> Tokenizer:
         """Return a tokenizer with what an earlier ``fit`` learnt."""
 
@@ -69,7 +76,7 @@ def words_in(text: str) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Words:
+class Words(Tokenizer):
     """Whole words: 0 is padding, 1 any word that ``fit`` did not learn, the learnt ones follow."""
 
     first_word: ClassVar[int] = 2
@@ -124,11 +131,15 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Bytes:
+class Bytes(Tokenizer):
     """UTF-8: 0 is padding, a byte is its value plus one. Nothing is learnt and nothing is unknown."""
 
     first_word: ClassVar[int] = 1
-    token_count: ClassVar[int] = 257
+
+    @property
+    def token_count(self) -> int:
+        """One id a byte, and padding."""
+        return 257
 
     def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> Bytes:
         """Return itself."""
@@ -151,4 +162,4 @@ class Bytes:
         return self
 
 
-TOKENIZERS: Mapping[str, type[Words] | type[Bytes]] = {"words": Words, "bytes": Bytes}
+TOKENIZERS: Mapping[str, Callable[[], Tokenizer]] = {"words": Words, "bytes": Bytes}

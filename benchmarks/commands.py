@@ -1,0 +1,35 @@
+"""How soon the light commands answer, against a Python that imports only what they are built on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.measuring import Comparison, alternating
+
+BARE = (sys.executable, "-c", "import click, pluggy")
+MOST_BARE_STARTS = 2.5
+LEAST_ROUNDS = 15
+
+
+def measure(rounds: int) -> Iterator[Comparison]:
+    """Compare whole processes, started in turn."""
+    for arguments in (("--help",), ("list",)):
+        ours, other = alternating(
+            lambda arguments=arguments: answer(zoo_command(*arguments)),
+            lambda: answer(BARE),
+            rounds=max(rounds, LEAST_ROUNDS),
+        )
+        yield Comparison(f"zoo {' '.join(arguments)}", 1e3 * ours, 1e3 * other, "ms", at_most=MOST_BARE_STARTS)
+
+
+def zoo_command(*arguments: str) -> tuple[str, ...]:
+    """Return the command line of the ``zoo`` that is installed beside this Python."""
+    return (str(Path(sys.executable).with_name("zoo")), *arguments)
+
+
+def answer(command: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+    """Run a command to its end and return what it printed."""
+    return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,62 @@
+"""Two ways to do the same thing, timed in turn, and what their medians must be to each other."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+ROUNDS = 9
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What ours took and what the other took: medians, in ``unit``.
+
+    ``ratio`` is ours to the other's; without another it is ours to the limit. It may be at most ``at_most``, or must be
+    at least ``at_least`` where more is better.
+    """
+
+    what: str
+    ours: float
+    other: float | None
+    unit: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours to the other's, None where there is no other."""
+        return None if self.other is None else self.ours / self.other
+
+    @property
+    def target(self) -> str:
+        """What is demanded of the ratio, or of ours where there is no other."""
+        bound = f"<= {self.at_most}" if self.at_most is not None else f">= {self.at_least}"
+        return bound if self.other is not None else f"{bound} {self.unit}"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the target is met."""
+        judged = self.ours if self.ratio is None else self.ratio
+        return (self.at_most is None or judged <= self.at_most) and (self.at_least is None or judged >= self.at_least)
+
+
+def alternating(ours: Callable[[], object], other: Callable[[], object], *, rounds: int) -> tuple[float, float]:
+    """Return the median seconds of both after a warm-up each; who goes first changes from round to round."""
+    ours()
+    other()
+    took: tuple[list[float], list[float]] = ([], [])
+    for number in range(rounds):
+        pair = [(ours, took[0]), (other, took[1])]
+        for function, seconds in pair if number % 2 == 0 else reversed(pair):
+            seconds.append(timed(function))
+    return statistics.median(took[0]), statistics.median(took[1])
+
+
+def timed(function: Callable[[], object]) -> float:
+    """Return how many seconds one call takes."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start

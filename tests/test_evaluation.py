@@ -1,0 +1,64 @@
+"""Metrics are the same each time, taken apart by a label, and compared with what was recorded."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from zoo.errors import MetricError, UsageError
+from zoo.evaluation import evaluate, verify
+from zoo.registry import Metric
+from zoo.spec import Evaluation
+
+
+def test_the_same_model_measures_the_same(checkpoint, plugins):
+    first, again = (evaluate(checkpoint.model, checkpoint.recipe, plugins=plugins) for _ in range(2))
+    assert first == again
+    assert first["rows"] == 32
+
+
+def test_another_split_measures_otherwise(checkpoint, plugins):
+    test = evaluate(checkpoint.model, checkpoint.recipe, plugins=plugins)
+    assert evaluate(checkpoint.model, checkpoint.recipe, split="validation", plugins=plugins) != test
+    assert evaluate(checkpoint.model, checkpoint.recipe, split="test", plugins=plugins) == test
+
+
+def test_samples_are_taken_apart_by_a_label(checkpoint, plugins):
+    recipe = replace(checkpoint.recipe, evaluation=Evaluation(by="parity"))
+    measured = evaluate(checkpoint.model, recipe, plugins=plugins)
+    assert set(measured) == {"even.error", "even.rows", "odd.error", "odd.rows"}
+    assert measured["even.rows"] == measured["odd.rows"] == 16
+    whole = evaluate(checkpoint.model, checkpoint.recipe, plugins=plugins)
+    assert measured["even.error"] + measured["odd.error"] == pytest.approx(2 * whole["error"])
+
+
+def test_a_label_that_samples_lack_is_refused(checkpoint, plugins):
+    recipe = replace(checkpoint.recipe, evaluation=Evaluation(by="language"))
+    with pytest.raises(UsageError, match=r"data 'toy', split 'test': 32 samples lack the label 'language' that \[eval"):
+        evaluate(checkpoint.model, recipe, plugins=plugins)
+
+
+def test_measuring_leaves_the_model_in_its_mode_and_without_gradients(checkpoint, plugins):
+    checkpoint.model.objective.train()
+    evaluate(checkpoint.model, checkpoint.recipe, plugins=plugins)
+    assert checkpoint.model.objective.training
+    checkpoint.model.objective.eval()
+    assert all(parameter.grad is None for parameter in checkpoint.model.objective.parameters())
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("found", [0.5, 0.6, 0.4])
+def test_a_metric_within_its_tolerance_passes(found):
+    verify({"recall": found, "surplus": 1.0}, {"recall": Metric(0.5, 0.11)}, "toy")
+
+
+@pytest.mark.parametrize("found", [0.62, float("nan"), float("inf")])
+def test_a_metric_outside_its_tolerance_names_both_numbers(found):
+    expected = rf"toy: the metric 'recall' is recorded as 0.5 ± 0.11, measured now {found}; check the versions"
+    with pytest.raises(MetricError, match=expected):
+        verify({"recall": found}, {"recall": Metric(0.5, 0.11)}, "toy")
+
+
+def test_a_metric_that_is_not_measured_any_more_is_named():
+    with pytest.raises(MetricError, match=r"'recall' is recorded as 0.5 ± 0.0, measured now nothing"):
+        verify({}, {"recall": Metric(0.5, 0.0)}, "toy")

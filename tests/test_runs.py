@@ -1,0 +1,120 @@
+"""The folder of a run holds two whole checkpoints at most, and says so when one is not whole."""
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+
+from zoo.errors import IntegrityError, UsageError
+from zoo.runs import Run, newest_weights, read_log
+from zoo.training import train
+
+
+@pytest.fixture
+def run(make_recipe, plugins, tmp_path):
+    """A run of 12 steps, with checkpoints every 4."""
+    train(make_recipe(), tmp_path / "run", plugins=plugins)
+    return Run(tmp_path / "run")
+
+
+def test_the_newest_two_checkpoints_are_kept(run):
+    assert sorted(path.name for path in run.folder.iterdir()) == [
+        "checkpoint-00000008",
+        "checkpoint-00000012",
+        "log.jsonl",
+        "recipe.toml",
+    ]
+
+
+def test_the_recipe_lies_beside_the_checkpoints(run, make_recipe):
+    from zoo.spec import Recipe
+
+    assert Recipe.load(run.folder / "recipe.toml") == make_recipe()
+
+
+def test_a_run_that_was_never_started_has_nothing(make_recipe, tmp_path):
+    assert Run(tmp_path).newest(make_recipe()) is None
+    assert Run(tmp_path / "absent").nothing_yet() is None
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimisers.safetensors"])
+def test_a_changed_byte_in_a_checkpoint_is_refused(name, run, make_recipe):
+    path = run.folder / "checkpoint-00000012" / name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match=f"{name} is not what its manifest promised: expected"):
+        run.newest(make_recipe())
+
+
+def test_a_checkpoint_that_lacks_a_file_is_refused(run, make_recipe):
+    (run.folder / "checkpoint-00000012/optimisers.safetensors").unlink()
+    with pytest.raises(IntegrityError, match=r"lacks the file 'optimisers.safetensors' that its manifest lists"):
+        run.newest(make_recipe())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"recipe": {}}', '{"recipe": 3, "files": 4}'])
+def test_a_damaged_training_state_says_how_to_go_on(text, run, make_recipe, plugins):
+    path = run.folder / "checkpoint-00000012/state.json"
+    path.write_text(text)
+    with pytest.raises(
+        IntegrityError, match=r"is missing or damaged .*; delete .*00012 and --resume goes on from the one"
+    ):
+        run.newest(make_recipe())
+    for file in path.parent.iterdir():
+        file.unlink()
+    path.parent.rmdir()
+    assert train(make_recipe(), run.folder, resume=True, plugins=plugins).parent == path.parent
+
+
+def test_a_folder_of_the_users_own_is_no_checkpoint(run, make_recipe):
+    (run.folder / "checkpoint-best").mkdir()
+    assert run.newest(make_recipe()).step == 12
+
+
+def test_the_weights_of_a_folder_are_its_newest(run):
+    assert newest_weights(run.folder) == run.folder / "checkpoint-00000012/model.safetensors"
+
+
+def test_a_folder_without_checkpoints_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"holds no checkpoint; name a .safetensors file or a folder that `zoo train`"):
+        newest_weights(tmp_path)
+
+
+def test_a_torn_last_line_of_the_log_is_left_out(run):
+    with (run.folder / "log.jsonl").open("a") as stream:
+        stream.write('{"step": 13, "lo')
+    assert [line["step"] for line in read_log(run.folder / "log.jsonl")] == [1, 10, 12]
+
+
+def test_steps_that_come_again_are_logged_once(run, make_recipe):
+    with (run.folder / "log.jsonl").open("a") as stream:
+        stream.write(json.dumps({"step": 20, "loss": 1.0}) + "\n" + '{"st')
+    run.start(make_recipe(), step=12)
+    assert [line["step"] for line in read_log(run.folder / "log.jsonl")] == [1, 10, 12]
+
+
+def test_a_signal_is_a_question_until_the_block_ends(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as left, Run(tmp_path).stopping() as stop:
+        stop.now()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.asked
+        stop.now()
+    assert left.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_training_in_a_thread_leaves_signals_alone(tmp_path):
+    found = []
+
+    def look():
+        with Run(tmp_path).stopping() as stop:
+            found.append((stop.asked, signal.getsignal(signal.SIGTERM)))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == [(False, signal.getsignal(signal.SIGTERM))]
