@@ -1,5 +1,6 @@
 """A run takes the same steps however often it is interrupted, and ends with a whole checkpoint."""
 
+import itertools
 import signal
 import time
 from types import SimpleNamespace
@@ -86,9 +87,7 @@ def test_more_steps_go_on_where_fewer_ended(make_recipe, plugins, tmp_path):
 
 def test_going_on_with_another_spec_is_refused(make_recipe, plugins, tmp_path):
     train(make_recipe(), tmp_path, plugins=plugins)
-    with pytest.raises(
-        IntegrityError, match=r"checkpoint-00000012 is a checkpoint of another spec: expected .*'toy-al"
-    ):
+    with pytest.raises(IntegrityError, match=r"checkpoint-00000012 is a checkpoint of another spec: expected .*'toy-"):
         train(make_recipe("toy-alignment", steps=20), tmp_path, resume=True, plugins=plugins)
 
 
@@ -172,7 +171,7 @@ def test_the_learning_rate_warms_up_and_falls_to_zero():
     assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
     assert rates[10] == 1.0
     assert rates[100] == pytest.approx(0)
-    assert all(later <= sooner for sooner, later in zip(rates[10:], rates[11:], strict=False))
+    assert all(later <= sooner for sooner, later in itertools.pairwise(rates[10:]))
 
 
 def test_a_constant_learning_rate_stays():

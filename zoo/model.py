@@ -59,9 +59,12 @@ def build(
     objective = component_class(plugins, "objective", spec.objective.name, Objective)
     where = f"spec.objective {spec.objective.name!r}"
     options = checked_options(objective, spec.objective.options, where, given=("inputs", "latent_dim"))
-    inputs = {entry.name: _input(plugins, entry, modalities[entry.name]) for entry in spec.inputs}
-    for name, entry in inputs.items():
-        if objective.needs_decoders and entry.make_decoder is None:
+    for part in spec.inputs:
+        if hasattr(torch.nn.ModuleDict, part.name):
+            raise SpecError(f"spec.inputs.{part.name}: torch keeps this name for itself; choose another")
+    inputs = {part.name: _input(plugins, part, modalities[part.name]) for part in spec.inputs}
+    for name, place in inputs.items():
+        if objective.needs_decoders and place.make_decoder is None:
             raise SpecError(
                 f"spec.inputs.{name}: the objective {spec.objective.name!r} needs a decoder here; add "
                 f"decoder = NAME, one of {', '.join(_names(plugins, 'decoder', spec, name)) or 'none installed'}"

@@ -157,7 +157,7 @@ class Objective(nn.Module, ABC):
 
     def players(self) -> Mapping[str, Sequence[nn.Parameter]]:
         """Return the parameters that each player minimises over; one player, unless the objective is adversarial."""
-        return {"model": list(self.parameters())}
+        return {"model": [parameter for parameter in self.parameters() if parameter.requires_grad]}
 
     def forward(self, batch: Batch, noise: Tensors, player: str) -> Losses:
         """Return the losses of a batch, whatever stands in its gaps."""

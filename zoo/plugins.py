@@ -214,7 +214,10 @@ def _without_clashes(plugins: Iterable[Plugin]) -> list[Plugin]:
 
 
 def _distribution(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else (point.name, "unknown")
+    if point.dist is None:
+        return point.name, "unknown"
+    metadata = point.dist.metadata  # parsed anew at each look
+    return metadata["Name"], metadata["Version"]
 
 
 def _filter(setting: str) -> Any:

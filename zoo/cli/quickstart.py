@@ -43,15 +43,16 @@ def command(out: Path) -> None:
         manifests = export_entries(out, plugins, advance)
     judged = [
         (
+            name,
             graph,
             described["parity"]["cases"],
             f"{described['parity']['used']:.0%}",
             f"{described['parity']['max_abs_error']:.1e}",
         )
-        for manifest in manifests.values()
+        for name, manifest in manifests.items()
         for graph, described in manifest["graphs"].items()
     ]
-    print_table(("GRAPH", "CASES", "TOLERANCE USED", "LARGEST ERROR"), judged)
+    print_table(("ENTRY", "GRAPH", "CASES", "TOLERANCE USED", "LARGEST ERROR"), judged)
 
     note("\n4. Search and reconstruct on onnxruntime, in a process without torch")
     served = serve_without_torch(out)

@@ -34,6 +34,7 @@ class Bundle:
     provider: str = "cpu"
     threads: int = 1
     _sessions: dict[str, Session] = field(default_factory=dict, repr=False)
+    _modalities: dict[str, Modality] = field(default_factory=dict, repr=False)
 
     @property
     def graphs(self) -> tuple[str, ...]:
@@ -62,17 +63,28 @@ class Bundle:
 
     def modality(self, name: str) -> Modality:
         """Return the modality of an input as it was fitted; its plugin must be installed."""
+        if not self._modalities:
+            self._modalities.update(self._fitted())
+        if name not in self._modalities:
+            raise UnknownNameError("input", name, self._modalities, hint="The bundle's spec.json holds them.")
+        return self._modalities[name]
+
+    def _fitted(self) -> dict[str, Modality]:
         from safetensors.numpy import load_file
 
-        spec = Recipe.read(json.loads((self.folder / "spec.json").read_text()), str(self.folder / "spec.json")).spec
-        modalities = make_modalities(spec, installed())
-        if name not in modalities:
-            raise UnknownNameError("input", name, modalities, hint="The bundle's spec.json holds them.")
-        prefix = f"{_MODALITY}{name}:"
+        path = self.folder / "spec.json"
+        spec = Recipe.read(json.loads(path.read_text()), str(path)).spec
         state = load_file(self.folder / "state.safetensors")
-        return modalities[name].with_state(
-            {key.removeprefix(prefix): array for key, array in state.items() if key.startswith(prefix)}
-        )
+        return {
+            name: modality.with_state(
+                {
+                    key.removeprefix(f"{_MODALITY}{name}:"): array
+                    for key, array in state.items()
+                    if key.startswith(f"{_MODALITY}{name}:")
+                }
+            )
+            for name, modality in make_modalities(spec, installed()).items()
+        }
 
     def run(self, graph: str, values: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
         """Run a graph on raw values: texts, pictures, or arrays for inputs that have no modality, such as ``latent``.

@@ -1,0 +1,196 @@
+"""An honest runner passes the parity contract; each planted fault misses it."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zoo.errors import ParityError
+from zoo.judging import judge, make_cases, sizes_of, with_padding
+from zoo.protocols import Axis, Graph, TensorSpec
+
+
+class Summary(nn.Module):
+    """The masked mean through a linear map, and the largest number; two outputs of one shape."""
+
+    def __init__(self, change="") -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(4, 4)
+        self.change = change
+
+    def forward(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        mask = tensors["x.mask"].unsqueeze(-1)
+        values = torch.where(mask, tensors["x.values"], torch.zeros_like(tensors["x.values"]))
+        count = mask.sum(1).clamp(min=1)
+        if self.change == "padding leak":
+            count = torch.full_like(count, values.shape[1])
+        if self.change == "mask ignored":
+            values, count = tensors["x.values"] + 1, torch.full_like(count, values.shape[1])
+        total = values.sum(0 if self.change == "wrong axis" and values.shape[0] == values.shape[1] else 1)
+        mean = self.linear(total / count)
+        if self.change == "wrong constant":
+            mean = mean + 1e-5
+        if self.change == "slightly off":
+            mean = mean * (1 + 1e-4)
+        if self.change == "rows see each other":
+            mean = mean + 1e-3 * total.mean()
+        if self.change == "one long row goes wrong":
+            mean = mean + (1e-3 if values.shape[1] == 8 else 0)
+        top = values.amax(1)
+        if self.change == "wrong dtype":
+            top = top.double()
+        if self.change == "outputs swapped":
+            mean, top = top, mean
+        return {"toy.mean": mean, "toy.top": top}
+
+
+def draw(batch, sizes, generator):
+    length = sizes["x.length"]
+    mask = np.arange(length)[None] < generator.integers(1, length + 1, size=(batch, 1))
+    return {
+        "x.values": generator.standard_normal((batch, length, 4), dtype=np.float32) * mask[..., None],
+        "x.mask": mask,
+    }
+
+
+@pytest.fixture
+def graph():
+    return Graph(
+        "toy",
+        Summary().eval(),
+        {
+            "x.values": TensorSpec("float32", ("batch", "x.length", 4)),
+            "x.mask": TensorSpec("bool", ("batch", "x.length")),
+        },
+        {name: TensorSpec("float32", ("batch", 4)) for name in ("toy.mean", "toy.top")},
+        {"x.length": Axis(1, 8, padded=True)},
+        draw,
+    )
+
+
+@torch.no_grad()
+def run(module, arrays):
+    return {name: out.numpy() for name, out in module({n: torch.from_numpy(a) for n, a in arrays.items()}).items()}
+
+
+def runner(change=""):
+    module = Summary(change).eval()
+    return lambda arrays: run(module, arrays)
+
+
+def nan_swallowed(arrays):
+    return {name: np.nan_to_num(array) for name, array in runner()(arrays).items()}
+
+
+def batch_frozen(arrays):
+    return {name: np.resize(array[:2], (2, 4)) for name, array in runner()(arrays).items()}
+
+
+def length_frozen(arrays):
+    return runner()({name: array[:, :5] for name, array in arrays.items()})
+
+
+def output_renamed(arrays):
+    return {name.removeprefix("toy."): array for name, array in runner()(arrays).items()}
+
+
+def float16_inside(arrays):
+    return {name: array.astype(np.float16).astype(np.float32) for name, array in runner()(arrays).items()}
+
+
+def zeros_inverted(arrays):
+    return {name: np.where(array == 0, np.float32(1e-9), array) for name, array in runner()(arrays).items()}
+
+
+CHANGES = (
+    "wrong constant",
+    "slightly off",
+    "wrong axis",
+    "padding leak",
+    "mask ignored",
+    "rows see each other",
+    "one long row goes wrong",
+    "wrong dtype",
+    "outputs swapped",
+)
+RUNNERS = (nan_swallowed, batch_frozen, length_frozen, output_renamed, float16_inside, zeros_inverted)
+
+
+def test_an_honest_runner_passes(graph):
+    verdict = judge(graph, make_cases(graph), runner(), runner())
+    assert verdict.worst.used < 1
+    assert verdict.summary()["parity_ulps"] == 16
+    assert verdict.cases == len(make_cases(graph)) + sum(
+        with_padding(graph, case.inputs) is not None for case in make_cases(graph)
+    )
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_fault_in_the_computation_is_caught(change, graph):
+    with pytest.raises(ParityError, match=r"^toy, case '"):
+        judge(graph, make_cases(graph), runner(change), runner(change))
+
+
+@pytest.mark.parametrize("faulty", RUNNERS, ids=lambda faulty: faulty.__name__)
+def test_a_fault_of_the_runner_is_caught(faulty, graph):
+    with pytest.raises(ParityError, match=r"^toy, case '"):
+        judge(graph, make_cases(graph), faulty, faulty)
+
+
+def test_a_file_that_loads_otherwise_each_time_is_caught(graph):
+    def nearly(arrays):
+        return {name: np.nextafter(array, np.float32(9)) for name, array in runner()(arrays).items()}
+
+    with pytest.raises(ParityError, match="two loads of the file give other bits in 'toy.mean'"):
+        judge(graph, make_cases(graph), runner(), nearly)
+
+
+def test_a_graph_that_states_more_ulps_may_lie_further_off(graph):
+    from dataclasses import replace
+
+    looser = replace(graph, parity_ulps=4096, parity_reason="a toy")
+    with pytest.raises(ParityError):
+        judge(graph, make_cases(graph), runner("slightly off"), runner("slightly off"))
+    verdict = judge(looser, make_cases(looser), runner("slightly off"), runner("slightly off"))
+    assert (verdict.parity_ulps, verdict.parity_reason) == (4096, "a toy")
+
+
+def test_the_cases_hold_the_corners_of_sizes_and_values(graph):
+    cases = {case.name: case for case in make_cases(graph)}
+    assert cases["one row, smallest"].inputs["x.values"].shape == (1, 1, 4)
+    assert cases["one row, largest"].inputs["x.values"].shape == (1, 8, 4)
+    assert not cases["zeros"].inputs["x.mask"].any()
+    assert np.isnan(cases["one NaN in x.values"].inputs["x.values"]).sum() == 1
+    assert not cases["one row of x.mask false"].inputs["x.mask"][1].any()
+    assert {"x.values × 100", "x.values × 1e-6"} < set(cases)
+    assert len({case.inputs["x.values"].shape for case in cases.values()}) >= 6
+
+
+def test_the_cases_follow_from_their_seed(graph):
+    first, again, other = make_cases(graph), make_cases(graph), make_cases(graph, seed=1)
+    assert all(
+        np.array_equal(one.inputs["x.values"], two.inputs["x.values"], equal_nan=True)
+        for one, two in zip(first, again, strict=True)
+    )
+    assert not np.array_equal(first[0].inputs["x.values"], other[0].inputs["x.values"])
+
+
+def test_the_reference_is_the_module_in_float64_and_the_module_stays_as_it_is(graph):
+    before = copy.deepcopy(graph.module.state_dict())
+    case = make_cases(graph)[0]
+    assert case.expected["toy.mean"].dtype == np.float64
+    assert all(torch.equal(graph.module.state_dict()[name], tensor) for name, tensor in before.items())
+    assert graph.module.linear.weight.dtype == torch.float32
+
+
+def test_padding_appends_zeros_to_what_is_padded_and_nothing_beyond_the_bounds(graph):
+    inputs = draw(2, {"x.length": 4}, np.random.default_rng(0))
+    padded = with_padding(graph, inputs)
+    assert sizes_of(graph, padded) == {"batch": 2, "x.length": 7, 4: 4}
+    assert np.array_equal(padded["x.values"][:, :4], inputs["x.values"])
+    assert not padded["x.values"][:, 4:].any()
+    assert not padded["x.mask"][:, 4:].any()
+    assert with_padding(graph, draw(2, {"x.length": 7}, np.random.default_rng(0))) is None
