@@ -1,0 +1,86 @@
+"""The steps of ``zoo quickstart``, in order; each returns what the page shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zoo.cli.output import Advance
+from zoo.plugins import Plugins
+from zoo.registry import find
+from zoo.runs import read_log
+from zoo.targets import fetch_entry, require_plugins
+
+SEARCH_ENTRY = "emoji-search"
+PICTURE_ENTRY = "fashion-vae"
+QUERIES = ("red heart", "crying cat", "汽车")
+RECALL = "caption_to_picture.recall@10"
+CHANCE = "caption_to_picture.chance@10"
+_STEPS = 60
+_EVALUATIONS = 3
+
+
+@dataclass(frozen=True)
+class ShortTraining:
+    """What a short training showed: the loss by step, and by step the recall on unseen emoji by language."""
+
+    losses: Sequence[tuple[int, float]]
+    recalls: Sequence[tuple[int, dict[str, float]]]
+    chance: float
+
+
+def train_shortly(folder: Path, plugins: Plugins, advance: Advance, *, steps: int = _STEPS) -> ShortTraining:
+    """Train the search entry's recipe for a few steps, and measure recall on unseen emoji on the way."""
+    from zoo.evaluation import evaluate
+    from zoo.training import Progress, train
+
+    entry = find(SEARCH_ENTRY, plugins)
+    require_plugins(entry, plugins)
+    settings = replace(entry.recipe.training, steps=steps)
+    recipe = replace(entry.recipe, training=settings)
+    recalls: list[tuple[int, dict[str, float]]] = []
+    chances: list[float] = []
+    wanted = {1, *(round(steps * part / _EVALUATIONS / 10) * 10 for part in range(1, _EVALUATIONS)), steps}
+
+    def observe(progress: Progress) -> None:
+        if progress.step in wanted:
+            measured = evaluate(progress.model, recipe, plugins=plugins)
+            by_language = {name.split(".")[0]: value for name, value in measured.items() if name.endswith(RECALL)}
+            recalls.append((progress.step, by_language))
+            chances.extend(value for name, value in measured.items() if name.endswith(CHANCE))
+        shown = ", ".join(f"{language} {value:.0%}" for language, value in recalls[-1][1].items())
+        advance(progress.step, progress.steps, f"loss {progress.terms['loss']:.2f}, recall@10 {shown}")
+
+    train(recipe, folder, observe=observe, plugins=plugins)
+    losses = [(int(line["step"]), line["loss"]) for line in read_log(folder / "log.jsonl")]
+    return ShortTraining(losses, recalls, chances[0])
+
+
+def export_entries(folder: Path, plugins: Plugins, advance: Advance) -> dict[str, dict[str, Any]]:
+    """Fetch the trained entries, export each with its parity judged, and return the manifests by entry."""
+    from zoo.checkpoint import load
+    from zoo.components import make_exporter
+    from zoo.exporting import Origin, export
+
+    manifests = {}
+    for place, name in enumerate((SEARCH_ENTRY, PICTURE_ENTRY)):
+        entry = find(name, plugins)
+        advance(place, 2, name)
+        origin = Origin(name, entry.license, entry.data_license, entry.revision)
+        checkpoint = load(fetch_entry(entry), plugins=plugins)
+        manifests[name] = export(checkpoint, make_exporter("onnx", plugins), folder / name, origin=origin)
+        advance(place + 1, 2, name)
+    return manifests
+
+
+def serve_without_torch(folder: Path, queries: Sequence[str] = QUERIES) -> dict[str, Any]:
+    """Search and reconstruct in a process of its own that never imports torch; return what it printed."""
+    command = [sys.executable, "-m", "zoo.quickstart.serving", str(folder / SEARCH_ENTRY), str(folder / PICTURE_ENTRY)]
+    done = subprocess.run([*command, str(folder), *queries], check=True, stdout=subprocess.PIPE, text=True)
+    served: dict[str, Any] = json.loads(done.stdout)
+    return served
