@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.measuring import Comparison, alternating
@@ -16,13 +17,10 @@ LEAST_ROUNDS = 15
 
 def measure(rounds: int) -> Iterator[Comparison]:
     """Compare whole processes, started in turn."""
-    for arguments in (("--help",), ("list",)):
-        ours, other = alternating(
-            lambda arguments=arguments: answer(zoo_command(*arguments)),
-            lambda: answer(BARE),
-            rounds=max(rounds, LEAST_ROUNDS),
-        )
-        yield Comparison(f"zoo {' '.join(arguments)}", 1e3 * ours, 1e3 * other, "ms", at_most=MOST_BARE_STARTS)
+    for name in ("--help", "list"):
+        command = zoo_command(name)
+        ours, other = alternating(partial(answer, command), partial(answer, BARE), rounds=max(rounds, LEAST_ROUNDS))
+        yield Comparison(f"zoo {name}", 1e3 * ours, 1e3 * other, "ms", at_most=MOST_BARE_STARTS)
 
 
 def zoo_command(*arguments: str) -> tuple[str, ...]:

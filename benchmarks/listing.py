@@ -37,7 +37,9 @@ def measure(rounds: int) -> Iterator[Comparison]:
 
 def registry(entries: int) -> str:
     """Return a registry file: entries like the zoo's own, each with its whole recipe."""
-    return tomlkit.dumps({"schema": 1, "entries": {f"emoji-search-{number}": _entry(number) for number in range(entries)}})
+    return tomlkit.dumps(
+        {"schema": 1, "entries": {f"emoji-search-{number}": _entry(number) for number in range(entries)}}
+    )
 
 
 def _entry(number: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A run takes the same steps however often it is interrupted, and ends with a whole checkpoint."""
 
 import itertools
+import random
 import signal
 import time
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import torch
 
 from zoo.checkpoint import load
 from zoo.errors import DataError, IntegrityError, TrainingError, UsageError
-from zoo.runs import read_log
+from zoo.runs import Run, read_log
 from zoo.spec import Training
 from zoo.training import learning_rate, train
 
@@ -157,6 +158,30 @@ def test_a_signal_leaves_a_checkpoint_and_its_exit_code(
     step = int(folder.name.removeprefix("checkpoint-"))
     resumed = train(make_recipe(**{**settings, "steps": step + 3}), tmp_path / "run", resume=True, plugins=plugins)
     assert load(resumed, plugins=plugins).recipe.training.steps == step + 3
+
+
+@pytest.mark.verify
+def test_a_kill_at_any_moment_leaves_a_checkpoint_to_go_on_from(
+    zoo_process, recipe_file, plugins, tmp_path, make_recipe
+):
+    settings, generator = {"steps": 1_000_000, "checkpoint_every": 1}, random.Random(0)
+    recipe, run, reached = make_recipe(**settings), Run(tmp_path / "run"), 0
+    for _ in range(10):
+        process = zoo_process("train", recipe_file(**settings), "--out", run.folder, "--resume")
+        while max((int(path.name[-8:]) for path in run.folder.glob("checkpoint-*")), default=0) <= reached:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        time.sleep(generator.uniform(0, 0.1))
+        process.kill()
+        process.communicate()
+        newest = run.newest(recipe)
+        assert newest.step > reached
+        assert load(newest.weights, plugins=plugins).recipe == recipe
+        reached = newest.step
+    last = train(make_recipe(**{**settings, "steps": reached + 1}), run.folder, resume=True, plugins=plugins)
+    whole = train(make_recipe(steps=reached + 1), tmp_path / "whole", plugins=plugins)
+    parts, uninterrupted = (load(path, plugins=plugins).model.objective.state_dict() for path in (last, whole))
+    assert all(torch.equal(parts[name], tensor) for name, tensor in uninterrupted.items())
 
 
 def test_a_batch_is_never_larger_than_the_data(make_recipe, plugins, tmp_path):

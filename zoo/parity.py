@@ -84,5 +84,5 @@ def _row_max(array: Array) -> Array:
 
 
 def _infinities(array: Array) -> Array:
-    signs: Array = np.where(np.isinf(array), np.sign(array), 0)
+    signs: Array = np.where(np.isinf(array), np.sign(array.astype(np.float64)), 0)
     return signs

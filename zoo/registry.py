@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import SpecError, UnknownNameError, ZooError
-from zoo.plugins import Plugins
+from zoo.plugins import Plugin, Plugins
 from zoo.spec import Recipe
 from zoo.tables import Table, checked_slug, read_toml
 
-_log = logging.getLogger(__name__)
 SORT_KEYS = ("name", "size", "parameters", "objective", "license")
 
 
@@ -103,10 +101,17 @@ def entries(plugins: Plugins) -> dict[str, RegistryEntry]:
             try:
                 found.update(read_registry(_in_package(file)))
             except ZooError as error:
-                _log.warning("%s %s brings a registry that is left out: %s", plugin.distribution, plugin.version, error)
+                _warn_of(plugin, error)
     for path in _named():
         found.update(read_registry(path))
     return found
+
+
+def _warn_of(plugin: Plugin, error: ZooError) -> None:
+    import logging  # slow, and a listing seldom has anything to warn of
+
+    logger = logging.getLogger(__name__)
+    logger.warning("%s %s brings a registry that is left out: %s", plugin.distribution, plugin.version, error)
 
 
 def read_registry(path: Path) -> dict[str, RegistryEntry]:

@@ -1,5 +1,6 @@
 """Strict reading of TOML and JSON tables: a wrong key or type is an error that says where and what is taken."""
 
+import gc
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -84,12 +85,14 @@ class Table:
 
     def done(self) -> None:
         """Raise SpecError where a key was not taken."""
-        for key in self._left:
-            import difflib
+        if not self._left:
+            return
+        import difflib
 
-            nearest = difflib.get_close_matches(key, self._taken, n=1)
-            guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
-            raise SpecError(f"{self.where}: unknown key {key!r}; it takes {', '.join(self._taken)}.{guess}")
+        key = next(iter(self._left))
+        nearest = difflib.get_close_matches(key, self._taken, n=1)
+        guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        raise SpecError(f"{self.where}: unknown key {key!r}; it takes {', '.join(self._taken)}.{guess}")
 
 
 def checked_slug(name: str, where: str) -> str:
@@ -117,7 +120,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
     """Read TOML; an error names ``where`` and the line."""
+    collecting = gc.isenabled()
+    gc.disable()  # nothing of a document is garbage, and to look for some takes a third of reading a large one
     try:
         return tomli.loads(text)
     except (tomli.TOMLDecodeError, RecursionError) as error:
         raise SpecError(f"{where} is not valid TOML: {error}; mend that line") from None
+    finally:
+        if collecting:
+            gc.enable()

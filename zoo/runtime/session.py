@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo.protocols import Array
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+_ANY_SIZE = Axis(1, 2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -38,32 +39,37 @@ class Session:
         return dict(zip(self.outputs, found, strict=True))
 
     def _check(self, arrays: Mapping[str, Array]) -> None:
-        takes = ", ".join(
-            f"{name}: {spec.dtype} ({', '.join(map(str, spec.axes))})" for name, spec in self.inputs.items()
-        )
         if set(arrays) != set(self.inputs):
-            raise UsageError(f"the graph {self.name!r} takes {takes}; got {', '.join(arrays) or 'nothing'}")
+            raise UsageError(f"the graph {self.name!r} takes {self._takes()}; got {', '.join(arrays) or 'nothing'}")
         sizes: dict[str | int, int] = {}
         for name, spec in self.inputs.items():
             array = arrays[name]
-            came = f"{array.dtype} of shape {array.shape}"
             if array.dtype != np.dtype(spec.dtype) or array.ndim != len(spec.axes):
-                raise UsageError(f"the graph {self.name!r} takes {takes}; {name!r} came as {came}")
+                raise UsageError(f"the graph {self.name!r} takes {self._takes()}; {name!r} came as {_shown(array)}")
             if array.dtype.kind in "iu" and array.size and not spec.low <= array.min() <= array.max() <= spec.high:
                 raise UsageError(
                     f"the graph {self.name!r}: {name!r} takes {spec.low:g} to {spec.high:g}; "
                     f"it came with {array.min()} to {array.max()}"
                 )
             for axis, size in zip(spec.axes, array.shape, strict=True):
-                bounds = self.axes.get(str(axis), Axis(1, 2**31 - 1))
+                bounds = self.axes.get(str(axis), _ANY_SIZE)
                 fits = size == axis if isinstance(axis, int) else bounds.smallest <= size <= bounds.largest
                 if not fits or sizes.setdefault(axis, size) != size:
                     expected = (
                         axis if isinstance(axis, int) else f"{bounds.smallest} to {bounds.largest}, equal in all inputs"
                     )
                     raise UsageError(
-                        f"the graph {self.name!r}: axis {axis} of {name!r} is {expected}; it came as {came}"
+                        f"the graph {self.name!r}: axis {axis} of {name!r} is {expected}; it came as {_shown(array)}"
                     )
+
+    def _takes(self) -> str:
+        return ", ".join(
+            f"{name}: {spec.dtype} ({', '.join(map(str, spec.axes))})" for name, spec in self.inputs.items()
+        )
+
+
+def _shown(array: Array) -> str:
+    return f"{array.dtype} of shape {array.shape}"
 
 
 def open_session(

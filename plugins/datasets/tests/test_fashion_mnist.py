@@ -48,7 +48,7 @@ def mirror(monkeypatch, tmp_path, no_debian_package):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         monkeypatch.setenv("ZOO_FASHION_MNIST", f"http://127.0.0.1:{server.server_port}/")
         yield folder
         server.shutdown()
@@ -115,7 +115,7 @@ def test_fetched_files_are_kept(mirror, monkeypatch):
 
 
 def test_another_file_on_the_mirror_is_refused(mirror):
-    (mirror / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"something else"))
+    (mirror / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"something else", mtime=0))
     with pytest.raises(ZooError, match=r"expected 26421880 bytes with sha256 3aede38d") as caught:
         FashionMNIST().split("train")
     assert caught.value.exit_code == 4
@@ -134,7 +134,7 @@ def test_without_network_and_package_the_error_says_what_to_install(no_debian_pa
 def test_a_wrong_file_in_the_folder_of_the_package_is_passed_over(no_debian_package, monkeypatch, tmp_path):
     monkeypatch.setenv("ZOO_OFFLINE", "1")
     (tmp_path / "not-installed").mkdir()
-    (tmp_path / "not-installed" / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"something else"))
+    (tmp_path / "not-installed" / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"something else", mtime=0))
     with pytest.raises(OfflineError):
         FashionMNIST().split("train")
 
@@ -142,11 +142,12 @@ def test_a_wrong_file_in_the_folder_of_the_package_is_passed_over(no_debian_pack
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(b"too short"), "once unpacked, came 9 bytes with"),
-        (gzip.compress(bytes(48_000_000)), "once unpacked, came more; install or fetch it again"),
-        (gzip.compress(b"cut off")[:-10], "cannot be unpacked: "),
+        (gzip.compress(b"too short", mtime=0), "once unpacked, came 9 bytes with"),
+        (gzip.compress(bytes(48_000_000), 1, mtime=0), "once unpacked, came more; install or fetch it again"),
+        (gzip.compress(b"cut off", mtime=0)[:-10], "cannot be unpacked: "),
         (b"no gzip at all", "cannot be unpacked: Not a gzipped file"),
     ],
+    ids=["short", "long", "cut", "no gzip"],
 )
 def test_a_wrong_file_in_a_named_folder_is_an_error(content, message, monkeypatch, tmp_path):
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)

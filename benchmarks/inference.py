@@ -1,0 +1,99 @@
+"""Every graph of every entry on onnxruntime, as the zoo serves it, against the same module in torch, on real rows."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.measuring import Comparison, alternating, timed
+from zoo.plugins import installed
+from zoo.registry import RegistryEntry, entries
+from zoo.targets import fetch_entry
+
+if TYPE_CHECKING:
+    from zoo import Batch, Graph, Session
+    from zoo.checkpoint import Checkpoint
+
+THREADS = (1, 2)
+BATCHES = (1, 64)
+MOST_OF_TORCH = 1.1
+CALLS_SECONDS = 0.03  # enough calls a round that the clock does not count
+
+
+def measure(rounds: int) -> Iterator[Comparison]:
+    """Compare milliseconds a call for each entry, graph, batch and number of threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    for entry in entries(installed()).values():
+        with tempfile.TemporaryDirectory() as folder:
+            yield from _measure_entry(entry, Path(folder), rounds)
+    torch.set_num_threads(before)
+
+
+def _measure_entry(entry: RegistryEntry, folder: Path, rounds: int) -> Iterator[Comparison]:
+    import torch
+
+    from zoo import export, load, open_bundle
+    from zoo.components import make_exporter
+    from zoo.exporting import Origin
+
+    checkpoint = load(fetch_entry(entry))
+    export(checkpoint, make_exporter("onnx", installed()), folder / "bundle", origin=Origin(entry.name))
+    rows = _first_rows(checkpoint, max(BATCHES))
+    for threads in THREADS:
+        torch.set_num_threads(threads)
+        bundle = open_bundle(folder / "bundle", threads=threads)
+        for graph in checkpoint.model.graphs():
+            for batch in BATCHES:
+                ours, other = _calls_in_turn(graph, bundle.graph(graph.name), _inputs(graph, rows, batch), rounds)
+                what = f"{entry.name} {graph.name}, batch {batch}, {threads} thread{'s'[: threads - 1]}"
+                yield Comparison(what, 1e3 * ours, 1e3 * other, "ms", at_most=MOST_OF_TORCH)
+
+
+def _calls_in_turn(graph: Graph, session: Session, arrays: Mapping[str, Any], rounds: int) -> tuple[float, float]:
+    """Return the median seconds of one call of the session and of one of the module, each on its own kind of array."""
+    import torch
+
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def in_torch() -> None:
+        with torch.inference_mode():
+            graph.module(tensors)
+
+    in_torch()
+    calls = max(1, round(CALLS_SECONDS / timed(in_torch)))
+    ours, other = alternating(_repeated(lambda: session(arrays), calls), _repeated(in_torch, calls), rounds=rounds)
+    return ours / calls, other / calls
+
+
+def _repeated(function: Callable[[], object], times: int) -> Callable[[], None]:
+    def repeated() -> None:
+        for _ in range(times):
+            function()
+
+    return repeated
+
+
+def _first_rows(checkpoint: Checkpoint, rows: int) -> Batch:
+    """Return the first rows of the split that the entry is measured on."""
+    from zoo.components import make_dataset
+    from zoo.loading import to_batch
+
+    samples = make_dataset(checkpoint.recipe.data, installed()).split(checkpoint.recipe.evaluation.split)
+    return to_batch(samples[:rows], checkpoint.model.modalities)
+
+
+def _inputs(graph: Graph, rows: Batch, batch: int) -> Mapping[str, Any]:
+    """Return the first ``batch`` rows as the graph takes them; a latent is drawn."""
+    import numpy as np
+
+    if "latent" in graph.inputs:
+        return graph.draw(batch, {}, np.random.default_rng(0))
+    found = {}
+    for name in graph.inputs:
+        input_name, _, tensor = name.partition(".")
+        found[name] = rows.inputs[input_name][tensor][:batch].numpy()
+    return found

@@ -1,0 +1,178 @@
+"""Options are read off a component's signature: a wrong one is named with what is taken."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from zoo.components import checked_options, make_dataset, make_exporter, make_modalities, options_of
+from zoo.errors import PluginError, SpecError, UnknownNameError
+from zoo.model import build
+from zoo.plugins import Component, Plugin, Plugins
+from zoo.protocols import Modality
+from zoo.spec import Part
+
+
+class Network:
+    def __init__(
+        self,
+        modality: Any,
+        *,
+        width: int,
+        rate: float = 0.1,
+        sizes: tuple[int, ...] = (1, 2),
+        pair: tuple[int, str] = (1, "a"),
+        kind: Literal["one", "two"] = "one",
+        depth: int | None = None,
+        tied: bool = False,
+        free: Any = None,
+    ) -> None:
+        """Take every type that an option may have."""
+
+
+class Plain:
+    pass
+
+
+@dataclass(frozen=True)
+class Record:
+    size: int = 3
+    _learnt: Any = None
+
+
+TAKES = (
+    "it takes width: int, rate: float = 0.1, sizes: tuple[int, ...] = (1, 2), pair: tuple[int, str] = (1, 'a'), "
+    "kind: Literal['one', 'two'] = 'one', depth: int | None = None, tied: bool = False, free: Any = None"
+)
+
+
+def checked(**options):
+    return checked_options(Network, options, "spec.inputs.a.encoder 'net'", given=("modality",))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "made"),
+    [
+        ("rate", 1, 1.0),
+        ("sizes", [3, 4, 5], (3, 4, 5)),
+        ("sizes", [], ()),
+        ("pair", [2, "b"], (2, "b")),
+        ("kind", "two", "two"),
+        ("depth", 3, 3),
+        ("tied", True, True),
+        ("free", {"a": [1]}, {"a": [1]}),
+    ],
+)
+def test_a_right_option_becomes_what_the_constructor_takes(name, value, made):
+    found = checked(**{"width": 1, name: value})[name]
+    assert (found, type(found)) == (made, type(made))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "takes"),
+    [
+        ("width", "wide", "int"),
+        ("width", 1.0, "int"),
+        ("width", True, "int"),
+        ("rate", "fast", "float"),
+        ("sizes", 3, "tuple[int, ...]"),
+        ("sizes", ["a"], "tuple[int, ...]"),
+        ("pair", [1, "a", 2], "tuple[int, str]"),
+        ("kind", "three", "Literal['one', 'two']"),
+        ("depth", "deep", "int | None"),
+        ("tied", 1, "bool"),
+    ],
+)
+def test_a_wrong_option_is_named_with_all_that_is_taken(name, value, takes):
+    with pytest.raises(SpecError) as caught:
+        checked(**{"width": 1, name: value})
+    expected = f"spec.inputs.a.encoder 'net': the option {name!r} takes {takes}, got {value!r}; {TAKES}"
+    assert str(caught.value) == expected
+
+
+def test_an_unknown_option_is_named():
+    with pytest.raises(SpecError) as caught:
+        checked(width=1, widht=2)
+    assert str(caught.value) == f"spec.inputs.a.encoder 'net': unknown option 'widht'; {TAKES}"
+
+
+def test_what_the_zoo_gives_is_no_option():
+    assert "modality" not in options_of(Network, given=("modality",))
+    with pytest.raises(SpecError, match="unknown option 'modality'"):
+        checked(width=1, modality="text")
+
+
+def test_an_option_without_a_default_must_be_given():
+    with pytest.raises(SpecError, match="the option 'width' must be given; it takes width: int, rate: float"):
+        checked()
+
+
+def test_a_component_without_a_constructor_takes_no_options():
+    assert checked_options(Plain, {}, "here") == {}
+    with pytest.raises(SpecError, match="here: unknown option 'a'; it takes no options"):
+        checked_options(Plain, {"a": 1}, "here")
+
+
+def test_the_private_fields_of_a_dataclass_are_no_options():
+    assert list(options_of(Record, given=())) == ["size"]
+    with pytest.raises(SpecError, match="unknown option '_learnt'; it takes size: int = 3"):
+        checked_options(Record, {"_learnt": 1}, "here")
+
+
+VALUES = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()), st.lists)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.dictionaries(st.sampled_from(["width", "rate", "sizes", "pair", "kind", "depth", "tied"]), VALUES))
+def test_any_options_are_right_or_an_error_of_the_zoo(options):
+    try:
+        Network(None, **checked(**options))
+    except SpecError as error:
+        (message,) = error.args
+    else:
+        message = TAKES
+    assert message.endswith(TAKES)
+
+
+def test_modalities_come_with_their_options_in_the_order_of_the_spec(make_recipe, plugins):
+    recipe = make_recipe().with_options(("spec.inputs.left.modality.longest=2",))
+    made = make_modalities(recipe.spec, plugins)
+    assert list(made) == ["right", "left"]
+    assert (made["left"].longest, made["right"].longest) == (2, 6)
+    assert all(isinstance(modality, Modality) for modality in made.values())
+
+
+def test_a_data_set_and_an_exporter_are_made_by_name(plugins):
+    assert make_dataset(Part("toy", {"rows": 5}), plugins).rows == 5
+    assert make_exporter("toy", plugins).suffix == ".onnx"
+    with pytest.raises(UnknownNameError, match=r"no exporter 'toi'; there is toy, toy-wrong\. Did you mean 'toy'\?"):
+        make_exporter("toi", plugins)
+    with pytest.raises(
+        SpecError, match=r"data 'toy': the option 'rows' takes int, got 'many'; it takes rows: int = 32"
+    ):
+        make_dataset(Part("toy", {"rows": "many"}), plugins)
+
+
+def test_a_data_set_in_the_place_of_a_modality_names_its_distribution(make_recipe):
+    component = Component("modality", "vectors", "zoo_toy.dataset:ToyDataset", "modalzoo-liar")
+    liar = Plugins((Plugin("liar", "modalzoo-liar", "1.0", (component,)),))
+    with pytest.raises(
+        PluginError, match=r"'vectors' of modalzoo-liar is ToyDataset.*expected a zoo.Modality with axes"
+    ):
+        make_modalities(make_recipe().spec, liar)
+
+
+def test_options_of_encoders_and_objectives_are_checked(make_recipe, plugins):
+    recipe = make_recipe()
+    modalities = make_modalities(recipe.spec, plugins)
+    wrong = recipe.with_options(("spec.inputs.left.encoder.features=wide",)).spec
+    expected = (
+        "spec.inputs.left.encoder 'linear': the option 'features' takes int, got 'wide'; it takes features: int = 4"
+    )
+    with pytest.raises(SpecError, match=f"^{expected}$"):
+        build(wrong, modalities, plugins=plugins)
+    with pytest.raises(
+        SpecError, match=r"^spec\.objective 'toy-autoencoder': unknown option 'gamma'; it takes beta: float"
+    ):
+        build(replace(recipe.spec, objective=Part("toy-autoencoder", {"gamma": 1})), modalities, plugins=plugins)

@@ -1,0 +1,155 @@
+"""The layers and habits that hold the repository together."""
+
+import ast
+import importlib
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import zoo
+
+ROOT = Path(__file__).parent.parent
+CORE = sorted((ROOT / "zoo").rglob("*.py"))
+PLUGINS = sorted(path for kind in ("plugins", "exporters") for path in ROOT.glob(f"{kind}/*/zoo_*/**/*.py"))
+PROJECTS = [
+    ROOT / "pyproject.toml",
+    *sorted(ROOT.glob("plugins/*/pyproject.toml")),
+    *sorted(ROOT.glob("exporters/*/pyproject.toml")),
+]
+LIGHT = [
+    "zoo.cli",
+    "zoo.registry",
+    "zoo.plugins",
+    "zoo.hookspecs",
+    "zoo.spec",
+    "zoo.tables",
+    "zoo.errors",
+    "zoo.store",
+    "zoo.targets",
+]
+WITHOUT_TORCH = ["zoo.protocols", "zoo.components", "zoo.parity", "zoo.runtime", "zoo.fetching", "zoo.transport"]
+LARGEST_LINES = 400
+
+
+def shown(path):
+    return str(path.relative_to(ROOT))
+
+
+def nodes(path, *kinds):
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
+
+
+def imported(path):
+    """Return the modules that a file imports, with the names taken from each."""
+    for node in nodes(path, ast.Import, ast.ImportFrom):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, ()) for alias in node.names)
+        else:
+            yield node.module or "", tuple(alias.name for alias in node.names)
+
+
+def modules_after(*names):
+    code = f"import sys, {', '.join(names)}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_light_modules_import_nothing_heavy():
+    heavy = {"torch", "numpy", "jaxtyping", "rich", "urllib3", "onnxruntime", "safetensors", "accelerate", "tomlkit"}
+    assert not modules_after("zoo", *LIGHT) & heavy
+
+
+def test_the_runtime_imports_neither_torch_nor_onnxruntime():
+    assert not modules_after(*WITHOUT_TORCH) & {"torch", "jaxtyping", "accelerate", "onnxruntime", "onnx"}
+
+
+@pytest.mark.parametrize("name", sorted(zoo.__all__))
+def test_a_public_name_is_there(name):
+    assert getattr(zoo, name)
+    assert name in dir(zoo)
+
+
+def test_the_names_for_type_checkers_are_the_public_ones():
+    (block,) = [node for node in nodes(ROOT / "zoo/__init__.py", ast.If)][:1]
+    typed = {alias.asname: node.module for node in block.body for alias in node.names}
+    assert typed == zoo._PUBLIC
+
+
+def test_no_public_name_is_also_a_module():
+    assert not {path.stem for path in (ROOT / "zoo").iterdir()} & set(zoo.__all__)
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'trian'"):
+        _ = zoo.trian
+
+
+@pytest.mark.parametrize("path", CORE + PLUGINS, ids=shown)
+def test_a_module_says_what_it_is_and_is_not_too_long(path):
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text))
+    assert text.count("\n") <= LARGEST_LINES
+
+
+@pytest.mark.parametrize("path", CORE + PLUGINS, ids=shown)
+def test_only_the_discovery_of_plugins_catches_everything(path):
+    caught = [ast.unparse(handler.type) if handler.type else "" for handler in nodes(path, ast.ExceptHandler)]
+    broad = [
+        kinds for kinds in caught if not kinds or {"Exception", "BaseException"} & set(kinds.strip("()").split(", "))
+    ]
+    assert not broad or path == ROOT / "zoo/plugins.py"
+
+
+@pytest.mark.parametrize("path", CORE + PLUGINS, ids=shown)
+def test_no_code_from_strangers_is_run_and_no_archive_unpacked(path):
+    forbidden = {"pickle", "dill", "joblib", "tarfile", "marshal", "shelve", "yaml", "tomllib"}
+    assert not forbidden & {module.split(".")[0] for module, _ in imported(path)}
+    called = {node.func.id for node in nodes(path, ast.Call) if isinstance(node.func, ast.Name)}
+    assert not called & {"eval", "exec", "compile", "__import__"}
+
+
+@pytest.mark.parametrize("path", [path for path in CORE if "testing" not in path.parts], ids=shown)
+def test_only_commands_print_and_nothing_is_asserted_of_users(path):
+    called = {node.func.id for node in nodes(path, ast.Call) if isinstance(node.func, ast.Name)}
+    assert "print" not in called or "quickstart" in path.parts
+    assert not nodes(path, ast.Assert)
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=shown)
+def test_a_plugin_imports_only_public_names_of_the_zoo(path):
+    for module, names in imported(path):
+        assert not module.startswith("zoo."), f"{module} is not public"
+        if module == "zoo":
+            assert set(names) <= set(zoo.__all__)
+
+
+def test_folders_of_distributions_and_tests_are_no_packages():
+    for folder in ("plugins", "exporters", "tests"):
+        assert not (ROOT / folder / "__init__.py").exists()
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(f"{folder}.__init__")
+
+
+def test_test_files_have_names_of_their_own():
+    names = Counter(
+        path.name for kind in ("tests", "plugins", "exporters") for path in ROOT.glob(f"{kind}/**/test_*.py")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_every_distribution_has_one_version_and_wants_this_core():
+    versions = {tomllib.loads(path.read_text())["project"]["version"] for path in PROJECTS}
+    assert versions == {zoo.__version__}
+    for path in PROJECTS[1:]:
+        assert "modalzoo>=0.1,<0.2" in tomllib.loads(path.read_text())["project"]["dependencies"], path
+
+
+def test_the_entry_point_of_a_plugin_bears_its_package():
+    for path in PROJECTS[1:]:
+        project = tomllib.loads(path.read_text())["project"]
+        (package,) = project["entry-points"]["modalzoo"].values()
+        assert project["name"] == f"modalzoo-{package.removeprefix('zoo_')}"
+        assert (path.parent / package / "__init__.py").exists()

@@ -1,0 +1,152 @@
+"""A spec becomes a model with the weights of its seed; what does not fit is refused with what would."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from zoo.components import make_modalities
+from zoo.errors import SpecError, UnknownNameError
+from zoo.graphs import as_tensors
+from zoo.loading import to_batch
+from zoo.model import build
+from zoo.modules import Folded, Losses, decode
+from zoo.spec import Part
+
+
+@pytest.fixture
+def spec(make_recipe):
+    return make_recipe().spec
+
+
+@pytest.fixture
+def modalities(spec, plugins):
+    return make_modalities(spec, plugins)
+
+
+def test_the_seed_draws_the_weights_and_leaves_chance_as_it_was(spec, modalities, plugins):
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    first, again, other = (build(spec, modalities, seed=seed, plugins=plugins) for seed in (1, 1, 2))
+    assert torch.equal(torch.rand(3), expected)
+    weights = [model.objective.encoders["left"].linear.weight for model in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_the_parameters_are_counted(spec, modalities, plugins):
+    encoders, heads, decoders = 2 * (3 * 5 + 5), 2 * (5 * 2 + 2), 2 * (2 * 3 + 3)
+    assert build(spec, modalities, plugins=plugins).parameter_count == encoders + heads + decoders
+
+
+def test_graphs_come_by_name(spec, modalities, plugins):
+    model = build(spec, modalities, plugins=plugins)
+    assert [graph.name for graph in model.graphs()][:3] == ["encode_right", "decode_right", "reconstruct_right"]
+    assert [graph.name for graph in model.graphs(["decode_left"])] == ["decode_left"]
+    with pytest.raises(
+        SpecError, match="no graph 'decode'; this model has encode_right, decode_right, reconstruct_right"
+    ):
+        model.graphs(["decode"])
+
+
+def test_a_graph_names_its_tensors_and_free_axes_by_input(spec, modalities, plugins):
+    graph = build(spec, modalities, plugins=plugins).graphs(["reconstruct_left"])[0]
+    assert set(graph.inputs) == {"left.values", "left.mask"}
+    assert graph.inputs["left.values"].axes == ("batch", "left.length", 3)
+    assert list(graph.axes) == ["left.length"]
+    assert list(graph.outputs) == ["reconstruct_left.total"]
+    drawn = graph.draw(4, {"left.length": 2}, np.random.default_rng(0))
+    assert drawn["left.values"].shape == (4, 2, 3)
+    assert graph.module(as_tensors(drawn))["reconstruct_left.total"].shape == (4, 3)
+
+
+def test_encoding_and_decoding_is_reconstructing(checkpoint):
+    encode, decoder, both = checkpoint.model.graphs(["encode_left", "decode_left", "reconstruct_left"])
+    arrays = as_tensors(both.draw(3, {"left.length": 4}, np.random.default_rng(0)))
+    latent = encode.module(arrays)["encode_left.latent"]
+    total = decoder.module({"latent": latent})["decode_left.total"]
+    assert torch.equal(both.module(arrays)["reconstruct_left.total"], total)
+
+
+def changed(spec, **parts):
+    """Change the first input of a spec."""
+    first, *others = spec.inputs
+    return replace(spec, inputs=(replace(first, **parts), *others))
+
+
+def test_an_objective_that_needs_decoders_names_those_there_are(spec, modalities, plugins):
+    expected = (
+        "spec.inputs.right: the objective 'toy-autoencoder' needs a decoder here; add decoder = NAME, one of gaussian"
+    )
+    with pytest.raises(SpecError, match=f"^{expected}$"):
+        build(changed(spec, decoder=None), modalities, plugins=plugins)
+
+
+def test_an_objective_without_decoders_needs_none(spec, modalities, plugins):
+    spec = replace(changed(spec, decoder=None), objective=Part("toy-alignment"))
+    assert build(spec, modalities, plugins=plugins).parameter_count > 0
+
+
+def test_a_missing_encoder_is_told(spec, modalities, plugins):
+    with pytest.raises(
+        SpecError, match=r"spec.inputs.right: the key 'encoder' is missing; name one of this modality's"
+    ):
+        build(changed(spec, encoder=None), modalities, plugins=plugins)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"encoder": Part("liner")},
+            r"no encoder 'vectors/liner'; there is vectors/linear\. Did you mean 'vectors/linear'",
+        ),
+        ({"decoder": Part("gauss")}, r"no decoder 'vectors/gauss'; there is vectors/gaussian\. Did you mean"),
+    ],
+)
+def test_an_unknown_part_names_the_nearest(change, message, spec, modalities, plugins):
+    with pytest.raises(UnknownNameError, match=message):
+        build(changed(spec, **change), modalities, plugins=plugins)
+
+
+def test_the_terms_are_means_over_the_rows_that_count():
+    losses = Losses(torch.tensor(1.0), {"a": torch.tensor([2.0, 0.0, 4.0])}, torch.tensor([1.0, 0.0, 1.0]))
+    assert losses.means()["a"] == 3
+    nothing = Losses(torch.tensor(0.0), {"a": torch.zeros(2)}, torch.zeros(2))
+    assert nothing.means()["a"] == 0
+
+
+def test_rows_of_a_batch_without_gaps_are_taken_as_they_are(checkpoint, plugins):
+    from zoo.components import make_dataset
+
+    samples = make_dataset(checkpoint.recipe.data, plugins).split("test")[:6]
+    batch = to_batch(samples, checkpoint.model.modalities)
+    again = batch.take(torch.tensor([4, 1]))
+    assert again.rows == 2
+    assert torch.equal(again.inputs["left"]["values"][1], batch.inputs["left"]["values"][1])
+
+
+def test_a_gap_does_not_change_the_losses_of_other_rows(checkpoint, plugins, make_recipe):
+    from zoo.components import make_dataset
+
+    samples = make_dataset(make_recipe(data={"gaps": True}).data, plugins).split("test")[:6]
+    noise = {"latent": torch.zeros(6, 2)}
+    dirty = to_batch(samples, checkpoint.model.modalities)
+    clean = checkpoint.model.losses(dirty, noise)
+    dirty.inputs["right"]["values"][~dirty.present["right"]] = torch.nan
+    assert torch.equal(checkpoint.model.losses(dirty, noise).loss, clean.loss)
+
+
+def test_latents_with_leading_axes_are_decoded_at_once(checkpoint):
+    decoder = checkpoint.model.objective.decoders["left"]
+    latent = torch.randn(4, 5, 2, generator=torch.Generator().manual_seed(0))
+    folded = decode(decoder, latent)
+    assert isinstance(folded, Folded)
+    each = torch.stack([decoder(row).mode()["total"] for row in latent])
+    assert torch.allclose(folded.mode()["total"], each, atol=1e-6)
+    tensors = {"values": torch.randn(5, 2, 3), "mask": torch.ones(5, 2, dtype=torch.bool)}
+    expected = torch.stack([decoder(row).log_prob(tensors) for row in latent])
+    assert torch.allclose(folded.log_prob(tensors), expected, atol=1e-5)
+    assert folded.sample(torch.Generator())["total"].shape == (4, 5, 3)
