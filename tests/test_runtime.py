@@ -14,7 +14,10 @@ from safetensors.numpy import load_file, save_file
 from zoo.errors import IntegrityError, NotFoundError, ParityError, UnknownNameError, UsageError, ZooError
 from zoo.graphs import as_tensors
 from zoo.plugins import installed
+from zoo.protocols import TensorSpec
 from zoo.runtime import open_bundle, replay
+from zoo.runtime.bundle import as_array
+from zoo.runtime.manifest import sealed
 from zoo.store import digests
 
 NAMES = ["README.md", "decode_left.onnx", "encode_left.onnx", "reference.safetensors", "spec.json", "state.safetensors"]
@@ -47,7 +50,7 @@ def rewrite(folder, change):
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     change(manifest)
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(sealed(manifest)))
 
 
 def set_in(*keys, value):
@@ -232,3 +235,25 @@ def test_a_replay_counts_its_cases_and_finds_what_drifted(bundle):
     rewrite(bundle, lambda m: m["files"].update({"reference.safetensors": digests(bundle)["reference.safetensors"]}))
     with pytest.raises(ParityError, match=r"^encode_left, case 'reference 2', output 'encode_left.latent', row 0"):
         replay(open_bundle(bundle))
+
+
+def test_a_manifest_that_was_changed_is_refused(bundle):
+    path = bundle / "manifest.json"
+    path.write_text(path.read_text().replace('"modalzoo": "', '"modalzoo": "9'))
+    with pytest.raises(
+        IntegrityError, match=r"manifest.json was changed after the export: expected content with sha256 "
+    ):
+        open_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ([[0.5]], "float64 with values that int64 cannot hold"),
+        ([["a"]], "it came as <U1"),
+        ([[1], [1, 2]], "inhomogeneous"),
+    ],
+)
+def test_numbers_are_not_bent_to_fit(given, reason):
+    with pytest.raises(UsageError, match=f"'ids' takes numbers of int64 with axes .*{reason}"):
+        as_array(given, TensorSpec("int64", ("batch", "length")), "ids")

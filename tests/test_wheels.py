@@ -1,4 +1,4 @@
-"""What users install: wheels of the core and the plugins, in a fresh environment without torch and without a checkout."""
+"""What users install: wheels of the core and the plugins, in a fresh environment without torch or a checkout."""
 
 import json
 import os

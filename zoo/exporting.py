@@ -19,6 +19,7 @@ from zoo.checkpoint import Checkpoint, modality_arrays, recipe_json
 from zoo.judging import Case, Verdict, judge, make_cases
 from zoo.model import Model
 from zoo.protocols import Exporter, Graph, TensorSpec
+from zoo.runtime.manifest import sealed
 from zoo.store import digests, staged_folder
 from zoo.tables import SCHEMA
 
@@ -75,7 +76,7 @@ def export(
         (staging / "state.safetensors").write_bytes(save(modality_arrays(model.modalities)))
         _write_json(staging / "spec.json", recipe_json(checkpoint.recipe))
         (staging / "README.md").write_text(card(model, manifest))
-        manifest["files"] = digests(staging)
+        manifest = sealed({**manifest, "files": digests(staging)})
         _write_json(staging / "manifest.json", manifest)
     return manifest
 
@@ -143,4 +144,4 @@ def _shape(spec: Mapping[str, Any]) -> str:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")

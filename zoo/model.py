@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -72,16 +72,6 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Model(spec, modalities, objective(inputs, spec.latent_dim, **options))
-
-
-def fitted(modalities: Mapping[str, Modality], values: Mapping[str, Iterable[Any]]) -> dict[str, Modality]:
-    """Return the modalities fitted on the training values of their inputs."""
-    return {name: modality.fit(values[name]) for name, modality in modalities.items()}
-
-
-def with_modalities(model: Model, modalities: Mapping[str, Modality]) -> Model:
-    """Return the same weights on other modalities."""
-    return replace(model, modalities=modalities)
 
 
 def _input(plugins: Plugins, entry: InputSpec, modality: Modality) -> Input:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.components import make_modalities
-from zoo.errors import IntegrityError, NotFoundError, UnknownNameError, UsageError
+from zoo.errors import UnknownNameError, UsageError
 from zoo.plugins import installed
 from zoo.protocols import Axis, Modality, TensorSpec
+from zoo.runtime.manifest import read_manifest
 from zoo.runtime.session import Session, open_session
 from zoo.spec import Recipe
-from zoo.store import verify
-from zoo.tables import SCHEMA
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
 _MODALITY = "modality:"
-_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ class Bundle:
         arrays: dict[str, Array] = {}
         for name, given in values.items():
             if name in session.inputs:
-                arrays[name] = _array(given, session.inputs[name], name)
+                arrays[name] = as_array(given, session.inputs[name], name)
             elif any(tensor.startswith(f"{name}.") for tensor in session.inputs):
                 made = self.modality(name).to_arrays(given)
                 arrays |= {f"{name}.{tensor}": array for tensor, array in made.items()}
@@ -112,29 +109,7 @@ def open_bundle(folder: Path | str, *, provider: str = "cpu", threads: int = 1) 
     newer modalzoo wrote it.
     """
     folder = Path(folder)
-    path = folder / "manifest.json"
-    if not path.is_file():
-        raise NotFoundError(f"{folder} is no bundle: it lacks manifest.json; name a folder that `zoo export` wrote")
-    try:
-        manifest = json.loads(path.read_text())
-        schema, graphs = manifest["schema"], manifest["graphs"]
-        files = {name: dict(digest) for name, digest in manifest["files"].items()}
-        graph_files = [str(graph["file"]) for graph in graphs.values()]
-        named = [*graphs, *(name for graph in graphs.values() for way in ("inputs", "outputs") for name in graph[way])]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise IntegrityError(f"{path} is damaged ({error!r}); export the model again") from error
-    if not isinstance(schema, int) or schema > SCHEMA:
-        raise UsageError(f"{path} has schema {schema}, this modalzoo reads up to {SCHEMA}; upgrade modalzoo")
-    for name in [*files, *graph_files]:
-        if Path(name).name != name or name not in files:
-            raise IntegrityError(
-                f"{path} names the file {name!r}, which its own list does not bind; export the model again"
-            )
-    for name in named:
-        if not _NAME.fullmatch(name):
-            raise IntegrityError(f"{path} names a graph or tensor {name!r}, which is no name; do not use this bundle")
-    verify(folder, files)
-    return Bundle(folder, manifest, provider, threads)
+    return Bundle(folder, read_manifest(folder), provider, threads)
 
 
 def spec_of(written: Mapping[str, Any]) -> TensorSpec:
@@ -148,10 +123,21 @@ def spec_of(written: Mapping[str, Any]) -> TensorSpec:
     )
 
 
-def _array(given: Any, spec: TensorSpec, name: str) -> Array:
+def as_array(given: Any, spec: TensorSpec, name: str) -> Array:
+    """Return numbers as the array that a graph takes.
+
+    Raises UsageError where they are no numbers, or the dtype cannot hold them.
+    """
     import numpy as np
 
+    takes = f"{name!r} takes numbers of {spec.dtype} with axes {spec.axes}"
     try:
-        return np.asarray(given, dtype=spec.dtype)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{name!r} takes numbers of {spec.dtype} with axes {spec.axes}: {error}") from error
+        array = np.asarray(given)
+    except ValueError as error:
+        raise UsageError(f"{takes}: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise UsageError(f"{takes}; it came as {array.dtype}")
+    cast: Array = array.astype(spec.dtype)
+    if cast.dtype.kind in "biu" and not np.array_equal(cast, array):
+        raise UsageError(f"{takes}; it came as {array.dtype} with values that {spec.dtype} cannot hold")
+    return cast
