@@ -108,7 +108,8 @@ def _with_noise(plugins: Plugins) -> Plugins:
 def make_bare_epoch() -> Callable[[], None]:
     """Return a function that trains the network of ``_recipe`` for an epoch, with nothing but torch.
 
-    It holds its pixels as floats, ready to use, where the zoo holds them as uint8 and reads them in the model.
+    It holds its pixels as floats, ready to use, where the zoo holds them as uint8 and reads them in the model. Mean and
+    log-variance are two layers, as is usual, where the zoo has one of twice the width: the same numbers and products.
     """
     import torch
     import torch.nn.functional as F
@@ -116,16 +117,18 @@ def make_bare_epoch() -> Callable[[], None]:
 
     torch.manual_seed(0)
     pixels = torch.from_numpy(noise_pixels()).flatten(1).float() / 255
-    encoder = nn.Sequential(nn.Linear(SIDE**2, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2 * LATENT))
+    encoder = nn.Sequential(nn.Linear(SIDE**2, HIDDEN), nn.ReLU())
+    to_mean, to_log_var = nn.Linear(HIDDEN, LATENT), nn.Linear(HIDDEN, LATENT)
     decoder = nn.Sequential(nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, SIDE**2))
-    parameters = [*encoder.parameters(), *decoder.parameters()]
+    parameters = [weight for part in (encoder, to_mean, to_log_var, decoder) for weight in part.parameters()]
     optimiser = torch.optim.Adam(parameters, lr=LEARNING_RATE, fused=True)
 
     def epoch() -> None:
         order = torch.randperm(ROWS)
         for start in range(0, ROWS, BATCH):
             x = pixels[order[start : start + BATCH]]
-            mean, log_var = encoder(x).chunk(2, dim=-1)
+            features = encoder(x)
+            mean, log_var = to_mean(features), to_log_var(features)
             z = mean + torch.randn_like(mean) * (0.5 * log_var).exp()
             reconstruction = F.binary_cross_entropy_with_logits(decoder(z), x, reduction="none").sum(dim=-1)
             kl = 0.5 * (mean * mean + log_var.exp() - log_var - 1).sum(dim=-1)

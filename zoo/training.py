@@ -6,13 +6,13 @@ the very steps that it would have taken.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -80,7 +80,7 @@ def train(
             losses = loop.step(step)
             last = step + 1 == recipe.training.steps
             if last or (step + 1) % _LOG_EVERY == 0 or step == 0:
-                terms = {name: mean.item() for name, mean in losses.items()}
+                terms = _terms(losses)
                 run.log({"step": step + 1, **terms})
                 if observe is not None:
                     observe(Progress(step + 1, recipe.training.steps, loop.batch_size, terms, model))
@@ -130,12 +130,12 @@ class _Loop:
                 "processes; choose a multiple"
             )
 
-    def step(self, step: int) -> Mapping[str, Tensor]:
-        """Take one step of every player; return the mean of each term."""
+    def step(self, step: int) -> Mapping[str, Losses]:
+        """Take one step of every player; return the losses of each."""
         self.generator.manual_seed(_seed(self.settings.seed, _STEPS, step))
         torch.default_generator.manual_seed(self.generator.initial_seed())
         batch = self.rows.take(self._index(step)).to(self.accelerator.device)
-        means: dict[str, Tensor] = {}
+        taken: dict[str, Losses] = {}
         for player, optimiser in self.prepared.items():
             noise = self.plain.noise(batch.rows, generator=self.generator)
             for group in optimiser.param_groups:
@@ -147,8 +147,8 @@ class _Loop:
             optimiser.zero_grad()
             self.accelerator.backward(losses.loss)
             optimiser.step()
-            means |= {"loss" if len(self.prepared) == 1 else f"{player}.loss": losses.loss.detach(), **losses.means()}
-        return means
+            taken[player] = losses
+        return taken
 
     def _prepared(self, optimiser: Optimizer) -> Optimizer:
         """Return the optimiser with the gradient scaler that half precision needs, itself where there is none."""
@@ -179,9 +179,18 @@ def learning_rate(settings: Training, step: int) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * through))
 
 
+def _terms(losses: Mapping[str, Losses]) -> dict[str, float]:
+    """Return the loss of each player and the mean of each term, for the log."""
+    terms: dict[str, float] = {}
+    for player, taken in losses.items():
+        terms["loss" if len(losses) == 1 else f"{player}.loss"] = taken.loss.item()
+        terms |= {name: mean.item() for name, mean in taken.means().items()}
+    return terms
+
+
 def _seed(seed: int, stream: int, number: int) -> int:
     """Return a seed of its own for each number of each stream; torch's CPU generator takes 32 bits of it."""
-    return int(np.random.SeedSequence((seed, stream, number)).generate_state(1)[0])
+    return int.from_bytes(hashlib.blake2b(f"{seed} {stream} {number}".encode(), digest_size=4).digest(), "big")
 
 
 def _optimiser(parameters: list[Any], settings: Training) -> Optimizer:

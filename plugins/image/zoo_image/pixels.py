@@ -48,7 +48,7 @@ class PixelReader(nn.Module):
 
     def forward(self, pixels: UInt8[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel size size"]:
         """Return brightness from -1 to 1, which is about zero on average."""
-        return 2 * self.intensity(pixels) - 1
+        return self.intensity(pixels).mul_(2).sub_(1)  # in place, since the brightness is of no further use
 
 
 def resizing_weights(source: int, target: int) -> Float[Tensor, "target source"]:
