@@ -116,6 +116,29 @@ def test_a_nan_in_the_loss_names_term_and_step_and_keeps_the_last_good_checkpoin
     assert all(bool(torch.isfinite(parameter).all()) for parameter in kept.parameters())
 
 
+def test_weights_that_are_no_numbers_replace_no_good_checkpoint(make_recipe, plugins, tmp_path):
+    def spoil(progress):
+        if progress.step == 20:
+            next(progress.model.objective.parameters()).data[0] = np.nan
+
+    recipe = make_recipe(steps=20, checkpoint_every=10)
+    with pytest.raises(
+        TrainingError, match="are not finite after step 20, though its loss was; the last good checkpoint"
+    ):
+        train(recipe, tmp_path, observe=spoil, plugins=plugins)
+    newest = Run(tmp_path).newest(recipe)
+    assert newest is not None
+    assert newest.step == 10
+
+
+def test_a_launcher_of_several_processes_is_refused(make_recipe, plugins, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.training.Accelerator.num_processes", 2)
+    with pytest.raises(
+        UsageError, match="training runs in one process, this is one of 2; start it by `zoo train` alone"
+    ):
+        train(make_recipe(), tmp_path, plugins=plugins)
+
+
 def test_a_nan_in_a_gap_changes_nothing(make_recipe, plugins, tmp_path, monkeypatch):
     from zoo.loading import RowsInMemory
 

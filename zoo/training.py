@@ -85,6 +85,7 @@ def train(
                 if observe is not None:
                     observe(Progress(step + 1, recipe.training.steps, loop.batch_size, terms, model))
             if last or (step + 1) % recipe.training.checkpoint_every == 0 or stop.asked:
+                _check_weights(model, step + 1)
                 run.save(step + 1, model, recipe, loop.optimisers)
             stop.now()
     saved = run.newest(recipe)
@@ -124,10 +125,10 @@ class _Loop:
         self.generator = torch.Generator()
         self.epoch = -1
         self.order = torch.empty(0, dtype=torch.int64)
-        if self.batch_size % self.accelerator.num_processes:
+        if self.accelerator.num_processes > 1:
             raise UsageError(
-                f"training.batch_size {self.batch_size} does not divide over {self.accelerator.num_processes} "
-                "processes; choose a multiple"
+                f"training runs in one process, this is one of {self.accelerator.num_processes}; "
+                "start it by `zoo train` alone, not by a launcher of several"
             )
 
     def step(self, step: int) -> Mapping[str, Losses]:
@@ -158,15 +159,14 @@ class _Loop:
         return scaled
 
     def _index(self, step: int) -> Tensor:
-        """Return which rows this process takes in this step; the order of an epoch follows from seed and epoch."""
+        """Return the rows of this step; the order of an epoch follows from seed and epoch."""
         epoch, position = divmod(step, self.steps_an_epoch)
         if epoch != self.epoch:
             shuffle = torch.Generator().manual_seed(_seed(self.settings.seed, _ORDERS, epoch))
             self.order = torch.randperm(len(self.rows), generator=shuffle)
             self.epoch = epoch
-        share = self.batch_size // self.accelerator.num_processes
-        start = position * self.batch_size + self.accelerator.process_index * share
-        return self.order[start : start + share]
+        start = position * self.batch_size
+        return self.order[start : start + self.batch_size]
 
 
 def learning_rate(settings: Training, step: int) -> float:
@@ -200,6 +200,16 @@ def _optimiser(parameters: list[Any], settings: Training) -> Optimizer:
         groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
         return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
     return torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
+
+
+def _check_weights(model: Model, step: int) -> None:
+    """Raise TrainingError where a step left weights that are no numbers: they must not replace a good checkpoint."""
+    for name, parameter in model.objective.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise TrainingError(
+                f"the weights {name!r} are not finite after step {step}, though its loss was; the last good checkpoint "
+                "stays. Look for a gradient without a bound, such as that of a square root at zero"
+            )
 
 
 def _not_finite(losses: Losses, step: int, settings: Training) -> TrainingError:
