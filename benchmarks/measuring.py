@@ -14,8 +14,8 @@ ROUNDS = 9
 class Comparison:
     """What ours took and what the other took: medians, in ``unit``.
 
-    ``ratio`` is ours to the other's; without another it is ours to the limit. It may be at most ``at_most``, or must be
-    at least ``at_least`` where more is better.
+    What is judged is the ratio of the two, or ours alone where there is no other: it may be at most ``at_most``, or must
+    be at least ``at_least`` where more is better.
     """
 
     what: str
