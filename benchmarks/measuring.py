@@ -14,7 +14,7 @@ ROUNDS = 9
 class Comparison:
     """What ours took and what the other took: medians, in ``unit``.
 
-    What is judged is the ratio of the two, or ours alone where there is no other: it may be at most ``at_most``, or must
+    The ratio of the two is judged, or ours alone where there is no other: it may be at most ``at_most``, or must
     be at least ``at_least`` where more is better.
     """
 
