@@ -7,8 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+import tomlkit
 
 from zoo.cli import COMMANDS
+from zoo.store import digest
 
 HEAVY = ("torch", "onnxruntime", "onnx", "numpy", "rich", "urllib3", "jaxtyping", "accelerate", "safetensors", "PIL")
 LIGHT_COMMANDS = """
@@ -23,37 +25,15 @@ print(*{name.split(".")[0] for name in sys.modules})
 """
 
 
-def entry(path, make_recipe, **changes):
-    """Write a registry with one entry whose weights are the file at ``path``."""
-    import tomlkit
-
-    from zoo.store import digest
-
-    found = digest(path)
-    values = {
-        "summary": "a toy",
-        "recipe": make_recipe().written(),
-        "parameters": 66,
-        "license": "MIT",
-        "data_license": "CC0-1.0",
-        "revision": "2026-11-23",
-        "size": found.size_bytes,
-        "sha256": found.sha256,
-        "sources": [path.as_uri()],
-        "plugins": ["modalzoo-toy"],
-        "metrics": {},
-        **changes,
-    }
-    return tomlkit.dumps({"schema": 1, "entries": {"toy": values}})
-
-
 @pytest.fixture
-def registry(tmp_path, trained, make_recipe, monkeypatch):
-    """Put one toy entry into a registry; keywords change it."""
+def registry(tmp_path, trained, table, monkeypatch):
+    """Put one toy entry, whose weights are trained ones, into a registry; keywords change it."""
 
     def write(**changes):
+        found = digest(trained)
+        weights = {"size": found.size_bytes, "sha256": found.sha256, "sources": [trained.as_uri()], "metrics": {}}
         path = tmp_path / "registry.toml"
-        path.write_text(entry(trained, make_recipe, **changes))
+        path.write_text(tomlkit.dumps({"schema": 1, "entries": {"toy": {**table, **weights, **changes}}}))
         monkeypatch.setenv("ZOO_REGISTRY", str(path))
 
     return write
@@ -130,10 +110,9 @@ def test_an_interruption_exits_with_130(zoo, monkeypatch):
     assert (result.exit_code, result.stdout, result.stderr.strip()) == (130, "", "interrupted")
 
 
-def test_a_closed_pipe_ends_a_listing_in_silence(zoo_process, tmp_path, trained, make_recipe):
-    body = entry(trained, make_recipe, summary="x" * 1000).split("[entries.toy]")[1]
-    named = [f"[entries.toy-{n}]{body.replace('entries.toy.', f'entries.toy-{n}.')}\n" for n in range(300)]
-    (tmp_path / "many.toml").write_text("".join(named))
+def test_a_closed_pipe_ends_a_listing_in_silence(zoo_process, tmp_path, table):
+    entries = {f"toy-{number}": {**table, "summary": "x" * 1000} for number in range(300)}
+    (tmp_path / "many.toml").write_text(tomlkit.dumps({"entries": entries}))
     process = zoo_process("list", "--json", ZOO_REGISTRY=str(tmp_path / "many.toml"))
     assert process.stdout.readline() == "[\n"
     process.stdout.close()

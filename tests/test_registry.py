@@ -15,24 +15,6 @@ NONE = Plugins(())
 
 
 @pytest.fixture
-def table(make_recipe):
-    """The table of one sound entry."""
-    return {
-        "summary": "a toy",
-        "recipe": make_recipe().written(),
-        "parameters": 66,
-        "license": "MIT",
-        "data_license": "CC0-1.0",
-        "revision": "2026-11-23",
-        "size": 1000,
-        "sha256": "0123456789abcdef" * 4,
-        "sources": ["toy.safetensors"],
-        "plugins": ["modalzoo-toy"],
-        "metrics": {"recall@10": {"value": 0.5, "tolerance": 0.01}},
-    }
-
-
-@pytest.fixture
 def write(tmp_path):
     def written(entries, name="registry.toml", **keys):
         path = tmp_path / name

@@ -20,7 +20,6 @@ from zoo.components import make_dataset
 from zoo.plugins import installed
 from zoo.protocols import Sample
 from zoo.runtime import Bundle, open_bundle
-from zoo.spec import Recipe
 
 _ANSWERS = 6
 _RECONSTRUCTED = 10
@@ -41,7 +40,7 @@ def main(search: str, pictures: str, folder: str, *queries: str) -> None:
 
 def answer(bundle: Bundle, queries: Sequence[str], folder: Path) -> list[dict[str, Any]]:
     """Return the nearest emoji of each query, among all emoji of the entry's data."""
-    dataset = make_dataset(_recipe(bundle).data, installed())
+    dataset = make_dataset(bundle.recipe.data, installed())
     found: dict[str, Sample] = {}
     for split in ("train", "validation", "test"):
         for sample in dataset.split(split):
@@ -75,8 +74,7 @@ def answer(bundle: Bundle, queries: Sequence[str], folder: Path) -> list[dict[st
 
 def reconstruct(bundle: Bundle, folder: Path) -> dict[str, Any]:
     """Reconstruct held-out pictures and lay others out by their latent; return the files."""
-    recipe = _recipe(bundle)
-    samples = make_dataset(recipe.data, installed()).split("test")
+    samples = make_dataset(bundle.recipe.data, installed()).split("test")
     modality = bundle.modality("picture")
     originals = [sample.inputs["picture"] for sample in samples[:_RECONSTRUCTED]]
     made = bundle.run("reconstruct_picture", {"picture": originals})["reconstruct_picture.intensity"]
@@ -86,10 +84,6 @@ def reconstruct(bundle: Bundle, folder: Path) -> dict[str, Any]:
     latents = bundle.run("encode_picture", {"picture": mapped})["encode_picture.latent"]
     _map(latents, [modality.draw(value) for value in mapped]).save(folder / "latent-map.png")
     return {"reconstructions": "reconstructions.png", "latent_map": "latent-map.png"}
-
-
-def _recipe(bundle: Bundle) -> Recipe:
-    return Recipe.read(json.loads((bundle.folder / "spec.json").read_text()), "spec.json")
 
 
 def _grid(pictures: Sequence[Image.Image], columns: int, *, scale: int) -> Image.Image:

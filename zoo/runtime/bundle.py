@@ -66,11 +66,15 @@ class Bundle:
             raise UnknownNameError("input", name, self._modalities, hint="The bundle's spec.json holds them.")
         return self._modalities[name]
 
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that the model was trained by."""
+        path = self.folder / "spec.json"
+        return Recipe.read(json.loads(path.read_text()), str(path))
+
     def _fitted(self) -> dict[str, Modality]:
         from safetensors.numpy import load_file
 
-        path = self.folder / "spec.json"
-        spec = Recipe.read(json.loads(path.read_text()), str(path)).spec
         state = load_file(self.folder / "state.safetensors")
         return {
             name: modality.with_state(
@@ -80,7 +84,7 @@ class Bundle:
                     if key.startswith(f"{_MODALITY}{name}:")
                 }
             )
-            for name, modality in make_modalities(spec, installed()).items()
+            for name, modality in make_modalities(self.recipe.spec, installed()).items()
         }
 
     def run(self, graph: str, values: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
