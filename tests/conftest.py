@@ -114,10 +114,10 @@ def zoo(site, monkeypatch, capsys):
 def zoo_process(site):
     """Start the installed command ``zoo`` in a process of its own, where the toy and the tiny distributions are."""
 
-    def start(*arguments, **environment):
+    def start(*arguments, launcher=(), **environment):
         path = os.pathsep.join(map(str, (site.folder, TOY, TOY_METADATA)))
         return subprocess.Popen(
-            [ZOO, *map(str, arguments)],
+            [*launcher, ZOO, *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

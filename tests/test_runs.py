@@ -1,9 +1,6 @@
 """The folder of a run holds two whole checkpoints at most, and says so when one is not whole."""
 
 import json
-import os
-import signal
-import threading
 
 import pytest
 
@@ -92,28 +89,3 @@ def test_steps_that_come_again_are_logged_once(run, make_recipe):
         stream.write(json.dumps({"step": 20, "loss": 1.0}) + "\n" + '{"st')
     run.start(make_recipe(), step=12)
     assert [line["step"] for line in read_log(run.folder / "log.jsonl")] == [1, 10, 12]
-
-
-def test_a_signal_is_a_question_until_the_block_ends(tmp_path):
-    before = signal.getsignal(signal.SIGTERM)
-    with Run(tmp_path).stopping() as stop:
-        stop.now()
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.asked
-    with pytest.raises(SystemExit) as left:
-        stop.now()
-    assert left.value.code == 143
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_training_in_a_thread_leaves_signals_alone(tmp_path):
-    found = []
-
-    def look():
-        with Run(tmp_path).stopping() as stop:
-            found.append((stop.asked, signal.getsignal(signal.SIGTERM)))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    thread.join()
-    assert found == [(False, signal.getsignal(signal.SIGTERM))]

@@ -1,9 +1,6 @@
 """A run takes the same steps however often it is interrupted, and ends with a whole checkpoint."""
 
-import itertools
-import random
-import signal
-import time
+import struct
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +10,7 @@ import torch
 from zoo.checkpoint import load
 from zoo.errors import DataError, IntegrityError, TrainingError, UsageError
 from zoo.runs import Run, read_log
-from zoo.spec import Training
-from zoo.training import learning_rate, train
+from zoo.training import train
 
 
 @pytest.fixture
@@ -131,14 +127,6 @@ def test_weights_that_are_no_numbers_replace_no_good_checkpoint(make_recipe, plu
     assert newest.step == 10
 
 
-def test_a_launcher_of_several_processes_is_refused(make_recipe, plugins, tmp_path, monkeypatch):
-    monkeypatch.setattr("zoo.training.Accelerator.num_processes", 2)
-    with pytest.raises(
-        UsageError, match="training runs in one process, this is one of 2; start it by `zoo train` alone"
-    ):
-        train(make_recipe(), tmp_path, plugins=plugins)
-
-
 def test_a_nan_in_a_gap_changes_nothing(make_recipe, plugins, tmp_path, monkeypatch):
     from zoo.loading import RowsInMemory
 
@@ -161,66 +149,63 @@ def test_a_sample_that_cannot_be_read_is_named(make_recipe, plugins, tmp_path):
         train(make_recipe(data={"broken_at": 5}), tmp_path, plugins=plugins)
 
 
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_leaves_a_checkpoint_and_its_exit_code(
-    number, exit_code, zoo_process, recipe_file, plugins, tmp_path, make_recipe
-):
-    settings = {"steps": 1_000_000, "checkpoint_every": 1_000_000}
-    log = tmp_path / "run/log.jsonl"
-    process = zoo_process("train", recipe_file(**settings), "--out", tmp_path / "run")
-    deadline = time.monotonic() + 60
-    while not (log.exists() and log.read_text().count("\n") > 1):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stdout) == (exit_code, "")
-    assert "Traceback" not in stderr
-    (folder,) = (tmp_path / "run").glob("checkpoint-*")
-    step = int(folder.name.removeprefix("checkpoint-"))
-    resumed = train(make_recipe(**{**settings, "steps": step + 3}), tmp_path / "run", resume=True, plugins=plugins)
-    assert load(resumed, plugins=plugins).recipe.training.steps == step + 3
+def test_samples_that_cannot_be_read_may_be_skipped_and_are_counted(zoo, recipe_file, make_recipe, plugins, tmp_path):
+    result = zoo("train", recipe_file(data={"broken_at": 5}), "--out", tmp_path / "run", "--on-bad-sample", "skip")
+    assert result.exit_code == 0, result.stderr
+    assert Run(tmp_path / "run").skipped() == {
+        "train-5": "sample 'train-5', input 'left': value 0 is 'nonsense'; expected up to 6 vectors of 3"
+    }
+    assert "skipped 1 samples that cannot be read, all in " in result.stderr
+    assert "the first: sample 'train-5', input 'left': value 0 is 'nonsense'" in result.stderr
 
 
-@pytest.mark.verify
-def test_a_kill_at_any_moment_leaves_a_checkpoint_to_go_on_from(
-    zoo_process, recipe_file, plugins, tmp_path, make_recipe
-):
-    settings, generator = {"steps": 1_000_000, "checkpoint_every": 1}, random.Random(0)
-    recipe, run, reached = make_recipe(**settings), Run(tmp_path / "run"), 0
-    for _ in range(10):
-        process = zoo_process("train", recipe_file(**settings), "--out", run.folder, "--resume")
-        while max((int(path.name[-8:]) for path in run.folder.glob("checkpoint-*")), default=0) <= reached:
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.05)
-        time.sleep(generator.uniform(0, 0.1))
-        process.kill()
-        process.communicate()
-        newest = run.newest(recipe)
-        assert newest.step > reached
-        assert load(newest.weights, plugins=plugins).recipe == recipe
-        reached = newest.step
-    last = train(make_recipe(**{**settings, "steps": reached + 1}), run.folder, resume=True, plugins=plugins)
-    whole = train(make_recipe(steps=reached + 1), tmp_path / "whole", plugins=plugins)
-    parts, uninterrupted = (load(path, plugins=plugins).model.objective.state_dict() for path in (last, whole))
-    assert all(torch.equal(parts[name], tensor) for name, tensor in uninterrupted.items())
+def test_skipping_trains_on_what_is_left(make_recipe, plugins, tmp_path):
+    rows = []
+    recipe = make_recipe(data={"broken_at": 5}, batch_size=1000)
+    train(recipe, tmp_path, skip_bad_samples=True, plugins=plugins, observe=lambda progress: rows.append(progress.rows))
+    assert set(rows) == {31}
+
+
+def test_validation_is_logged_and_changes_no_weight(trained, make_recipe, plugins, tmp_path):
+    path = train(make_recipe(validate_every=5), tmp_path, plugins=plugins)
+    before, after = (load(each, plugins=plugins).model.objective.state_dict() for each in (trained, path))
+    assert all(torch.equal(before[name], tensor) for name, tensor in after.items())
+    validated = [line for line in read_log(tmp_path / "log.jsonl") if any("validation." in name for name in line)]
+    assert [line["step"] for line in validated] == [5, 10, 12]
+    assert validated[-1].keys() == {"step", "validation.error", "validation.rows"}
+
+
+def events(path):
+    """Read the events of TensorBoard: records of a length, its checksum, the event and its checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    content = path.read_bytes()
+    while content:
+        (size,) = struct.unpack_from("<Q", content)
+        yield Event.FromString(content[12 : 12 + size])
+        content = content[16 + size :]
+
+
+def test_a_tracker_is_told_what_the_log_is_told(make_recipe, plugins, tmp_path):
+    train(make_recipe(trackers=["tensorboard"]), tmp_path / "run", plugins=plugins)
+    told: dict[int, dict[str, float]] = {}
+    for path in (tmp_path / "run").rglob("events.out.tfevents.*"):
+        for event in events(path):
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    told.setdefault(event.step, {})[value.tag] = value.simple_value
+    logged = {line.pop("step"): line for line in read_log(tmp_path / "run/log.jsonl")}
+    assert told.keys() == logged.keys()
+    for step, terms in logged.items():
+        assert told[step] == pytest.approx(terms, rel=1e-6)
+
+
+def test_an_unknown_tracker_is_refused(make_recipe, plugins, tmp_path):
+    with pytest.raises(UsageError, match=r"training.trackers: 'abacus' cannot be used here, available are .*tensorboard"):
+        train(make_recipe(trackers=["abacus"]), tmp_path, plugins=plugins)
 
 
 def test_a_batch_is_never_larger_than_the_data(make_recipe, plugins, tmp_path):
     rows = []
     train(make_recipe(batch_size=1000), tmp_path, observe=lambda progress: rows.append(progress.rows), plugins=plugins)
     assert rows == [32, 32, 32]
-
-
-def test_the_learning_rate_warms_up_and_falls_to_zero():
-    settings = Training(steps=100, learning_rate=1.0, warmup_steps=10, schedule="cosine")
-    rates = [learning_rate(settings, step) for step in range(101)]
-    assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
-    assert rates[10] == 1.0
-    assert rates[100] == pytest.approx(0)
-    assert all(later <= sooner for sooner, later in itertools.pairwise(rates[10:]))
-
-
-def test_a_constant_learning_rate_stays():
-    assert {learning_rate(Training(learning_rate=0.5), step) for step in (0, 10, 999)} == {0.5}

@@ -17,6 +17,10 @@ from zoo.protocols import Modality, Sample
 
 _MEMORY_BYTES = 4 << 30
 _PROBE_ROWS = 8
+_READ_AT_ONCE = 256
+
+# Told of each sample that is left out, since it cannot be read.
+Skip = Callable[[Sample, DataError], None]
 
 
 class Rows(Protocol):
@@ -50,20 +54,24 @@ class RowsOnDemand:
 
     samples: Sequence[Sample]
     modalities: Mapping[str, Modality]
+    skip: Skip | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.samples)
 
     def take(self, index: Tensor) -> Batch:
-        """Return the rows at ``index`` as a batch."""
-        return to_batch([self.samples[position] for position in index.tolist()], self.modalities)
+        """Return the rows at ``index`` as a batch, fewer where some cannot be read and may be skipped."""
+        return _read([self.samples[position] for position in index.tolist()], self.modalities, self.skip)
 
 
-def load_rows(samples: Sequence[Sample], modalities: Mapping[str, Modality], *, where: str) -> Rows:
+def load_rows(
+    samples: Sequence[Sample], modalities: Mapping[str, Modality], *, where: str, skip: Skip | None = None
+) -> Rows:
     """Return the samples as rows; ``where`` names the split for messages.
 
-    Raises UsageError for an empty split or an input that no sample has, DataError for a sample that cannot be read.
+    Samples that cannot be read are left out where ``skip`` is there to be told of them. Raises UsageError for an empty
+    split or an input that no sample has, DataError for a sample that cannot be read.
     """
     if not samples:
         raise UsageError(f"{where} has no samples; choose another split or add data")
@@ -71,11 +79,14 @@ def load_rows(samples: Sequence[Sample], modalities: Mapping[str, Modality], *, 
         if all(sample.inputs.get(name) is None for sample in samples):
             known = sorted({key for sample in samples[:100] for key in sample.inputs})
             raise UsageError(f"{where}: no sample has the input {name!r}; the data has {', '.join(known)}")
-    probe = to_batch(samples[:_PROBE_ROWS], modalities)
-    row_bytes = sum(t.nbytes for tensors in probe.inputs.values() for t in tensors.values()) / probe.rows
+    probe = _read(samples[:_PROBE_ROWS], modalities, skip)
+    row_bytes = sum(t.nbytes for tensors in probe.inputs.values() for t in tensors.values()) / max(1, probe.rows)
     if row_bytes * len(samples) > _MEMORY_BYTES:
-        return RowsOnDemand(samples, modalities)
-    return RowsInMemory(to_batch(samples, modalities))
+        return RowsOnDemand(samples, modalities, skip)
+    rows = RowsInMemory(_read(samples, modalities, skip))
+    if not len(rows):
+        raise UsageError(f"{where}: none of its {len(samples)} samples can be read; look at the list of skipped ones")
+    return rows
 
 
 def to_batch(samples: Sequence[Sample], modalities: Mapping[str, Modality]) -> Batch:
@@ -95,8 +106,8 @@ def to_batch(samples: Sequence[Sample], modalities: Mapping[str, Modality]) -> B
     return Batch(inputs, present)
 
 
-def fit_modality(modality: Modality, samples: Sequence[Sample], name: str) -> Modality:
-    """Return the modality fitted on the values of the input ``name``.
+def fit_modality(modality: Modality, samples: Sequence[Sample], name: str, *, skip: Skip | None = None) -> Modality:
+    """Return the modality fitted on the values of the input ``name``, without those that are skipped.
 
     Raises DataError naming the sample that cannot be read.
     """
@@ -104,8 +115,10 @@ def fit_modality(modality: Modality, samples: Sequence[Sample], name: str) -> Mo
     try:
         return modality.fit(sample.inputs[name] for sample in known)
     except DataError:
-        _name_unreadable(modality.fit, known, name)
-        raise
+        bad = {sample.key for sample, error in _unreadable(modality.fit, known, name, skip)}
+        if not bad:
+            raise
+    return modality.fit(sample.inputs[name] for sample in known if sample.key not in bad)
 
 
 def in_order(rows: Rows, index: Tensor, batch_size: int) -> Iterator[Batch]:
@@ -122,16 +135,48 @@ def _arrays(modality: Modality, known: Sequence[Sample], name: str) -> Mapping[s
     try:
         return modality.to_arrays([sample.inputs[name] for sample in known])
     except DataError:
-        _name_unreadable(modality.to_arrays, known, name)
+        _unreadable(modality.to_arrays, known, name, None)
         raise
 
 
-def _name_unreadable(read: Callable[[list[Any]], object], samples: Sequence[Sample], name: str) -> None:
+def _read(samples: Sequence[Sample], modalities: Mapping[str, Modality], skip: Skip | None) -> Batch:
+    """Turn samples into one batch, without those that cannot be read where ``skip`` is there to be told."""
+    try:
+        return to_batch(samples, modalities)
+    except DataError:
+        if skip is None:
+            raise
+    return to_batch(list(_readable(samples, modalities, skip)), modalities)
+
+
+def _readable(samples: Sequence[Sample], modalities: Mapping[str, Modality], skip: Skip) -> Iterator[Sample]:
+    for start in range(0, len(samples), _READ_AT_ONCE):
+        some = samples[start : start + _READ_AT_ONCE]
+        bad: set[str] = set()
+        for name, modality in modalities.items():
+            known = [sample for sample in some if sample.inputs.get(name) is not None]
+            try:
+                modality.to_arrays([sample.inputs[name] for sample in known])
+            except DataError:
+                bad |= {sample.key for sample, error in _unreadable(modality.to_arrays, known, name, skip)}
+        yield from (sample for sample in some if sample.key not in bad)
+
+
+def _unreadable(
+    read: Callable[[list[Any]], object], samples: Sequence[Sample], name: str, skip: Skip | None
+) -> list[tuple[Sample, DataError]]:
+    """Return the samples whose input ``name`` cannot be read; raise for the first where nobody is to be told."""
+    found = []
     for sample in samples:
         try:
             read([sample.inputs[name]])
         except DataError as error:
-            raise DataError(f"sample {sample.key!r}, input {name!r}: {error}") from error
+            named = DataError(f"sample {sample.key!r}, input {name!r}: {error}")
+            if skip is None:
+                raise named from error
+            skip(sample, named)
+            found.append((sample, named))
+    return found
 
 
 def _with_gaps(array: Any, there: Any) -> Any:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -19,8 +15,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from zoo.checkpoint import recipe_json, save_checkpoint
-from zoo.errors import IntegrityError, UsageError
+from zoo.errors import DataError, IntegrityError, UsageError
 from zoo.model import Model
+from zoo.protocols import Sample
 from zoo.spec import Recipe
 from zoo.store import digests, staged_file, staged_folder, verify
 
@@ -51,23 +48,6 @@ class SavedStep:
                 if owner == player:
                     state.setdefault(int(position), {})[key] = tensor
             optimiser.load_state_dict({"state": state, "param_groups": groups})
-
-
-@dataclass
-class Stop:
-    """Whether the process was asked to stop, and by which signal."""
-
-    signal: int = 0
-
-    @property
-    def asked(self) -> bool:
-        """Whether a signal came."""
-        return self.signal != 0
-
-    def now(self) -> None:
-        """Leave, with the exit code of the signal, where one came."""
-        if self.asked:
-            raise SystemExit(128 + self.signal)
 
 
 @dataclass(frozen=True)
@@ -132,23 +112,16 @@ class Run:
         for old in self._saved()[:-_KEPT]:
             shutil.rmtree(old.folder)
 
-    @contextmanager
-    def stopping(self) -> Iterator[Stop]:
-        """Turn SIGTERM and Ctrl-C into a question that is answered between steps."""
-        stop = Stop()
+    def skip(self, sample: Sample, error: DataError) -> None:
+        """Append a sample that cannot be read to ``skipped.jsonl``."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "skipped.jsonl").open("a") as stream:
+            stream.write(json.dumps({"sample": sample.key, "error": str(error)}, ensure_ascii=False) + "\n")
 
-        def ask(number: int, frame: FrameType | None) -> None:
-            stop.signal = number
-
-        if threading.current_thread() is not threading.main_thread():
-            yield stop
-            return
-        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield stop
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def skipped(self) -> dict[str, str]:
+        """Return what is wrong with each sample that was skipped, by its key."""
+        path = self.folder / "skipped.jsonl"
+        return {line["sample"]: line["error"] for line in read_log(path)} if path.exists() else {}
 
     def _saved(self) -> list[SavedStep]:
         folders = sorted(self.folder.glob(f"{_FOLDER}[0-9]*"))
@@ -166,7 +139,7 @@ def _state(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         ) from error
 
 
-def read_log(path: Path) -> list[dict[str, float]]:
+def read_log(path: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's log, but for one that was never finished."""
     return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
 

@@ -102,7 +102,13 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Training:
-    """How long and how fast: optimiser steps, rows a step, and what chance is seeded with."""
+    """How long and how fast: optimiser steps, rows a step, and what chance is seeded with.
+
+    ``accumulate`` takes a batch in so many parts, one after another, for less memory; objectives that compare rows
+    compare those of a part. ``precision`` is ``fp32``, ``bf16`` or, on a GPU, ``fp16``. ``compile`` runs the steps
+    through torch.compile. ``workers`` processes read data ahead that does not fit in memory. ``validate_every`` steps
+    the split ``validation`` is measured; 0 is never. ``trackers`` are names that Accelerate knows: ``tensorboard``.
+    """
 
     steps: int = 1000
     batch_size: int = 128
@@ -112,23 +118,32 @@ class Training:
     schedule: str = "constant"
     checkpoint_every: int = 1000
     seed: int = 0
+    accumulate: int = 1
+    precision: str = "fp32"
+    compile: bool = False
+    workers: int = 0
+    validate_every: int = 0
+    trackers: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, value: Any, where: str) -> Training:
         """Read ``[training]``; what is missing has the default."""
         table = Table(value, where)
-        read = cls(**{known.name: table.take(known.name, type(known.default), known.default) for known in fields(cls)})
+        simple = [known for known in fields(cls) if known.name != "trackers"]
+        taken = {known.name: table.take(known.name, type(known.default), known.default) for known in simple}
+        read = cls(**taken, trackers=table.texts("trackers"))
         table.done()
-        for key in ("steps", "batch_size", "checkpoint_every"):
+        for key in ("steps", "batch_size", "checkpoint_every", "accumulate"):
             if getattr(read, key) < 1:
                 raise SpecError(f"{where}: {key!r} takes a whole number from 1, got {getattr(read, key)}")
-        for key in ("weight_decay", "warmup_steps", "seed"):
+        for key in ("weight_decay", "warmup_steps", "seed", "workers", "validate_every"):
             if not 0 <= getattr(read, key) < float("inf"):
                 raise SpecError(f"{where}: {key!r} takes a number from 0, got {getattr(read, key)}")
         if not 0 < read.learning_rate < float("inf"):
             raise SpecError(f"{where}: 'learning_rate' takes a number above 0, got {read.learning_rate}")
-        if read.schedule not in ("constant", "cosine"):
-            raise SpecError(f"{where}: 'schedule' takes 'constant' or 'cosine', got {read.schedule!r}")
+        for key, known in {"schedule": ("constant", "cosine"), "precision": ("fp32", "bf16", "fp16")}.items():
+            if getattr(read, key) not in known:
+                raise SpecError(f"{where}: {key!r} takes {_listed(known)}, got {getattr(read, key)!r}")
         return read
 
 
@@ -186,7 +201,7 @@ class Recipe:
             "schema": SCHEMA,
             "spec": self.spec.written(),
             "data": {"name": self.data.name, **self.data.options},
-            "training": asdict(self.training),
+            "training": {**asdict(self.training), "trackers": list(self.training.trackers)},
             "evaluation": asdict(self.evaluation),
         }
 
@@ -222,6 +237,11 @@ def _parsed(text: str) -> Any:
         return parse_toml(f"value = {text}", "-o")["value"]
     except SpecError:
         return text
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    *first, last = map(repr, names)
+    return f"{', '.join(first)} or {last}"
 
 
 def _without_name(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,32 +6,27 @@ the very steps that it would have taken.
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
-from torch import Tensor
 
-from zoo.checkpoint import Checkpoint, load
+from zoo.checkpoint import load
 from zoo.components import make_dataset, make_modalities
-from zoo.errors import TrainingError, UsageError
-from zoo.loading import Rows, fit_modality, load_rows
+from zoo.errors import TrainingError
+from zoo.evaluation import evaluate
+from zoo.loading import Rows, Skip, fit_modality, load_rows
+from zoo.loop import Loop, accelerator_for, is_first_process
 from zoo.model import Model, build
-from zoo.modules import Losses, Objective
+from zoo.ordering import Order, batches
 from zoo.plugins import Plugins, installed
-from zoo.runs import Run
-from zoo.spec import Recipe, Training
-
-if TYPE_CHECKING:
-    from torch.optim import Optimizer
+from zoo.runs import Run, SavedStep
+from zoo.spec import Recipe
+from zoo.stopping import Stop, Stopped, stopping
 
 _LOG_EVERY = 10
-_STEPS, _ORDERS = 0, 1
+VALIDATION = "validation"
 
 
 @dataclass(frozen=True)
@@ -53,153 +48,135 @@ def train(
     out: Path,
     *,
     resume: bool = False,
+    skip_bad_samples: bool = False,
     observe: Observer | None = None,
     plugins: Plugins | None = None,
 ) -> Path:
     """Train a recipe and return the path of the last checkpoint, below the folder ``out``.
 
-    ``resume`` goes on from the newest checkpoint in ``out``; without it ``out`` must hold none. ``observe`` is called
-    after each step whose terms are logged.
+    ``resume`` goes on from the newest checkpoint in ``out``; without it ``out`` must hold none. ``skip_bad_samples``
+    leaves samples out that cannot be read, and lists them in ``skipped.jsonl``. ``observe`` is called after each step
+    whose terms are logged. SIGTERM and Ctrl-C leave a checkpoint and raise SystemExit with 143 or 130.
 
-    Raises TrainingError, naming the term and the step, where a loss is not finite; the last good checkpoint stays.
+    Raises DataError, naming the sample, where one cannot be read; TrainingError, naming the term and the step, where a
+    loss is not finite or the memory does not suffice; the last good checkpoint stays.
     """
     plugins = plugins or installed()
     run = Run(out)
     newest = run.newest(recipe) if resume else run.nothing_yet()
     if newest is not None and newest.step >= recipe.training.steps:
         return newest.weights
-    checkpoint = load(newest.weights, plugins=plugins) if newest else None
-    model, rows = _prepared(recipe, checkpoint, plugins)
-    loop = _Loop(model, rows, recipe)
-    if newest is not None:
-        newest.restore(loop.optimisers)
-    first = newest.step if newest else 0
-    run.start(recipe, step=first)
-    with run.stopping() as stop:
-        for step in range(first, recipe.training.steps):
-            losses = loop.step(step)
-            last = step + 1 == recipe.training.steps
-            if last or (step + 1) % _LOG_EVERY == 0 or step == 0:
-                terms = _terms(losses)
-                run.log({"step": step + 1, **terms})
-                if observe is not None:
-                    observe(Progress(step + 1, recipe.training.steps, loop.batch_size, terms, model))
-            if last or (step + 1) % recipe.training.checkpoint_every == 0 or stop.asked:
-                _check_weights(model, step + 1)
-                run.save(step + 1, model, recipe, loop.optimisers)
+    with stopping() as stop:
+        accelerator = accelerator_for(recipe.training, out)
+        try:
+            with stop.at_once():  # there are no weights yet, or they are saved already
+                model, rows = _prepared(recipe, run, newest, plugins, run.skip if skip_bad_samples else None)
+        except Stopped:
             stop.now()
+        loop = Loop(model, recipe.training, accelerator)
+        if newest is not None:
+            newest.restore(loop.optimisers)
+        writer = _Writer(run, recipe, model, loop, plugins)
+        writer.start(newest.step if newest else 0)
+        _take_steps(recipe, rows, loop, writer, stop, observe, first=newest.step if newest else 0)
+    accelerator.end_training()
     saved = run.newest(recipe)
     if saved is None:
         raise TrainingError(f"{out} lost its checkpoint while training ended; was it deleted? Train again")
     return saved.weights
 
 
-def _prepared(recipe: Recipe, checkpoint: Checkpoint | None, plugins: Plugins) -> tuple[Model, Rows]:
+def _prepared(
+    recipe: Recipe, run: Run, newest: SavedStep | None, plugins: Plugins, skip: Skip | None
+) -> tuple[Model, Rows]:
     samples = make_dataset(recipe.data, plugins).split("train")
-    if checkpoint is not None:
-        model = checkpoint.model
+    if newest is not None:
+        model = load(newest.weights, plugins=plugins).model
     else:
         modalities = {
-            name: fit_modality(modality, samples, name)
+            name: fit_modality(modality, samples, name, skip=skip)
             for name, modality in make_modalities(recipe.spec, plugins).items()
         }
         model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins)
     model.objective.train()
-    return model, load_rows(samples, model.modalities, where=f"data {recipe.data.name!r}, split 'train'")
+    where = f"data {recipe.data.name!r}, split 'train'"
+    return model, load_rows(samples, model.modalities, where=where, skip=skip)
 
 
-class _Loop:
-    """Model, rows and one optimiser a player, on whatever device and precision Accelerate was launched with."""
-
-    def __init__(self, model: Model, rows: Rows, recipe: Recipe) -> None:
-        self.settings = recipe.training
-        self.accelerator = Accelerator()
-        self.objective: Objective = self.accelerator.prepare_model(model.objective)
-        self.plain = model.objective
-        players = model.objective.players()
-        self.optimisers = {player: _optimiser(list(owned), self.settings) for player, owned in players.items()}
-        self.prepared = {name: self._prepared(made) for name, made in self.optimisers.items()}
-        self.rows = rows
-        self.batch_size = min(self.settings.batch_size, len(rows))
-        self.steps_an_epoch = len(rows) // self.batch_size
-        self.generator = torch.Generator()
-        self.epoch = -1
-        self.order = torch.empty(0, dtype=torch.int64)
-        if self.accelerator.num_processes > 1:
-            raise UsageError(
-                f"training runs in one process, this is one of {self.accelerator.num_processes}; "
-                "start it by `zoo train` alone, not by a launcher of several"
-            )
-
-    def step(self, step: int) -> Mapping[str, Losses]:
-        """Take one step of every player; return the losses of each."""
-        self.generator.manual_seed(_seed(self.settings.seed, _STEPS, step))
-        torch.default_generator.manual_seed(self.generator.initial_seed())
-        batch = self.rows.take(self._index(step)).to(self.accelerator.device)
-        taken: dict[str, Losses] = {}
-        for player, optimiser in self.prepared.items():
-            noise = self.plain.noise(batch.rows, generator=self.generator)
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(self.settings, step)
-            noise = {name: tensor.to(self.accelerator.device) for name, tensor in noise.items()}
-            losses: Losses = self.objective(batch, noise, player)
-            if not math.isfinite(losses.loss.item()):
-                raise _not_finite(losses, step + 1, self.settings)
-            optimiser.zero_grad()
-            self.accelerator.backward(losses.loss)
-            optimiser.step()
-            taken[player] = losses
-        return taken
-
-    def _prepared(self, optimiser: Optimizer) -> Optimizer:
-        """Return the optimiser with the gradient scaler that half precision needs, itself where there is none."""
-        if self.accelerator.scaler is None:
-            return optimiser  # Accelerate's wrapper would look for optional packages on disk at every step
-        scaled: Optimizer = self.accelerator.prepare_optimizer(optimiser)
-        return scaled
-
-    def _index(self, step: int) -> Tensor:
-        """Return the rows of this step; the order of an epoch follows from seed and epoch."""
-        epoch, position = divmod(step, self.steps_an_epoch)
-        if epoch != self.epoch:
-            shuffle = torch.Generator().manual_seed(_seed(self.settings.seed, _ORDERS, epoch))
-            self.order = torch.randperm(len(self.rows), generator=shuffle)
-            self.epoch = epoch
-        start = position * self.batch_size
-        return self.order[start : start + self.batch_size]
+def _take_steps(
+    recipe: Recipe, rows: Rows, loop: Loop, writer: _Writer, stop: Stop, observe: Observer | None, *, first: int
+) -> None:
+    settings = recipe.training
+    order = Order(len(rows), settings.batch_size, settings.seed)
+    steps = range(first, settings.steps)
+    for step, batch in zip(steps, batches(rows, order, loop.share, steps, workers=settings.workers), strict=True):
+        losses = loop.step(step, batch, order.batch_size)
+        done, last = step + 1, step + 1 == settings.steps
+        if last or done % _LOG_EVERY == 0 or step == 0:
+            terms = loop.terms(losses)
+            writer.log(done, terms)
+            if observe is not None and is_first_process():
+                observe(Progress(done, settings.steps, order.batch_size, terms, writer.model))
+        stopped = loop.agreed(stop.asked)
+        if last or done % settings.checkpoint_every == 0 or stopped:
+            writer.save(done)
+        if stopped:
+            stop.now()
+        if settings.validate_every and (last or done % settings.validate_every == 0):
+            try:
+                with stop.at_once():
+                    measured = writer.validated()
+            except Stopped:
+                writer.save(done)
+                stop.now()
+            writer.log(done, measured)
 
 
-def learning_rate(settings: Training, step: int) -> float:
-    """Return the learning rate of a step: a linear warm-up, then constant or a cosine down to zero."""
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    through = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * through))
+@dataclass(frozen=True)
+class _Writer:
+    """Writes what a run leaves, in the first process alone."""
+
+    run: Run
+    recipe: Recipe
+    model: Model
+    loop: Loop
+    plugins: Plugins
+
+    def start(self, step: int) -> None:
+        """Write the recipe, and open the log and the trackers."""
+        if is_first_process():
+            self.run.start(self.recipe, step=step)
+        self.loop.accelerator.init_trackers(self.run.folder.name, config=_flat(self.recipe.written()))
+
+    def log(self, step: int, terms: Mapping[str, float]) -> None:
+        """Add a line to the log, and tell the trackers."""
+        if is_first_process():
+            self.run.log({"step": step, **terms})
+        if self.recipe.training.trackers:
+            self.loop.accelerator.log(dict(terms), step=step)
+
+    def save(self, step: int) -> None:
+        """Commit a checkpoint."""
+        _check_weights(self.model, step)
+        if is_first_process():
+            self.run.save(step, self.model, self.recipe, self.loop.optimisers)
+        self.loop.accelerator.wait_for_everyone()
+
+    def validated(self) -> dict[str, float]:
+        """Return the metrics on the split ``validation``, by names that begin with it."""
+        measured = evaluate(self.model, self.recipe, split=VALIDATION, plugins=self.plugins)
+        return {f"{VALIDATION}.{name}": value for name, value in measured.items()}
 
 
-def _terms(losses: Mapping[str, Losses]) -> dict[str, float]:
-    """Return the loss of each player and the mean of each term, for the log."""
-    terms: dict[str, float] = {}
-    for player, taken in losses.items():
-        terms["loss" if len(losses) == 1 else f"{player}.loss"] = taken.loss.item()
-        terms |= {name: mean.item() for name, mean in taken.means().items()}
-    return terms
-
-
-def _seed(seed: int, stream: int, number: int) -> int:
-    """Return a seed of its own for each number of each stream; torch's CPU generator takes 32 bits of it."""
-    return int.from_bytes(hashlib.blake2b(f"{seed} {stream} {number}".encode(), digest_size=4).digest(), "big")
-
-
-def _optimiser(parameters: list[Any], settings: Training) -> Optimizer:
-    if settings.weight_decay:
-        matrices = [parameter for parameter in parameters if parameter.dim() > 1]
-        vectors = [parameter for parameter in parameters if parameter.dim() <= 1]
-        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
-    return torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
+def _flat(tables: Mapping[str, object], prefix: str = "") -> dict[str, int | float | str | bool]:
+    """Return a recipe by dotted keys, as trackers take it."""
+    flat: dict[str, int | float | str | bool] = {}
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value if isinstance(value, int | float | str) else str(value)
+    return flat
 
 
 def _check_weights(model: Model, step: int) -> None:
@@ -210,12 +187,3 @@ def _check_weights(model: Model, step: int) -> None:
                 f"the weights {name!r} are not finite after step {step}, though its loss was; the last good checkpoint "
                 "stays. Look for a gradient without a bound, such as that of a square root at zero"
             )
-
-
-def _not_finite(losses: Losses, step: int, settings: Training) -> TrainingError:
-    guilty = [name for name, term in losses.terms.items() if not bool(torch.isfinite(term).all())]
-    named = f"the term {guilty[0]!r}" if guilty else "the loss"
-    return TrainingError(
-        f"{named} is {losses.loss.item()} at step {step}, expected a finite number; the last good checkpoint stays. "
-        f"Lower training.learning_rate (it is {settings.learning_rate}) or look at the data of this step"
-    )

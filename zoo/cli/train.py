@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 @click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="Set a key of the recipe: training.steps=100.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the run's folder.")
-def command(source: str, options: tuple[str, ...], out: Path | None, resume: bool) -> None:
+@click.option(
+    "--on-bad-sample",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="Stop at a sample that cannot be read, or skip and count it.",
+)
+def command(source: str, options: tuple[str, ...], out: Path | None, resume: bool, on_bad_sample: str) -> None:
     """Train an entry's recipe or one's own.
 
     The path of the last checkpoint is printed. Checkpoints, the recipe and a log of JSON lines lie in the run's folder.
@@ -35,6 +42,8 @@ def command(source: str, options: tuple[str, ...], out: Path | None, resume: boo
         require_plugins(entry, plugins)
         recipe, name = entry.recipe, entry.name
     recipe = recipe.with_options(options) if options else recipe
+    from zoo.loop import is_first_process
+    from zoo.runs import Run
     from zoo.training import train
 
     out = out or Path("runs") / name
@@ -44,6 +53,13 @@ def command(source: str, options: tuple[str, ...], out: Path | None, resume: boo
             terms = "  ".join(f"{key} {value:.4g}" for key, value in progress.terms.items())
             advance(progress.step, progress.steps, terms)
 
-        path = train(recipe, out, resume=resume, observe=observe, plugins=plugins)
+        path = train(
+            recipe, out, resume=resume, skip_bad_samples=on_bad_sample == "skip", observe=observe, plugins=plugins
+        )
+    if not is_first_process():
+        return
+    if skipped := Run(out).skipped():
+        error = next(iter(skipped.values()))
+        note(f"skipped {len(skipped)} samples that cannot be read, all in {out / 'skipped.jsonl'}; the first: {error}")
     note(f"trained {recipe.training.steps} steps; the log is {out / 'log.jsonl'}")
     click.echo(path)

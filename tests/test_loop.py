@@ -1,0 +1,133 @@
+"""A step is the same in parts, at other precision within its rounding, and says what to do where it cannot be."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from zoo.checkpoint import load
+from zoo.errors import SpecError, TrainingError, UsageError
+from zoo.loop import learning_rate
+from zoo.runs import read_log
+from zoo.spec import Training
+from zoo.training import train
+
+
+def weights(path, plugins):
+    return load(path, plugins=plugins).model.objective.state_dict()
+
+
+def largest_difference(one, other):
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(parts, gaps, make_recipe, plugins, tmp_path, trained_once):
+    recipe = make_recipe(data={"gaps": gaps}, accumulate=parts)
+    whole = trained_once(make_recipe(data={"gaps": gaps}))
+    difference = largest_difference(weights(whole, plugins), weights(train(recipe, tmp_path, plugins=plugins), plugins))
+    assert difference < 1e-5
+    log, of_whole = (read_log(path / "log.jsonl") for path in (tmp_path, whole.parent.parent))
+    assert log[-1] == pytest.approx(of_whole[-1], rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory, request):
+    """Train a recipe once a module."""
+    done = {}
+
+    def once(recipe):
+        key = recipe.toml()
+        if key not in done:
+            done[key] = train(recipe, tmp_path_factory.mktemp("whole"), plugins=request.getfixturevalue("plugins"))
+        return done[key]
+
+    return once
+
+
+def test_going_on_in_parts_gives_the_same_weights_bit_for_bit(make_recipe, plugins, tmp_path):
+    settings = {"accumulate": 3, "checkpoint_every": 5}
+    whole = train(make_recipe(steps=12, **settings), tmp_path / "whole", plugins=plugins)
+    train(make_recipe(steps=5, **settings), tmp_path / "parts", plugins=plugins)
+    parts = train(make_recipe(steps=12, **settings), tmp_path / "parts", resume=True, plugins=plugins)
+    assert parts.read_bytes() == whole.read_bytes()
+
+
+def test_half_precision_trains_float32_weights_close_to_the_full_ones(make_recipe, plugins, tmp_path, trained_once):
+    path = train(make_recipe(precision="bf16"), tmp_path, plugins=plugins)
+    half, full = weights(path, plugins), weights(trained_once(make_recipe()), plugins)
+    assert {tensor.dtype for tensor in half.values()} == {torch.float32}
+    assert 0 < largest_difference(half, full) < 0.05
+
+
+def test_float16_needs_a_gpu(make_recipe, plugins, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(UsageError, match=r"'fp16' needs a GPU, training runs on 'cpu'; take 'bf16' or 'fp32'"):
+        train(make_recipe(precision="fp16"), tmp_path, plugins=plugins)
+
+
+@pytest.mark.verify
+def test_compiled_steps_train_the_same_model(run_process, recipe_file, make_recipe, plugins, tmp_path, trained_once):
+    result = run_process("train", recipe_file(compile=True), "--out", tmp_path / "run", TORCH_LOGS="graph_code")
+    assert result.exit_code == 0, result.stderr
+    assert "TRACED GRAPH" in result.stderr
+    compiled, eager = weights(result.stdout.strip(), plugins), weights(trained_once(make_recipe()), plugins)
+    assert compiled.keys() == eager.keys()
+    assert largest_difference(compiled, eager) < 1e-4
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(SpecError, match="'precision' takes 'fp32', 'bf16' or 'fp16', got 'fp8'"):
+        Training.read({"precision": "fp8"}, "training")
+
+
+def test_too_few_rows_for_the_parts_are_refused(make_recipe, plugins, tmp_path):
+    with pytest.raises(UsageError, match=r"training.batch_size is 4, too few rows for 1 processes with accumulate 5"):
+        train(make_recipe(batch_size=4, accumulate=5), tmp_path, plugins=plugins)
+
+
+def test_out_of_memory_says_what_to_set(make_recipe, plugins, tmp_path, monkeypatch):
+    import zoo_toy.objectives
+
+    losses = zoo_toy.objectives.ToyAutoencoder.losses
+
+    def greedy(self, batch, noise, *, player):
+        if batch.rows > 4:
+            torch.empty(1 << 55)  # a real refusal of the allocator
+        return losses(self, batch, noise, player=player)
+
+    monkeypatch.setattr(zoo_toy.objectives.ToyAutoencoder, "losses", greedy)
+    with pytest.raises(TrainingError) as caught:
+        train(make_recipe(batch_size=8), tmp_path / "run", plugins=plugins)
+    assert str(caught.value) == (
+        "out of memory at step 1 with 8 rows in 1 part; the last good checkpoint stays. Take the same batch in more "
+        "parts with -o training.accumulate=2, or fewer rows with -o training.batch_size=4, and go on with --resume"
+    )
+    train(make_recipe(batch_size=8, accumulate=2), tmp_path / "run", resume=True, plugins=plugins)
+
+
+def test_another_error_of_torch_is_not_taken_for_memory(make_recipe, plugins, tmp_path, monkeypatch):
+    import zoo_toy.objectives
+
+    def wrong(self, batch, noise, *, player):
+        return torch.ones(2) @ torch.ones(3)
+
+    monkeypatch.setattr(zoo_toy.objectives.ToyAutoencoder, "losses", wrong)
+    with pytest.raises(RuntimeError, match="inconsistent tensor size"):
+        train(make_recipe(), tmp_path, plugins=plugins)
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero():
+    settings = Training(steps=100, learning_rate=1.0, warmup_steps=10, schedule="cosine")
+    rates = [learning_rate(settings, step) for step in range(101)]
+    assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
+    assert rates[10] == 1.0
+    assert rates[100] == pytest.approx(0)
+    assert all(later <= sooner for sooner, later in itertools.pairwise(rates[10:]))
+
+
+def test_a_constant_learning_rate_stays():
+    assert {learning_rate(Training(learning_rate=0.5), step) for step in (0, 10, 999)} == {0.5}

@@ -1,0 +1,64 @@
+"""Several processes train the model that one would have trained, and stop together."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from zoo.checkpoint import load
+from zoo.runs import Run, read_log
+from zoo.training import train
+
+TORCHRUN = Path(sys.executable).with_name("torchrun")
+
+
+@pytest.fixture
+def two_processes(zoo_process):
+    """Start ``zoo train`` in two processes that talk through gloo."""
+    started = []
+
+    def start(*arguments):
+        launcher = [TORCHRUN, "--standalone", "--nproc-per-node=2", "--no-python"]
+        started.append(zoo_process("train", *arguments, launcher=launcher, ACCELERATE_USE_CPU="1"))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_two_processes_train_the_model_of_one(gaps, two_processes, recipe_file, make_recipe, plugins, tmp_path):
+    data = {"gaps": gaps}
+    process = two_processes(recipe_file(data=data), "--out", tmp_path / "two")
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    alone = train(make_recipe(data=data), tmp_path / "one", plugins=plugins)
+    assert stdout.split() == [str(tmp_path / "two/checkpoint-00000012/model.safetensors")]
+    one, two = (load(path, plugins=plugins).model.objective.state_dict() for path in (alone, stdout.split()[0]))
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-5
+    logs = [read_log(tmp_path / run / "log.jsonl") for run in ("one", "two")]
+    for line, other in zip(*logs, strict=True):
+        assert line == pytest.approx(other, rel=1e-4)
+
+
+@pytest.mark.verify
+def test_two_processes_stop_together_and_leave_a_checkpoint(two_processes, recipe_file, make_recipe, plugins, tmp_path):
+    run, settings = Run(tmp_path / "two"), {"steps": 1_000_000, "checkpoint_every": 1_000_000}
+    process = two_processes(recipe_file(**settings), "--out", run.folder)
+    log, deadline = run.folder / "log.jsonl", time.monotonic() + 60
+    while not (log.exists() and log.read_text().count("\n") > 1):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    newest = run.newest(make_recipe(**settings))
+    assert newest is not None
+    weights = load(newest.weights, plugins=plugins).model.objective.state_dict()
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
