@@ -87,11 +87,12 @@ def _steps_in_turn(epochs: int) -> tuple[float, float]:
         steps_before, start = progress.step, time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder:
-        train(_recipe(epochs), Path(folder), observe=observe, plugins=_with_noise(installed()))
+        train(recipe(epochs), Path(folder), observe=observe, plugins=with_noise(installed()))
     return statistics.median(ours), statistics.median(other)
 
 
-def _recipe(epochs: int) -> Recipe:
+def recipe(epochs: int) -> Recipe:
+    """Return the recipe of a VAE of pictures of noise, trained for so many epochs."""
     picture = {
         "modality": {"name": "image", "size": SIDE, "channels": 1},
         "encoder": {"name": "mlp", "hidden": [HIDDEN]},
@@ -103,13 +104,14 @@ def _recipe(epochs: int) -> Recipe:
     return Recipe.read({"spec": spec, "data": "noise", "training": training}, "benchmarks/training.py")
 
 
-def _with_noise(plugins: Plugins) -> Plugins:
+def with_noise(plugins: Plugins) -> Plugins:
+    """Return the plugins with the data set of noise."""
     noise = Component("dataset", "noise", f"{__name__}:Noise", "benchmarks")
     return Plugins((*plugins.plugins, Plugin("benchmarks", "benchmarks", "0", (noise,))))
 
 
 def bare_steps() -> Iterator[None]:
-    """Train the network of ``_recipe`` with nothing but torch, a step each time that the next item is asked for.
+    """Train the network of ``recipe`` with nothing but torch, a step each time that the next item is asked for.
 
     It holds its pixels as floats, ready to use, where the zoo holds them as uint8 and reads them in the model. Mean and
     log-variance are two layers, as is usual, where the zoo has one of twice the width: the same numbers and products.

@@ -1,0 +1,49 @@
+"""Whether a training takes more memory the longer it goes on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.measuring import Comparison
+from benchmarks.training import recipe, with_noise
+
+if TYPE_CHECKING:
+    from zoo.training import Progress
+
+EPOCHS = 20
+FIRST_EPOCHS = 2
+MOST_GROWTH = 1.02
+
+
+def measure(rounds: int) -> Iterator[Comparison]:
+    """Compare the peak memory of all epochs with that of the first ones, in a process of its own."""
+    here, there = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_train, args=(there,))
+    process.start()
+    first, last = here.recv()
+    process.join()
+    what = f"peak memory of {EPOCHS} epochs against {FIRST_EPOCHS}"
+    yield Comparison(what, last / 1e6, first / 1e6, "MB", at_most=MOST_GROWTH)
+
+
+def _train(answer: Connection) -> None:
+    import resource
+
+    from zoo import train
+    from zoo.plugins import installed
+
+    peaks: list[tuple[int, int]] = []
+
+    def observe(progress: Progress) -> None:
+        peaks.append((progress.step, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = train(recipe(EPOCHS), Path(folder), observe=observe, plugins=with_noise(installed()))
+        steps = int(path.parent.name.removeprefix("checkpoint-"))
+    early = [peak for step, peak in peaks if step <= steps * FIRST_EPOCHS / EPOCHS]
+    answer.send((early[-1], peaks[-1][1]))
