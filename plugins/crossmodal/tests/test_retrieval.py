@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 from zoo_crossmodal import retrieval
-from zoo_crossmodal.retrieval import partner_ranks, retrieval_metrics
+from zoo_crossmodal.retrieval import effective_rank, partner_ranks, retrieval_metrics, spread
 
 
 def test_a_partner_that_is_nearest_has_rank_one():
@@ -38,7 +38,7 @@ def test_ranks_do_not_depend_on_how_many_queries_are_taken_at_once(monkeypatch):
 
 
 def test_recalls_and_the_median_follow_from_the_ranks(monkeypatch):
-    monkeypatch.setattr(retrieval, "partner_ranks", lambda queries, gallery: torch.arange(1, 21))
+    monkeypatch.setattr(retrieval, "partner_ranks", lambda queries, gallery, by: torch.arange(1, 21))
     assert retrieval_metrics(torch.zeros(20, 2), torch.zeros(20, 2)) == {
         "recall@1": 0.05,
         "recall@5": 0.25,
@@ -55,3 +55,25 @@ def test_chance_is_certain_in_a_small_gallery():
 
 def test_without_rows_only_the_size_of_the_gallery_is_known():
     assert retrieval_metrics(torch.zeros(0, 2), torch.zeros(0, 2)) == {"gallery": 0}
+
+
+def test_ranks_by_distance_take_the_nearest():
+    generator = torch.Generator().manual_seed(0)
+    queries, gallery = (torch.randn(23, 4, generator=generator) * 7 + 3 for _ in range(2))
+    distances = torch.cdist(queries, gallery)
+    expected = (distances <= distances.diagonal().unsqueeze(1)).sum(dim=1)
+    assert torch.equal(partner_ranks(queries, gallery, by="distance"), expected)
+
+
+def test_points_that_are_one_have_no_spread_and_no_rank():
+    assert spread(torch.ones(9, 4)) == 0
+    assert effective_rank(torch.ones(9, 4)) == 0
+
+
+def test_the_effective_rank_is_the_number_of_equal_directions():
+    points = torch.cat([torch.eye(4)[:3], -torch.eye(4)[:3]])
+    assert effective_rank(points) == pytest.approx(3)
+
+
+def test_the_spread_is_the_mean_standard_deviation():
+    assert spread(torch.tensor([[0.0, 5.0], [2.0, 5.0]])) == pytest.approx(0.5)

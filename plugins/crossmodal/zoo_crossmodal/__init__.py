@@ -10,4 +10,10 @@ ZOO_API = 1
 @hookimpl
 def zoo_objectives() -> Mapping[str, str]:
     """Register the objectives."""
-    return {"infonce": "zoo_crossmodal.infonce:InfoNCE"}
+    return {
+        "alignment": "zoo_crossmodal.alignment:Alignment",
+        "contrastive": "zoo_crossmodal.contrastive:Contrastive",
+        "infonce": "zoo_crossmodal.infonce:InfoNCE",
+        "sigmoid": "zoo_crossmodal.sigmoid:Sigmoid",
+        "triplet": "zoo_crossmodal.triplet:Triplet",
+    }

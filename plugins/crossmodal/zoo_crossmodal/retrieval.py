@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -15,19 +16,31 @@ TIE = 1e-6
 _QUERIES_AT_ONCE = 1024
 
 
-def partner_ranks(queries: Float[Tensor, "row latent"], gallery: Float[Tensor, "row latent"]) -> Int[Tensor, " row"]:
-    """Return the rank of gallery row i for query i by dot product, from 1, the best.
+def partner_ranks(
+    queries: Float[Tensor, "row latent"],
+    gallery: Float[Tensor, "row latent"],
+    *,
+    by: Literal["product", "distance"] = "product",
+) -> Int[Tensor, " row"]:
+    """Return the rank of gallery row i for query i, from 1, the best: by largest dot product, or least distance.
 
     A tie counts against the partner, so that equal embeddings rank last, and so does what is not a number.
     """
     gallery = gallery.double()
+    queries = queries.double()
+    # The order by distance is that by 2 q·g - |g|^2.
+    offset = 0.5 * gallery.square().sum(dim=-1) if by == "distance" else torch.zeros_like(gallery[:, 0])
+    tie = TIE * (float(gallery.square().sum(dim=-1).mean()) if by == "distance" and len(gallery) else 1.0)
     starts = range(0, len(queries), _QUERIES_AT_ONCE)
-    ranks = [_ranks(queries[start : start + _QUERIES_AT_ONCE].double() @ gallery.T, start) for start in starts]
+    ranks = [_ranks(queries[start : start + _QUERIES_AT_ONCE] @ gallery.T - offset, start, tie) for start in starts]
     return torch.cat(ranks)
 
 
 def retrieval_metrics(
-    queries: Float[Tensor, "row latent"], gallery: Float[Tensor, "row latent"]
+    queries: Float[Tensor, "row latent"],
+    gallery: Float[Tensor, "row latent"],
+    *,
+    by: Literal["product", "distance"] = "product",
 ) -> Mapping[str, float]:
     """Return recalls, the median rank, the size of the gallery, and the recall at 10 of a guess.
 
@@ -36,7 +49,7 @@ def retrieval_metrics(
     size = len(gallery)
     if size == 0:
         return {"gallery": 0.0}
-    ranks = partner_ranks(queries, gallery).double()
+    ranks = partner_ranks(queries, gallery, by=by).double()
     recalls = {f"recall@{count}": float((ranks <= count).double().mean()) for count in RECALL_AT}
     return {
         **recalls,
@@ -46,6 +59,28 @@ def retrieval_metrics(
     }
 
 
-def _ranks(similarity: Float[Tensor, "query row"], start: int) -> Int[Tensor, " query"]:
+def spread(embedded: Float[Tensor, "row latent"]) -> float:
+    """Return the mean standard deviation of the dimensions, zero where all rows are one point."""
+    return float(embedded.double().std(dim=0, correction=0).mean()) if len(embedded) else 0.0
+
+
+def effective_rank(embedded: Float[Tensor, "row latent"]) -> float:
+    """Return in how many dimensions the rows spread: the exponential of the entropy of the singular values' shares.
+
+    Rows that are one point have none.
+
+    Source: Roy & Vetterli 2007, "The effective rank: A measure of effective dimensionality".
+    """
+    if not len(embedded):
+        return 0.0
+    centred = embedded.double() - embedded.double().mean(dim=0)
+    values: Tensor = torch.linalg.svdvals(centred)
+    if float(values.sum()) <= TIE * float(embedded.double().norm()):
+        return 0.0
+    shares = values / values.sum()
+    return float(torch.special.entr(shares).sum().exp())
+
+
+def _ranks(similarity: Float[Tensor, "query row"], start: int, tie: float) -> Int[Tensor, " query"]:
     own = similarity.diagonal(offset=start).unsqueeze(1)
-    return (~(similarity < own - TIE)).sum(dim=1)
+    return (~(similarity < own - tie)).sum(dim=1)

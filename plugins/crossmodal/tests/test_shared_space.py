@@ -1,0 +1,446 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+from zoo_crossmodal.alignment import Alignment
+from zoo_crossmodal.contrastive import Contrastive
+from zoo_crossmodal.infonce import InfoNCE, bounded_scale
+from zoo_crossmodal.shared_space import EmbeddingHead, squared_distances
+from zoo_crossmodal.sigmoid import Sigmoid
+from zoo_crossmodal.triplet import Triplet
+
+from zoo import Batch, DataError, Decoder, Encoder, Input, SpecError, TensorSpec
+from zoo.testing import ObjectiveContract
+
+
+class Numbers:
+    """A modality of four numbers a value."""
+
+    tensors = {"numbers": TensorSpec("float32", ("batch", 4))}  # noqa: RUF012
+    axes = {}  # noqa: RUF012
+
+    def fit(self, values):
+        return self
+
+    def state(self):
+        return {}
+
+    def with_state(self, state):
+        return self
+
+    def to_arrays(self, values):
+        return {"numbers": np.asarray(values, dtype=np.float32)}
+
+    def from_arrays(self, arrays):
+        return list(arrays["numbers"])
+
+    def example(self, batch, sizes, *, generator):
+        return {"numbers": generator.standard_normal((batch, 4), dtype=np.float32)}
+
+    def draw(self, value):
+        return Image.new("RGB", (8, 8))
+
+
+class Linear(Encoder):
+    """One layer."""
+
+    def __init__(self, modality):
+        super().__init__()
+        self.feature_dim = 6
+        self.layer = nn.Linear(4, 6)
+
+    def forward(self, tensors):
+        return self.layer(tensors["numbers"]).tanh()
+
+
+class Likelihood:
+    """Numbers with noise of one standard deviation."""
+
+    def __init__(self, mean):
+        self.mean = mean
+
+    def log_prob(self, tensors):
+        return -0.5 * (tensors["numbers"] - self.mean).square().sum(-1)
+
+    def mode(self):
+        return {"numbers": self.mean}
+
+    def target(self, tensors):
+        return {"numbers": tensors["numbers"]}
+
+    def sample(self, generator):
+        return {"numbers": self.mean + torch.randn(self.mean.shape, generator=generator)}
+
+
+class Mean(Decoder):
+    """One layer."""
+
+    tensors = {"numbers": TensorSpec("float32", ("batch", 4))}  # noqa: RUF012
+
+    def __init__(self, modality, latent_dim):
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.layer = nn.Linear(latent_dim, 4)
+
+    def forward(self, latent):
+        return Likelihood(self.layer(latent))
+
+
+def an_objective(*names, objective=InfoNCE, decoders=False, seed=0, **options):
+    torch.manual_seed(seed)
+    make_decoder = (lambda latent_dim: Mean(Numbers(), latent_dim)) if decoders else None
+    names = names or ("caption", "picture")
+    inputs = {name: Input(Numbers(), lambda: Linear(Numbers()), make_decoder) for name in names}
+    return objective(inputs, 5, **options)
+
+
+def a_batch(*names, rows=8, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    names = names or ("caption", "picture")
+    return Batch(
+        {name: {"numbers": torch.randn(rows, 4, generator=generator)} for name in names},
+        {name: torch.ones(rows, dtype=torch.bool) for name in names},
+    )
+
+
+def with_gaps(batch, **rows):
+    present = {name: there.clone() for name, there in batch.present.items()}
+    for name, missing in rows.items():
+        present[name][missing] = False
+    return Batch(batch.inputs, present).with_clean_gaps()
+
+
+def losses_of(objective, batch):
+    return objective.losses(batch, {}, player="model")
+
+
+def loss_and_gradients(objective, batch):
+    objective.zero_grad()
+    loss = losses_of(objective, batch).loss
+    loss.backward()
+    return [loss.detach(), *(parameter.grad.clone() for parameter in objective.parameters())]
+
+
+KINDS = [
+    (InfoNCE, {}),
+    (InfoNCE, {"learn_temperature": False, "label_smoothing": 0.1}),
+    (Sigmoid, {}),
+    (Contrastive, {}),
+    (Triplet, {"mining": "hard"}),
+    (Triplet, {"mining": "semi-hard"}),
+    (Triplet, {"mining": "all"}),
+    (Alignment, {"guard": "none"}),
+    (Alignment, {"guard": "variance"}),
+    (Alignment, {"guard": "reconstruction", "decoders": True}),
+]
+EVERY_KIND = pytest.mark.parametrize(("kind", "options"), KINDS, ids=lambda part: getattr(part, "__name__", None))
+
+
+@EVERY_KIND
+class TestEveryKind(ObjectiveContract):
+    @pytest.fixture
+    def objective(self, kind, options):
+        return an_objective(objective=kind, **options)
+
+    @pytest.fixture
+    def batch(self):
+        return a_batch()
+
+    test_every_graph_exports_with_parity = None  # below, once for each structure
+
+
+@EVERY_KIND
+class TestEveryKindOfThreeInputs(ObjectiveContract):
+    @pytest.fixture
+    def objective(self, kind, options):
+        return an_objective("caption", "picture", "sound", objective=kind, **options)
+
+    @pytest.fixture
+    def batch(self):
+        return a_batch("caption", "picture", "sound")
+
+    test_every_graph_exports_with_parity = None
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [(InfoNCE, {}), (Alignment, {"guard": "reconstruction", "decoders": True})]
+)
+def test_every_graph_exports_with_parity(kind, options, tmp_path):
+    ObjectiveContract().test_every_graph_exports_with_parity(an_objective(objective=kind, **options), tmp_path)
+
+
+@EVERY_KIND
+def test_gaps_mixed_in_a_batch_leave_each_pair_its_complete_rows(kind, options):
+    names = ("caption", "picture", "sound")
+    objective, batch = an_objective(*names, objective=kind, **options), a_batch(*names)
+    gappy = with_gaps(batch, caption=[1, 4], picture=[4, 6], sound=[0, 4])
+    losses = losses_of(objective, gappy)
+    for term, rows in {"caption~picture": [0, 2, 3, 5, 7], "picture~sound": [1, 2, 3, 5, 7]}.items():
+        alone = losses_of(objective, gappy.take(torch.tensor(rows))).terms[term]
+        torch.testing.assert_close(losses.terms[term][rows], alone)
+        assert losses.terms[term].count_nonzero() <= len(rows)
+    assert losses.weight[4] == 0
+
+
+def test_the_loss_is_the_mean_cross_entropy_of_both_directions():
+    objective, batch = an_objective(temperature=0.5), a_batch()
+    caption, picture = (objective.embed(name, batch.inputs[name]) for name in ("caption", "picture"))
+    logits, partner = caption @ picture.T / 0.5, torch.arange(8)
+    expected = (F.cross_entropy(logits, partner) + F.cross_entropy(logits.T, partner)) / 2
+    torch.testing.assert_close(losses_of(objective, batch).loss, expected)
+
+
+def test_the_loss_is_the_sum_of_the_means_of_its_terms():
+    names = ("caption", "picture", "sound")
+    losses = losses_of(an_objective(*names), with_gaps(a_batch(*names), sound=[1, 2], caption=[2, 5]))
+    assert list(losses.terms) == ["caption~picture", "caption~sound", "picture~sound"]
+    torch.testing.assert_close(losses.loss, torch.stack(list(losses.means().values())).sum())
+
+
+def test_a_gappy_batch_has_the_loss_and_gradients_of_the_batch_without_those_pairs():
+    objective, batch = an_objective().double(), a_batch()
+    batch = Batch({name: {"numbers": t["numbers"].double()} for name, t in batch.inputs.items()}, batch.present)
+    gappy = loss_and_gradients(objective, with_gaps(batch, caption=[1, 4], picture=[4, 6]))
+    shorter = loss_and_gradients(objective, batch.take(torch.tensor([0, 2, 3, 5, 7])))
+    for one, other in zip(gappy, shorter, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
+
+
+def test_a_row_with_two_of_three_inputs_takes_part_in_their_pair_alone():
+    names = ("caption", "picture", "sound")
+    objective, batch = an_objective(*names), a_batch(*names)
+    gappy, full = losses_of(objective, with_gaps(batch, sound=[3])), losses_of(objective, batch)
+    torch.testing.assert_close(gappy.terms["caption~picture"], full.terms["caption~picture"])
+    assert gappy.terms["caption~sound"][3] == 0
+    assert gappy.weight.tolist() == [1] * 8
+
+
+def test_a_row_with_one_input_counts_for_nothing():
+    losses = losses_of(an_objective(), with_gaps(a_batch(), picture=[3]))
+    assert losses.weight[3] == 0
+    assert losses.terms["caption~picture"][3] == 0
+
+
+def test_a_batch_without_a_complete_pair_has_zero_loss_and_zero_gradients():
+    objective = an_objective()
+    everything = loss_and_gradients(objective, with_gaps(a_batch(), caption=slice(0, 4), picture=slice(4, 8)))
+    assert all((tensor == 0).all() for tensor in everything)
+
+
+def test_one_complete_pair_has_no_wrong_answers():
+    loss = losses_of(an_objective(), a_batch(rows=1)).loss
+    assert loss.item() == 0
+
+
+def test_label_smoothing_raises_the_lowest_loss():
+    torch.manual_seed(0)
+    sharp, smooth = an_objective(temperature=0.01), an_objective(temperature=0.01, label_smoothing=0.2)
+    identity = torch.eye(5)
+    assert smooth.pair_loss(identity, identity).mean() > sharp.pair_loss(identity, identity).mean() + 1
+
+
+def test_the_temperature_is_learnt_only_where_asked():
+    assert "log_scale" in dict(an_objective().named_parameters())
+    assert "log_scale" in dict(an_objective(learn_temperature=False).named_buffers())
+
+
+def test_the_scale_never_exceeds_a_hundred_and_can_come_back():
+    objective = an_objective()
+    with torch.no_grad():
+        objective.log_scale.fill_(math.log(500))
+    scale = bounded_scale(objective.log_scale)
+    scale.backward()
+    torch.testing.assert_close(scale.detach(), torch.tensor(100.0))
+    assert objective.log_scale.grad > 0
+
+
+def test_embeddings_have_length_one():
+    objective, batch = an_objective(), a_batch()
+    lengths = objective.embed("caption", batch.inputs["caption"]).norm(dim=1)
+    torch.testing.assert_close(lengths, torch.ones(8))
+
+
+def test_features_of_zero_have_a_finite_embedding_and_gradient():
+    head = EmbeddingHead(3, 2)
+    nn.init.zeros_(head.projection.bias)
+    features = torch.zeros(1, 3, requires_grad=True)
+    embedding = head(features)["embedding"]
+    embedding.sum().backward()
+    assert embedding.tolist() == [[0, 0]]
+    assert features.grad.isfinite().all()
+
+
+def test_each_input_has_a_graph_that_gives_its_embedding():
+    graphs = {graph.name: graph for graph in an_objective().graphs()}
+    assert list(graphs) == ["encode_caption", "encode_picture"]
+    assert list(graphs["encode_caption"].outputs) == ["encode_caption.embedding"]
+
+
+def test_trained_embeddings_find_their_partners():
+    objective, batch = an_objective(), a_batch(rows=16)
+    optimiser = torch.optim.Adam(objective.parameters(), lr=2e-2)
+    for _ in range(150):
+        loss = losses_of(objective, batch).loss
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    metrics = objective.metrics([batch], generator=torch.Generator())
+    assert metrics["caption_to_picture.recall@1"] > 0.9
+    assert metrics["picture_to_caption.median_rank"] == 1
+    assert metrics["caption_to_picture.chance@10"] == 10 / 16
+
+
+def test_metrics_join_batches_and_leave_out_rows_with_a_gap():
+    objective = an_objective()
+    first, second = a_batch(rows=5), with_gaps(a_batch(rows=4, seed=1), caption=[0])
+    joined = Batch(
+        {name: {"numbers": torch.cat([b.inputs[name]["numbers"] for b in (first, second)])} for name in first.inputs},
+        {name: torch.cat([b.present[name] for b in (first, second)]) for name in first.present},
+    )
+    found = objective.metrics([first, second], generator=torch.Generator())
+    assert found["caption_to_picture.gallery"] == 8
+    assert found == objective.metrics(
+        [joined.take(torch.tensor([0, 1, 2, 3, 4, 6, 7, 8]))], generator=torch.Generator()
+    )
+
+
+def test_a_collapsed_model_scores_nothing():
+    objective = an_objective()
+    with torch.no_grad():
+        for head in objective.heads.values():
+            head.projection.weight.zero_()
+    metrics = objective.metrics([a_batch(rows=37)], generator=torch.Generator())
+    assert metrics["caption_to_picture.recall@10"] == 0
+    assert metrics["caption_to_picture.median_rank"] == 37
+
+
+def test_metrics_of_no_batches_are_refused():
+    with pytest.raises(DataError, match="there is nothing to measure on: expected at least one batch, got none"):
+        an_objective().metrics([], generator=torch.Generator())
+
+
+def test_one_input_has_nothing_to_be_compared_with():
+    with pytest.raises(SpecError, match=r"compares inputs and needs at least two, got caption; add another table"):
+        an_objective("caption")
+
+
+def embeddings(rows=6, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return (F.normalize(torch.randn(rows, 5, generator=generator), dim=1) for _ in range(2))
+
+
+def test_the_sigmoid_loss_asks_every_two_rows():
+    objective, (first, second) = an_objective(objective=Sigmoid, scale=3.0, bias=-2.0), embeddings()
+    for row in range(6):
+        expected = sum(
+            F.binary_cross_entropy_with_logits(
+                3.0 * first[row] @ second[other] - 2.0, torch.tensor(float(row == other))
+            )
+            for other in range(6)
+        )
+        torch.testing.assert_close(objective.pair_loss(first, second)[row], expected)
+
+
+def test_the_contrastive_loss_is_that_of_pairs_and_of_intruders():
+    objective, (first, second) = an_objective(objective=Contrastive, margin=1.2), embeddings()
+    distances = torch.cdist(first, second)
+    for row in range(6):
+        others = [other for other in range(6) if other != row]
+        intruders = torch.cat([distances[row, others], distances[others, row]])
+        expected = (distances[row, row] ** 2 + (1.2 - intruders).clamp(min=0).square().mean()) / 2
+        torch.testing.assert_close(objective.pair_loss(first, second)[row], expected)
+
+
+@pytest.mark.parametrize("mining", ["hard", "semi-hard", "all"])
+def test_the_triplet_loss_takes_the_others_that_mining_says(mining):
+    objective, (first, second) = an_objective(objective=Triplet, margin=0.5, mining=mining), embeddings(seed=3)
+    distances = torch.cdist(first, second).square()
+    found = objective.pair_loss(first, second)
+    for row in range(6):
+        expected = 0.0
+        for line in (distances[row], distances[:, row]):
+            others = [float(line[other]) for other in range(6) if other != row]
+            partner = float(line[row])
+            if mining == "hard":
+                taken = [min(others)]
+            elif mining == "semi-hard":
+                taken = sorted(other for other in others if other > partner)[:1]
+            else:
+                taken = [other for other in others if other < partner + 0.5]
+            expected += sum(max(0.0, 0.5 + partner - other) for other in taken) / max(1, len(taken)) / 2
+        assert found[row].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_distances_of_equal_embeddings_are_zero():
+    first, _ = embeddings()
+    assert squared_distances(first, first).diagonal().abs().max() < 1e-6
+
+
+def test_alignment_is_the_squared_distance_exactly():
+    objective, batch = an_objective(objective=Alignment, guard="none"), a_batch()
+    caption, picture = (objective.embed(name, batch.inputs[name]) for name in ("caption", "picture"))
+    torch.testing.assert_close(losses_of(objective, batch).loss, (caption - picture).square().sum(dim=1).mean())
+
+
+def test_the_variance_guard_counts_what_the_dimensions_lack():
+    objective, batch = an_objective(objective=Alignment, guard_weight=3.0), a_batch()
+    found = losses_of(objective, batch).means()["variance_caption"]
+    caption = objective.embed("caption", batch.inputs["caption"])
+    covariance = torch.cov(caption.T)
+    lack = (1 - (covariance.diagonal() + 1e-4).sqrt()).clamp(min=0).mean()
+    off_diagonal = (covariance - covariance.diagonal().diag()).square().sum() / 5
+    torch.testing.assert_close(found, 3.0 * (lack + off_diagonal / 25))
+
+
+def test_the_reconstruction_guard_rebuilds_each_input_from_its_own_embedding():
+    objective, batch = an_objective(objective=Alignment, decoders=True, guard="reconstruction"), a_batch()
+    expected = -objective.decoders["picture"](objective.embed("picture", batch.inputs["picture"])).log_prob(
+        batch.inputs["picture"]
+    )
+    torch.testing.assert_close(losses_of(objective, batch).terms["reconstruction_picture"], expected)
+    assert [graph.name for graph in objective.graphs()][2:] == ["decode_caption", "decode_picture"]
+
+
+@pytest.mark.parametrize(
+    ("options", "collapses"),
+    [({"guard": "none"}, True), ({"guard": "variance"}, False), ({"guard": "reconstruction", "decoders": True}, False)],
+)
+def test_without_a_guard_alignment_collapses_and_with_one_it_does_not(options, collapses):
+    objective, batch = an_objective(objective=Alignment, **options), a_batch(rows=64)
+    before = objective.metrics([batch], generator=torch.Generator())
+    optimiser = torch.optim.Adam(objective.parameters(), lr=1e-2)
+    for _ in range(300):
+        optimiser.zero_grad()
+        losses_of(objective, batch).loss.backward()
+        optimiser.step()
+    after = objective.metrics([batch], generator=torch.Generator())
+    assert (after["caption.spread"] < 0.2 * before["caption.spread"]) == collapses
+
+
+def test_a_guard_of_reconstruction_needs_decoders():
+    with pytest.raises(
+        SpecError, match=r"needs a decoder of every input, 'caption' has none; add one as spec.inputs.cap"
+    ):
+        an_objective(objective=Alignment, guard="reconstruction")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"objective": Sigmoid, "scale": 101.0}, "the option 'scale' is above 0 and at most 100.0, got 101.0"),
+        ({"objective": Sigmoid, "bias": math.inf}, "the option 'bias' is a finite number, got inf"),
+        ({"objective": Contrastive, "margin": 2.5}, "the option 'margin' is a distance above 0 and at most 2, got 2.5"),
+        ({"objective": Triplet, "margin": 0.0}, "'margin' is a squared distance above 0 and at most 4, got 0.0"),
+        ({"objective": Alignment, "guard_weight": -1.0}, "the option 'guard_weight' is a number from 0, got -1.0"),
+        ({"temperature": 0.001}, "the option 'temperature' is at least 0.01, got 0.001"),
+        ({"temperature": math.nan}, "the option 'temperature' is at least 0.01, got nan"),
+        ({"label_smoothing": 1.0}, "the option 'label_smoothing' is at least 0 and less than 1, got 1.0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(SpecError, match=message):
+        an_objective(**options)

@@ -1,0 +1,122 @@
+"""Alignment: the embeddings of one thing are the same point, and a guard keeps that point from being one for all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Literal, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo import Batch, Decoder, Graph, Input, Losses, SpecError, Tensors, decode_graph
+from zoo_crossmodal.retrieval import effective_rank, spread
+from zoo_crossmodal.shared_space import SharedSpace
+
+# Keeps the gradient of a standard deviation finite where all rows are equal; VICReg's epsilon.
+_SMALLEST_VARIANCE = 1e-4
+
+
+class Alignment(SharedSpace):
+    """Brings the embeddings of each row's inputs together: E‖E(x) − E(y)‖² over every pair of inputs.
+
+    Alone this has the cheapest answer of all, one point for everything. ``guard`` forbids it: ``variance`` asks each
+    dimension of each input's embeddings for a standard deviation of at least one over the batch, and the dimensions for
+    no covariance; ``reconstruction`` asks each input's decoder to rebuild it from its own embedding; ``none`` lets it
+    collapse. ``guard_weight`` is what the guard counts beside the distance.
+
+    Gaps: as in ``SharedSpace`` for the distance. The variance is that of the rows that have the input, and a row
+    without an input is not rebuilt.
+
+    Source: the guard ``variance`` is that of VICReg, Bardes, Ponce & LeCun 2022, arXiv 2105.04906, section 4.1, with
+    its ratio of 25 to 1 between variance and covariance.
+    """
+
+    unit_length: ClassVar[bool] = False
+    nearest_by: ClassVar[Literal["product", "distance"]] = "distance"
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Input],
+        latent_dim: int,
+        *,
+        guard: Literal["variance", "reconstruction", "none"] = "variance",
+        guard_weight: float = 1.0,
+    ) -> None:
+        super().__init__(inputs, latent_dim, "alignment")
+        if not 0 <= guard_weight < math.inf:
+            raise SpecError(f"the option 'guard_weight' is a number from 0, got {guard_weight}")
+        self.guard = guard
+        self.guard_weight = guard_weight
+        self.decoders = nn.ModuleDict()
+        if guard == "reconstruction":
+            for name, place in inputs.items():
+                if place.make_decoder is None:
+                    raise SpecError(
+                        f"the guard 'reconstruction' needs a decoder of every input, {name!r} has none; add one as "
+                        f"spec.inputs.{name}.decoder, or take the guard 'variance'"
+                    )
+                self.decoders[name] = place.make_decoder(latent_dim)
+
+    def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
+        """Return the loss, a term a pair of inputs, and one an input for its guard."""
+        embeddings = self._embeddings(batch)
+        aligned = self._pair_losses(batch, embeddings)
+        if self.guard == "none":
+            return aligned
+        guards = {
+            f"{self.guard}_{name}": self.guard_weight * self._guard(name, batch, embeddings[name])
+            for name in self.modalities
+        }
+        some = torch.stack([batch.present[name] for name in self.modalities]).any(dim=0).to(aligned.weight.dtype)
+        terms = {**aligned.terms, **guards}
+        # A row of one input alone has no distance, and its guard still counts.
+        total = torch.stack(list(terms.values())).sum()
+        return Losses(total / some.sum().clamp(min=1), terms, some)
+
+    def pair_loss(
+        self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"]
+    ) -> Float[Tensor, " row"]:
+        """Return the squared distance of each row's two embeddings."""
+        return (first - second).square().sum(dim=-1)
+
+    @torch.no_grad()
+    def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
+        """Return retrieval by distance, and how far the embeddings of each input are from one point.
+
+        ``caption.spread`` is the mean standard deviation of the dimensions, ``caption.effective_rank`` how many of them
+        are in use.
+        """
+        present, embeddings = self._embedded(batches)
+        found = self._retrieval(present, embeddings)
+        for name in self.modalities:
+            own = embeddings[name][present[name]]
+            found |= {f"{name}.spread": spread(own), f"{name}.effective_rank": effective_rank(own)}
+        return found
+
+    def graphs(self) -> Iterable[Graph]:
+        """Yield ``encode_<input>`` for each input, and ``decode_<input>`` where there are decoders."""
+        yield from super().graphs()
+        for name, decoder in self.decoders.items():
+            yield decode_graph(name, cast(Decoder, decoder))
+
+    def _guard(self, name: str, batch: Batch, embedded: Float[Tensor, "batch latent"]) -> Float[Tensor, " batch"]:
+        present = batch.present[name].to(embedded.dtype)
+        if self.guard == "reconstruction":
+            log_prob = self.decoders[name](embedded).log_prob(batch.inputs[name])
+            return torch.where(batch.present[name], -log_prob, torch.zeros_like(log_prob))
+        return present * _collapse(embedded[batch.present[name]])
+
+
+def _collapse(embedded: Float[Tensor, "row latent"]) -> Float[Tensor, ""]:
+    """Return how far the dimensions are below a standard deviation of one, and a 25th of their squared covariances."""
+    rows, dimensions = embedded.shape
+    if rows < 2:
+        return embedded.new_zeros(())
+    centred = embedded - embedded.mean(dim=0)
+    covariance = centred.T @ centred / (rows - 1)
+    variance = covariance.diagonal()
+    hinge = (1 - (variance + _SMALLEST_VARIANCE).sqrt()).clamp(min=0).mean()
+    off_diagonal = (covariance.square().sum() - variance.square().sum()) / dimensions
+    return hinge + off_diagonal / 25

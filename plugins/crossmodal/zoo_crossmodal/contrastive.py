@@ -1,0 +1,42 @@
+"""The contrastive loss of pairs: partners come close, others stay a margin apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from zoo import Input, SpecError
+from zoo_crossmodal.shared_space import SharedSpace, squared_distances
+
+# The square root has no bounded gradient at zero.
+SMALLEST_SQUARED_DISTANCE = 1e-12
+
+
+class Contrastive(SharedSpace):
+    """A Siamese pair of encoders: half the squared distance of partners, half the squared intrusion of the others.
+
+    The others of a row are all rows of the other input but its partner; what they add is their mean, in both
+    directions. Embeddings have length one, so distances lie between 0 and 2, and so does ``margin``. Gaps are as in
+    ``SharedSpace``.
+
+    Source: Hadsell, Chopra & LeCun 2006, "Dimensionality Reduction by Learning an Invariant Mapping", equation 4.
+    """
+
+    def __init__(self, inputs: Mapping[str, Input], latent_dim: int, *, margin: float = 1.0) -> None:
+        super().__init__(inputs, latent_dim, "contrastive")
+        if not 0 < margin <= 2:
+            raise SpecError(f"the option 'margin' is a distance above 0 and at most 2, got {margin}")
+        self.margin = margin
+
+    def pair_loss(
+        self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"]
+    ) -> Float[Tensor, " row"]:
+        """Return half the squared distance to the partner and half the mean squared intrusion of the others."""
+        squared = squared_distances(first, second)
+        intrusion = (self.margin - squared.clamp(min=SMALLEST_SQUARED_DISTANCE).sqrt()).clamp(min=0).square()
+        others = intrusion * (1 - torch.eye(len(squared), dtype=squared.dtype, device=squared.device))
+        both_directions = (others.sum(dim=0) + others.sum(dim=1)) / (2 * max(1, len(squared) - 1))
+        return (squared.diagonal() + both_directions) / 2

@@ -1,0 +1,158 @@
+"""One space for all inputs: what the objectives of cross-modal alignment have in common.
+
+They differ in the loss of a pair of inputs alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from itertools import combinations, permutations
+from typing import ClassVar, Literal, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo import Batch, DataError, Encoder, Graph, Input, Losses, Objective, SpecError, Tensors, TensorSpec, encode_graph
+from zoo_crossmodal.retrieval import retrieval_metrics
+
+SMALLEST_SQUARED_NORM = 1e-6
+
+
+class SharedSpace(Objective, ABC):
+    """Each input has an encoder and a linear head to ``latent_dim`` numbers; every pair of inputs has a loss.
+
+    The losses of the pairs are added up, each a mean over the rows that have both inputs.
+
+    Gaps: a row takes part in a pair where both of its inputs are present. Elsewhere it is neither asked for nor a wrong
+    answer, so that the loss is that of the batch without it. Rows are taken to be different things: two rows of the
+    same caption count as each other's wrong answers.
+    """
+
+    needs_decoders: ClassVar[bool] = False
+    compares_rows: ClassVar[bool] = True
+    unit_length: ClassVar[bool] = True
+    nearest_by: ClassVar[Literal["product", "distance"]] = "product"
+
+    def __init__(self, inputs: Mapping[str, Input], latent_dim: int, name: str) -> None:
+        """``name`` is the objective's, for messages."""
+        super().__init__()
+        if len(inputs) < 2:
+            raise SpecError(
+                f"the objective {name!r} compares inputs and needs at least two, got {', '.join(inputs) or 'none'}; "
+                f"add another table spec.inputs.NAME"
+            )
+        self.modalities = {name: entry.modality for name, entry in inputs.items()}
+        self.latent_dim = latent_dim
+        self.encoders = nn.ModuleDict({name: entry.make_encoder() for name, entry in inputs.items()})
+        head = EmbeddingHead if self.unit_length else LinearHead
+        self.heads = nn.ModuleDict({name: head(self._encoder(name).feature_dim, latent_dim) for name in inputs})
+
+    @abstractmethod
+    def pair_loss(
+        self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"]
+    ) -> Float[Tensor, " row"]:
+        """Return the loss of each row of one pair of inputs, all rows complete. There may be none."""
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The pairs of inputs that are compared."""
+        return list(combinations(self.modalities, 2))
+
+    def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
+        """Return nothing: the loss has no chance in it."""
+        return {}
+
+    def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
+        """Return the loss, a term a pair (``caption~picture``), and which rows took part in any."""
+        return self._pair_losses(batch, self._embeddings(batch))
+
+    def embed(self, name: str, tensors: Tensors) -> Float[Tensor, "batch latent"]:
+        """Return the embeddings of one input."""
+        embedded: Tensor = self.heads[name](self.encoders[name](tensors))["embedding"]
+        return embedded
+
+    @torch.no_grad()
+    def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
+        """Return how well each input finds its partner in each other one, over all rows that have both.
+
+        Keys are such as ``caption_to_picture.recall@1``; see ``retrieval_metrics``. Rows are taken to be different
+        things, so that a second row with the same caption makes the task harder.
+        """
+        return self._retrieval(*self._embedded(batches))
+
+    def graphs(self) -> Iterable[Graph]:
+        """Yield ``encode_<input>`` for each input, with the output ``embedding``."""
+        bound = 1 if self.unit_length else float("inf")
+        outputs = {"embedding": TensorSpec("float32", ("batch", self.latent_dim), -bound, bound)}
+        for name, modality in self.modalities.items():
+            yield encode_graph(name, modality, self._encoder(name), self.heads[name], outputs)
+
+    def _retrieval(self, present: Tensors, embeddings: Tensors) -> dict[str, float]:
+        found = {}
+        for source, target in permutations(self.modalities, 2):
+            both = present[source] & present[target]
+            measured = retrieval_metrics(embeddings[source][both], embeddings[target][both], by=self.nearest_by)
+            found.update({f"{source}_to_{target}.{key}": value for key, value in measured.items()})
+        return found
+
+    def _embeddings(self, batch: Batch) -> Tensors:
+        return {name: self.embed(name, tensors) for name, tensors in batch.inputs.items()}
+
+    def _pair_losses(self, batch: Batch, embeddings: Tensors) -> Losses:
+        some = next(iter(embeddings.values()))
+        terms = {}
+        weight = torch.zeros(batch.rows, dtype=some.dtype, device=some.device)
+        for first, second in self.pairs:
+            complete = batch.present[first] & batch.present[second]
+            rows = complete.nonzero().squeeze(1)
+            each = self.pair_loss(embeddings[first][rows], embeddings[second][rows])
+            terms[f"{first}~{second}"] = torch.zeros_like(weight).index_add(0, rows, each.to(weight.dtype))
+            weight = torch.maximum(weight, complete.to(weight.dtype))
+        total = torch.stack(list(terms.values())).sum()
+        return Losses(total / weight.sum().clamp(min=1), terms, weight)
+
+    def _embedded(self, batches: Iterable[Batch]) -> tuple[Tensors, Tensors]:
+        """Return, by input, which rows have it and the embeddings of all rows."""
+        seen = list(batches)
+        if not seen:
+            raise DataError("there is nothing to measure on: expected at least one batch, got none")
+        present = {name: torch.cat([batch.present[name] for batch in seen]) for name in self.modalities}
+        embeddings = {
+            name: torch.cat([self.embed(name, batch.inputs[name]) for batch in seen]) for name in self.modalities
+        }
+        return present, embeddings
+
+    def _encoder(self, name: str) -> Encoder:
+        return cast(Encoder, self.encoders[name])
+
+
+class LinearHead(nn.Module):
+    """A linear map to an embedding."""
+
+    def __init__(self, feature_dim: int, latent_dim: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(feature_dim, latent_dim)
+
+    def forward(self, features: Float[Tensor, "batch feature"]) -> dict[str, Float[Tensor, "batch latent"]]:
+        """Return the embedding, by its name."""
+        return {"embedding": self.projection(features.to(self.projection.weight.dtype))}
+
+
+class EmbeddingHead(LinearHead):
+    """A linear map to an embedding of length one; one that is next to zero stays short, with finite gradients."""
+
+    def forward(self, features: Float[Tensor, "batch feature"]) -> dict[str, Float[Tensor, "batch latent"]]:
+        """Return the embedding, by its name."""
+        projected = super().forward(features)["embedding"]
+        squared_norm = projected.square().sum(dim=-1, keepdim=True)
+        return {"embedding": projected * squared_norm.clamp(min=SMALLEST_SQUARED_NORM).rsqrt()}
+
+
+def squared_distances(
+    first: Float[Tensor, "row latent"], second: Float[Tensor, "other latent"]
+) -> Float[Tensor, "row other"]:
+    """Return the squared Euclidean distance of every two embeddings, never below zero."""
+    own, others = first.square().sum(dim=-1), second.square().sum(dim=-1)
+    return (own.unsqueeze(1) + others - 2 * first @ second.T).clamp(min=0)

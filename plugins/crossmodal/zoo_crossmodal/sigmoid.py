@@ -1,0 +1,45 @@
+"""The sigmoid loss: every two rows are asked by themselves whether they belong together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo import Input, SpecError
+from zoo_crossmodal.infonce import LARGEST_SCALE, bounded_scale
+from zoo_crossmodal.shared_space import SharedSpace
+
+
+class Sigmoid(SharedSpace):
+    """A space that all inputs share, learnt by telling for every two rows whether they are one thing.
+
+    The loss of a row is the sum of the binary cross-entropies of its similarity to every row of the other input,
+    scale · cosine + bias being the logit; both are learnt. ``scale`` is the inverse temperature at the start, at most
+    100; ``bias`` starts low, since most pairs do not belong together. Gaps are as in ``SharedSpace``.
+
+    Source: Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training", arXiv 2303.15343, section 3.2.
+    """
+
+    def __init__(
+        self, inputs: Mapping[str, Input], latent_dim: int, *, scale: float = 10.0, bias: float = -10.0
+    ) -> None:
+        super().__init__(inputs, latent_dim, "sigmoid")
+        if not 0 < scale <= LARGEST_SCALE:
+            raise SpecError(f"the option 'scale' is above 0 and at most {LARGEST_SCALE}, got {scale}")
+        if not math.isfinite(bias):
+            raise SpecError(f"the option 'bias' is a finite number, got {bias}")
+        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+        self.bias = nn.Parameter(torch.tensor(float(bias)))
+
+    def pair_loss(
+        self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"]
+    ) -> Float[Tensor, " row"]:
+        """Return, for each row, the cross-entropies summed over all rows of the other input."""
+        logits = bounded_scale(self.log_scale) * first @ second.T + self.bias
+        sign = 2 * torch.eye(len(logits), dtype=logits.dtype, device=logits.device) - 1
+        return -F.logsigmoid(sign * logits).sum(dim=-1)
