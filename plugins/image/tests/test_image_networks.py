@@ -1,18 +1,18 @@
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from zoo_image.decoders import SMALLEST_SCALE, ConvolutionalDecoder, MLPDecoder
+from zoo_image.decoders import ConvolutionalDecoder, MLPDecoder
 from zoo_image.encoders import ConvolutionalEncoder, MLPEncoder
-from zoo_image.likelihoods import Bernoulli, Gaussian
 from zoo_image.modality import ImageModality
 from zoo_image.pixels import PixelReader, resizing_weights
+from zoo_image.residual import ResidualEncoder
+from zoo_image.vision_transformer import VisionTransformer
 
 from zoo import SpecError
-from zoo.testing import DecoderContract, EncoderContract, LikelihoodContract
+from zoo.testing import DecoderContract, EncoderContract
 
 
 class TestMLPEncoder(EncoderContract):
@@ -70,31 +70,6 @@ class TestConvolutionalDecoder(DecoderContract):
         return ConvolutionalDecoder(modality, 4, channels=(16, 8))
 
 
-def _read(pixels):
-    return pixels / 255
-
-
-class TestBernoulli(LikelihoodContract):
-    @pytest.fixture
-    def likelihood(self):
-        return Bernoulli(torch.randn(3, 1, 4, 4, generator=torch.Generator().manual_seed(0)), _read)
-
-    @pytest.fixture
-    def targets(self):
-        return {"pixels": _pixels(3, 1, 4, 4)}
-
-
-class TestGaussian(LikelihoodContract):
-    @pytest.fixture
-    def likelihood(self):
-        mean = torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-        return Gaussian(mean, torch.tensor(0.1), _read)
-
-    @pytest.fixture
-    def targets(self):
-        return {"pixels": _pixels(3, 1, 4, 4)}
-
-
 def _pixels(*shape):
     return torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
 
@@ -141,52 +116,6 @@ def test_mean_pooling_leaves_one_feature_a_channel():
     assert encoder({"pixels": _pixels(2, 3, 64, 64)}).shape == (2, 6)
 
 
-def test_a_bernoulli_scores_grey_by_cross_entropy():
-    logits = torch.tensor([[[[0.3]]]])
-    found = Bernoulli(logits, _read).log_prob({"pixels": torch.tensor([[[[51]]]], dtype=torch.uint8)})
-    probability = 1 / (1 + math.exp(-0.3))
-    assert found.item() == pytest.approx(0.2 * math.log(probability) + 0.8 * math.log(1 - probability))
-
-
-def test_a_bernoulli_draws_black_or_lit_pixels():
-    drawn = Bernoulli(torch.zeros(1, 1, 40, 40), _read).sample(torch.Generator().manual_seed(0))["intensity"]
-    assert set(drawn.unique().tolist()) == {0, 1}
-    assert drawn.mean() == pytest.approx(0.5, abs=0.05)
-
-
-def test_a_gaussian_scores_as_torch_does():
-    mean, pixels = torch.rand(2, 1, 3, 3, generator=torch.Generator().manual_seed(0)), _pixels(2, 1, 3, 3)
-    expected = torch.distributions.Normal(mean, 0.2).log_prob(pixels / 255).flatten(1).sum(-1)
-    found = Gaussian(mean, torch.tensor(0.2), _read).log_prob({"pixels": pixels})
-    torch.testing.assert_close(found, expected)
-
-
-def test_a_learnt_scale_becomes_the_root_mean_square_error():
-    decoder = MLPDecoder(ImageModality(8, 1), 2, hidden=(4,), likelihood="gaussian")
-    pixels, latent = _pixels(16, 1, 8, 8), torch.zeros(16, 2)
-    optimiser = torch.optim.Adam([decoder.get_parameter("likelihood.log_scale")], lr=0.05)
-    for _ in range(150):
-        optimiser.zero_grad()
-        (-decoder(latent).log_prob({"pixels": pixels}).mean()).backward()
-        optimiser.step()
-    likelihood = decoder(latent)
-    error = (likelihood.mode()["intensity"] - pixels / 255).square().mean().sqrt()
-    assert likelihood.scale.item() == pytest.approx(error.item(), rel=1e-2)
-
-
-def test_a_learnt_scale_stays_above_the_rounding_of_pixels():
-    decoder = MLPDecoder(ImageModality(8, 1), 2, hidden=(4,), likelihood="gaussian")
-    with torch.no_grad():
-        decoder.get_parameter("likelihood.log_scale").fill_(-100)
-    assert decoder(torch.zeros(1, 2)).scale.item() == pytest.approx(SMALLEST_SCALE)
-
-
-def test_a_fixed_scale_is_no_parameter():
-    decoder = MLPDecoder(ImageModality(8, 1), 2, hidden=(4,), likelihood="gaussian", scale=0.1)
-    assert decoder(torch.zeros(1, 2)).scale.item() == pytest.approx(0.1)
-    assert not [name for name, _ in decoder.named_parameters() if "scale" in name]
-
-
 @dataclass(frozen=True)
 class _Sound:
     """A modality of another kind."""
@@ -202,12 +131,15 @@ class _Sound:
         (lambda m: ConvolutionalEncoder(m, channels=(8, 0)), "'convolutional': channels holds .* got \\[8, 0\\]"),
         (lambda m: MLPDecoder(m, 2, hidden=(-1,)), "'mlp': hidden holds"),
         (lambda m: ConvolutionalDecoder(m, 2, channels=()), "'convolutional': channels holds"),
-        (lambda m: MLPDecoder(m, 2, scale=0.1), "scale is of the likelihood 'gaussian', got 0.1 with 'bernoulli'"),
+        (lambda m: MLPDecoder(m, 2, scale=0.1), "'mlp': the likelihood 'bernoulli' has no scale, got 0.1; drop one"),
         (
             lambda m: ConvolutionalDecoder(m, 2, likelihood="gaussian", scale=0.0),
-            "scale is a standard deviation above 0, or absent to be learnt, got 0.0",
+            "'convolutional': scale is a width in brightness above 0, or absent to be learnt, got 0.0",
         ),
+        (lambda m: MLPDecoder(m, 2, likelihood="laplace", scale=float("inf")), "scale is a width .* got inf"),
         (lambda m: MLPEncoder(_Sound()), "the encoder 'mlp' works on the modality 'image', got _Sound"),
+        (lambda m: ResidualEncoder(_Sound()), "the encoder 'residual' works on the modality 'image', got _Sound"),
+        (lambda m: VisionTransformer(_Sound()), "the encoder 'vit' works on the modality 'image', got _Sound"),
         (lambda m: ConvolutionalDecoder(_Sound(), 2), "the decoder 'convolutional' works on .* got _Sound"),
     ],
 )

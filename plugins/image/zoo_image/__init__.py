@@ -19,6 +19,8 @@ def zoo_encoders() -> Mapping[str, str]:
     return {
         "image/convolutional": "zoo_image.encoders:ConvolutionalEncoder",
         "image/mlp": "zoo_image.encoders:MLPEncoder",
+        "image/residual": "zoo_image.residual:ResidualEncoder",
+        "image/vit": "zoo_image.vision_transformer:VisionTransformer",
     }
 
 

@@ -1,23 +1,21 @@
-"""Decoders of pictures."""
+"""Decoders of pictures.
+
+The option ``likelihood`` names the distribution over the pixels; ``scale`` fixes its width, in brightness from 0 to 1,
+where it has one. Without ``scale`` one width for all pixels is learnt.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Decoder, Likelihood, Modality, SpecError, TensorSpec
+from zoo import Decoder, Likelihood, Modality, TensorSpec
 from zoo_image.encoders import checked_widths, halved, normalised_activation
-from zoo_image.likelihoods import Bernoulli, Gaussian
-from zoo_image.modality import ImageModality
-from zoo_image.pixels import PixelReader, image_modality
-
-# Narrower than a step between two of the 256 levels, a Gaussian would measure nothing but the rounding.
-SMALLEST_SCALE = 1 / 255
+from zoo_image.likelihood_heads import LikelihoodName, likelihood_head
+from zoo_image.pixels import image_modality
 
 
 class MLPDecoder(Decoder):
@@ -29,7 +27,7 @@ class MLPDecoder(Decoder):
         latent_dim: int,
         *,
         hidden: tuple[int, ...] = (512,),
-        likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
+        likelihood: LikelihoodName = "bernoulli",
         scale: float | None = None,
     ) -> None:
         super().__init__()
@@ -39,7 +37,7 @@ class MLPDecoder(Decoder):
         self.shape = (image.channels, image.size, image.size)
         self.layers = nn.Sequential(*(nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)))
         self.last = nn.Linear(widths[-1], image.channels * image.size**2)
-        self.likelihood = _likelihood(image, likelihood, scale, "the decoder 'mlp'")
+        self.likelihood = likelihood_head(image, likelihood, scale, "the decoder 'mlp'")
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:
@@ -65,7 +63,7 @@ class ConvolutionalDecoder(Decoder):
         latent_dim: int,
         *,
         channels: tuple[int, ...] = (128, 64, 32),
-        likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
+        likelihood: LikelihoodName = "bernoulli",
         scale: float | None = None,
     ) -> None:
         super().__init__()
@@ -80,7 +78,7 @@ class ConvolutionalDecoder(Decoder):
             *(nn.Sequential(_doubling(a, b), *normalised_activation(b)) for a, b in pairwise(widths))
         )
         self.last = _doubling(widths[-1], image.channels)
-        self.likelihood = _likelihood(image, likelihood, scale, "the decoder 'convolutional'")
+        self.likelihood = likelihood_head(image, likelihood, scale, "the decoder 'convolutional'")
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:
@@ -93,42 +91,6 @@ class ConvolutionalDecoder(Decoder):
         logits = self.last(self.stages(seed))
         distribution: Likelihood = self.likelihood(_middle(logits, self.shape[-1]))
         return distribution
-
-
-class _BernoulliOf(nn.Module):
-    def __init__(self, image: ImageModality) -> None:
-        super().__init__()
-        self.read = PixelReader(image)
-
-    def forward(self, logits: Float[Tensor, "batch channel size size"]) -> Bernoulli:
-        return Bernoulli(logits, self.read.intensity)
-
-
-class _GaussianOf(nn.Module):
-    """A mean between 0 and 1, and a scale that is fixed or learnt."""
-
-    fixed_scale: Tensor
-
-    def __init__(self, image: ImageModality, scale: float | None) -> None:
-        super().__init__()
-        self.read = PixelReader(image)
-        self.learns = scale is None
-        if scale is None:
-            self.log_scale = nn.Parameter(torch.tensor(-2.0))
-        else:
-            self.register_buffer("fixed_scale", torch.tensor(scale), persistent=False)
-
-    def forward(self, logits: Float[Tensor, "batch channel size size"]) -> Gaussian:
-        scale = SMALLEST_SCALE + self.log_scale.exp() if self.learns else self.fixed_scale
-        return Gaussian(logits.sigmoid(), scale, self.read.intensity)
-
-
-def _likelihood(image: ImageModality, name: str, scale: float | None, where: str) -> nn.Module:
-    if name == "bernoulli" and scale is not None:
-        raise SpecError(f"{where}: scale is of the likelihood 'gaussian', got {scale} with 'bernoulli'; drop one")
-    if scale is not None and not scale > 0:
-        raise SpecError(f"{where}: scale is a standard deviation above 0, or absent to be learnt, got {scale}")
-    return _BernoulliOf(image) if name == "bernoulli" else _GaussianOf(image, scale)
 
 
 def _doubling(before: int, after: int) -> nn.ConvTranspose2d:

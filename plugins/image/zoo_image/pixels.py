@@ -43,7 +43,9 @@ class PixelReader(nn.Module):
         if torch.compiler.is_exporting() or height != self.size or width != self.size:
             down = resizing_weights(height, self.size).to(read)
             across = resizing_weights(width, self.size).to(read)
-            return down @ (read @ across.T)
+            # Mixed precision would round the pixels to bfloat16, whose steps are coarser than those of the 256 levels.
+            with torch.autocast(pixels.device.type, enabled=False):
+                return down @ (read @ across.T)
         return read
 
     def forward(self, pixels: UInt8[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel size size"]:

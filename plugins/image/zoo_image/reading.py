@@ -22,8 +22,9 @@ _EXPECTED = "a Pillow image, an array of uint8, (height, width) or (height, widt
 def picture_of(value: Any, position: int) -> Image.Image:
     """Return a raw value as a picture of mode L or RGB: upright, transparent parts white, 16 bits scaled to 8.
 
-    Of an animation it is the first frame. ``position`` is for the message. Raises DataError where ``value`` is no
-    picture, a file is missing, broken or of another format, or there are more than ``LARGEST_PIXELS`` pixels.
+    Grey levels that are stored as integers of 32 bits count as 16 bits. Of an animation it is the first frame.
+    ``position`` is for the message. Raises DataError where ``value`` is no picture, a file is missing, broken or of
+    another format, or there is no pixel or more than ``LARGEST_PIXELS``.
     """
     if isinstance(value, str | Path):
         return _opened(Path(value), f"picture {position} ({value})")
@@ -54,8 +55,11 @@ def _from_array(value: Any, what: str) -> Image.Image:
 
 
 def _decoded(image: Image.Image, what: str) -> Image.Image:
-    if image.width * image.height > LARGEST_PIXELS:
+    pixels = image.width * image.height
+    if pixels > LARGEST_PIXELS:
         raise DataError(f"{what}: {_too_large()}: it has {image.width} by {image.height}")
+    if pixels == 0:
+        raise DataError(f"{what}: expected at least one pixel, it has {image.width} by {image.height}; leave it out")
     try:
         upright = ImageOps.exif_transpose(image)
         return _without_alpha(_eight_bits(upright, what))
@@ -69,7 +73,10 @@ def _eight_bits(image: Image.Image, what: str) -> Image.Image:
     levels = np.asarray(image)
     if image.mode == "F" or levels.min() < 0 or levels.max() > 65535:
         raise DataError(f"{what}: its grey levels have no known range; expected 8 or 16 bits, save it as such")
-    return Image.fromarray(np.rint(levels / 257).astype(np.uint8))
+    grey = Image.fromarray(np.rint(levels / 257).astype(np.uint8))
+    if "transparency" in image.info:
+        grey.putalpha(Image.fromarray(levels != image.info["transparency"]).convert("L"))
+    return grey
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:

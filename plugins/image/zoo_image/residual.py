@@ -1,0 +1,78 @@
+"""An encoder of pictures with residual blocks."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo import Encoder, Modality, SpecError, Tensors
+from zoo_image.encoders import checked_widths, halved, normalised_activation
+from zoo_image.pixels import PixelReader, image_modality
+
+
+class ResidualEncoder(Encoder):
+    """A stage for each of ``channels``: ``blocks`` residual blocks, the first of which halves the picture.
+
+    ``pooling`` is as in the encoder ``convolutional``: ``"none"`` keeps what stands where, ``"mean"`` averages over
+    places and leaves ``channels[-1]`` features whatever the size.
+
+    Source: He et al. 2016, "Identity Mappings in Deep Residual Networks", arXiv 1603.05027, with group normalisation,
+    Wu & He 2018, arXiv 1803.08494, in place of batch normalisation.
+    """
+
+    parity_ulps: ClassVar[int] = 512
+    parity_reason: ClassVar[str] = (
+        "in a flat picture every place rounds alike, and each of the many layers behind adds to the same error"
+    )
+
+    def __init__(
+        self,
+        modality: Modality,
+        *,
+        channels: tuple[int, ...] = (32, 64, 128),
+        blocks: int = 2,
+        pooling: Literal["none", "mean"] = "none",
+    ) -> None:
+        super().__init__()
+        image = image_modality(modality, "the encoder 'residual'")
+        widths = checked_widths(channels, "the encoder 'residual': channels")
+        if blocks < 1:
+            raise SpecError(f"the encoder 'residual': blocks is how many a stage has, at least 1, got {blocks}")
+        self.read = PixelReader(image)
+        self.stem = nn.Conv2d(image.channels, widths[0], kernel_size=3, padding=1)
+        self.stages = nn.Sequential(*(_stage(a, b, blocks) for a, b in pairwise((widths[0], *widths))))
+        self.last = nn.Sequential(*normalised_activation(widths[-1]))
+        self.pool = nn.AdaptiveAvgPool2d(1) if pooling == "mean" else nn.Identity()
+        side = 1 if pooling == "mean" else halved(image.size, len(widths))
+        self.feature_dim = widths[-1] * side**2
+
+    def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
+        """Return the last stage's channels in one row."""
+        hidden = self.stages(self.stem(self.read(tensors["pixels"])))
+        features: Tensor = self.pool(self.last(hidden)).flatten(1)
+        return features
+
+
+class _Block(nn.Module):
+    """Two convolutions, each behind normalisation and activation, added to what came in."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            *normalised_activation(before), nn.Conv2d(before, after, kernel_size=3, stride=stride, padding=1)
+        )
+        self.second = nn.Sequential(*normalised_activation(after), nn.Conv2d(after, after, kernel_size=3, padding=1))
+        same = stride == 1 and before == after
+        self.shortcut = nn.Identity() if same else nn.Conv2d(before, after, kernel_size=1, stride=stride)
+
+    def forward(self, hidden: Float[Tensor, "batch before height width"]) -> Float[Tensor, "batch after up across"]:
+        """Return the channels of the next block."""
+        refined: Tensor = self.shortcut(hidden) + self.second(self.first(hidden))
+        return refined
+
+
+def _stage(before: int, after: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(_Block(before, after, stride=2), *(_Block(after, after, stride=1) for _ in range(blocks - 1)))

@@ -1,0 +1,97 @@
+"""An encoder of pictures that attends to patches."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo import Encoder, Modality, SpecError, Tensors
+from zoo_image.modality import ImageModality
+from zoo_image.pixels import PixelReader, image_modality
+
+POSITION_SCALE = 0.02
+
+
+class VisionTransformer(Encoder):
+    """Cuts the picture into squares of ``patch`` pixels and lets a pre-norm transformer attend to them.
+
+    The features are a class token's. ``width`` is a multiple of ``heads``, the picture's size one of ``patch``.
+
+    Source: Dosovitskiy et al. 2021, arXiv 2010.11929, eq. 1 to 4.
+    """
+
+    def __init__(
+        self,
+        modality: Modality,
+        *,
+        patch: int = 4,
+        width: int = 128,
+        depth: int = 4,
+        heads: int = 4,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        image = image_modality(modality, "the encoder 'vit'")
+        _check(image, patch, width, depth, heads, dropout)
+        self.feature_dim = width
+        self.read = PixelReader(image)
+        self.patches = nn.Conv2d(image.channels, width, kernel_size=patch, stride=patch)
+        self.class_token = nn.Parameter(torch.randn(width) * POSITION_SCALE)
+        self.positions = nn.Parameter(torch.randn((image.size // patch) ** 2, width) * POSITION_SCALE)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.Sequential(*(_Block(width, heads, dropout) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
+        """Return the class token of the last layer."""
+        patches = self.patches(self.read(tensors["pixels"])).flatten(2).transpose(1, 2)  # batch, patch, width
+        first = self.class_token.expand(patches.shape[0], 1, -1)
+        hidden = self.dropout(torch.cat([first, patches + self.positions], dim=1))
+        features: Tensor = self.norm(self.blocks(hidden)[:, 0])
+        return features
+
+
+class _Block(nn.Module):
+    """Attention of all tokens to all, then two layers, each inside a residual branch."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.projection = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+        self.layers_norm = nn.LayerNorm(width)
+        self.layers = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
+        """Return the tokens of the next layer."""
+        mixed = hidden + self.dropout(self._attention(self.attention_norm(hidden)))
+        refined: Tensor = mixed + self.dropout(self.layers(self.layers_norm(mixed)))
+        return refined
+
+    def _attention(self, hidden: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
+        projected = self.projection(hidden).unflatten(-1, (3, self.heads, -1))
+        query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)  # batch, head, token, width of a head
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        joined: Tensor = self.output(mixed.transpose(1, 2).flatten(-2))
+        return joined
+
+
+def _check(image: ImageModality, patch: int, width: int, depth: int, heads: int, dropout: float) -> None:
+    where = "the encoder 'vit'"
+    for name, size in {"patch": patch, "width": width, "depth": depth, "heads": heads}.items():
+        if size < 1:
+            raise SpecError(f"{where}: {name} is at least 1, got {size}")
+    if image.size % patch:
+        fitting = ", ".join(str(side) for side in range(1, image.size + 1) if image.size % side == 0)
+        raise SpecError(
+            f"{where}: the picture's size is a multiple of patch, got size {image.size} and patch {patch}; "
+            f"choose another size, or as patch one of {fitting}"
+        )
+    if width % heads:
+        raise SpecError(f"{where}: width is a multiple of heads, got width {width} and heads {heads}")
+    if not 0 <= dropout < 1:
+        raise SpecError(f"{where}: dropout is at least 0 and less than 1, got {dropout}")
