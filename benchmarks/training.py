@@ -35,18 +35,19 @@ LEAST_SHARE = 0.9
 
 @dataclass(frozen=True)
 class Noise:
-    """Pictures of noise, as a data set of the zoo."""
+    """Pictures of noise, as a data set of the zoo: one a row, or as many as ``names`` has."""
 
+    names: tuple[str, ...] = ("picture",)
     license = "MIT"
 
     @property
     def inputs(self) -> Mapping[str, str]:
-        """One picture."""
-        return {"picture": "image"}
+        """All of them are pictures."""
+        return dict.fromkeys(self.names, "image")
 
     def split(self, name: str) -> Sequence[Sample]:
         """Return the same rows whatever the name."""
-        return [Sample(str(row), {"picture": picture}) for row, picture in enumerate(noise_pixels())]
+        return [Sample(str(row), dict.fromkeys(self.names, picture)) for row, picture in enumerate(noise_pixels())]
 
 
 def noise_pixels() -> Any:
@@ -61,17 +62,16 @@ def measure(rounds: int) -> Iterator[Comparison]:
     before = torch.get_num_threads()
     for threads in THREADS:
         torch.set_num_threads(threads)
-        ours, other = _steps_in_turn(rounds)
+        ours, other = steps_in_turn(recipe(rounds), bare_steps())
         what = f"training a VAE, batch {BATCH}, {threads} thread{'s'[: threads - 1]}"
         yield Comparison(what, BATCH / ours, BATCH / other, "samples/s", at_least=LEAST_SHARE)
     torch.set_num_threads(before)
 
 
-def _steps_in_turn(epochs: int) -> tuple[float, float]:
-    """Return the median seconds of a step of the zoo's and of the bare loop's, over stretches of a few steps each."""
+def steps_in_turn(recipe: Recipe, bare: Iterator[None]) -> tuple[float, float]:
+    """Return the median seconds of a step of the zoo's and of a bare loop's, over stretches of a few steps each."""
     from zoo import train
 
-    bare = bare_steps()
     ours: list[float] = []
     other: list[float] = []
     steps_before, start = 0, 0.0
@@ -87,7 +87,7 @@ def _steps_in_turn(epochs: int) -> tuple[float, float]:
         steps_before, start = progress.step, time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder:
-        train(recipe(epochs), Path(folder), observe=observe, plugins=with_noise(installed()))
+        train(recipe, Path(folder), observe=observe, plugins=with_noise(installed()))
     return statistics.median(ours), statistics.median(other)
 
 

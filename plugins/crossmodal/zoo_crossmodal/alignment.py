@@ -30,7 +30,7 @@ class Alignment(SharedSpace):
     without an input is not rebuilt.
 
     Source: the guard ``variance`` is that of VICReg, Bardes, Ponce & LeCun 2022, arXiv 2105.04906, section 4.1, with
-    its ratio of 25 to 1 between variance and covariance.
+    its ratio of 25 to 1 between variance and covariance; both are sums over the dimensions, as the distance is.
     """
 
     unit_length: ClassVar[bool] = False
@@ -106,17 +106,18 @@ class Alignment(SharedSpace):
         if self.guard == "reconstruction":
             log_prob = self.decoders[name](embedded).log_prob(batch.inputs[name])
             return torch.where(batch.present[name], -log_prob, torch.zeros_like(log_prob))
-        return present * _collapse(embedded[batch.present[name]])
+        rows = embedded if bool(batch.present[name].all()) else embedded[batch.present[name]]
+        return present * _collapse(rows)
 
 
 def _collapse(embedded: Float[Tensor, "row latent"]) -> Float[Tensor, ""]:
     """Return how far the dimensions are below a standard deviation of one, and a 25th of their squared covariances."""
-    rows, dimensions = embedded.shape
+    rows = len(embedded)
     if rows < 2:
         return embedded.new_zeros(())
     centred = embedded - embedded.mean(dim=0)
     covariance = centred.T @ centred / (rows - 1)
     variance = covariance.diagonal()
-    hinge = (1 - (variance + _SMALLEST_VARIANCE).sqrt()).clamp(min=0).mean()
-    off_diagonal = (covariance.square().sum() - variance.square().sum()) / dimensions
+    hinge = (1 - (variance + _SMALLEST_VARIANCE).sqrt()).clamp(min=0).sum()
+    off_diagonal = covariance.square().sum() - variance.square().sum()
     return hinge + off_diagonal / 25

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -37,6 +36,6 @@ class Contrastive(SharedSpace):
         """Return half the squared distance to the partner and half the mean squared intrusion of the others."""
         squared = squared_distances(first, second)
         intrusion = (self.margin - squared.clamp(min=SMALLEST_SQUARED_DISTANCE).sqrt()).clamp(min=0).square()
-        others = intrusion * (1 - torch.eye(len(squared), dtype=squared.dtype, device=squared.device))
-        both_directions = (others.sum(dim=0) + others.sum(dim=1)) / (2 * max(1, len(squared) - 1))
+        of_others = intrusion.sum(dim=0) + intrusion.sum(dim=1) - 2 * intrusion.diagonal()
+        both_directions = of_others / (2 * max(1, len(squared) - 1))
         return (squared.diagonal() + both_directions) / 2

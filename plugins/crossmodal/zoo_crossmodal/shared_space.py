@@ -102,10 +102,14 @@ class SharedSpace(Objective, ABC):
 
     def _pair_losses(self, batch: Batch, embeddings: Tensors) -> Losses:
         some = next(iter(embeddings.values()))
-        terms = {}
+        terms: dict[str, Tensor] = {}
         weight = torch.zeros(batch.rows, dtype=some.dtype, device=some.device)
         for first, second in self.pairs:
             complete = batch.present[first] & batch.present[second]
+            if bool(complete.all()):
+                terms[f"{first}~{second}"] = self.pair_loss(embeddings[first], embeddings[second]).to(weight.dtype)
+                weight = torch.ones_like(weight)
+                continue
             rows = complete.nonzero().squeeze(1)
             each = self.pair_loss(embeddings[first][rows], embeddings[second][rows])
             terms[f"{first}~{second}"] = torch.zeros_like(weight).index_add(0, rows, each.to(weight.dtype))

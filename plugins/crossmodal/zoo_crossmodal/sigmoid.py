@@ -41,5 +41,5 @@ class Sigmoid(SharedSpace):
     ) -> Float[Tensor, " row"]:
         """Return, for each row, the cross-entropies summed over all rows of the other input."""
         logits = bounded_scale(self.log_scale) * first @ second.T + self.bias
-        sign = 2 * torch.eye(len(logits), dtype=logits.dtype, device=logits.device) - 1
-        return -F.logsigmoid(sign * logits).sum(dim=-1)
+        # Every pair counts as one that does not belong together; at a partner -log(1 - p) - logit is -log p.
+        return F.softplus(logits).sum(dim=-1) - logits.diagonal()
