@@ -12,6 +12,7 @@ from zoo.loading import Rows, in_order, load_rows
 from zoo.model import Model
 from zoo.modules import Batch
 from zoo.plugins import Plugins, installed
+from zoo.probing import probed
 from zoo.registry import Metric
 from zoo.spec import Recipe
 
@@ -19,18 +20,26 @@ _BATCH_ROWS = 256
 
 
 def evaluate(
-    model: Model, recipe: Recipe, *, split: str = "", plugins: Plugins | None = None, seed: int = 0
+    model: Model,
+    recipe: Recipe,
+    *,
+    split: str = "",
+    plugins: Plugins | None = None,
+    seed: int = 0,
+    with_probes: bool = True,
 ) -> dict[str, float]:
     """Return the metrics that the model's objective reports on a split, by name.
 
     Where the recipe's evaluation names a label, the samples are taken apart by it, and each name begins with the
-    label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Deterministic for one
-    ``seed``.
+    label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Where it asks for
+    probes, and ``with_probes`` does not forgo them, they are fitted on the split ``train`` and measured on the whole
+    split: ``picture.latent.class.probe``, see ``zoo.probing``. Deterministic for one ``seed``.
     """
     plugins = plugins or installed()
     split = split or recipe.evaluation.split
     where = f"data {recipe.data.name!r}, split {split!r}"
-    samples = make_dataset(recipe.data, plugins).split(split)
+    dataset = make_dataset(recipe.data, plugins)
+    samples = dataset.split(split)
     rows = load_rows(samples, model.modalities, where=where)
     by = recipe.evaluation.by
     measured: dict[str, float] = {}
@@ -41,6 +50,8 @@ def evaluate(
             raise UsageError(f"{where}: {len(index)} samples lack the label {by!r} that [evaluation] by names")
         for name, metric in _measured(model, rows, torch.tensor(index), seed).items():
             measured[f"{prefix}{name}"] = float(metric)
+    if recipe.evaluation.probe and with_probes:
+        measured |= probed(model, dataset.split("train"), samples, rows, seed=seed)
     return measured
 
 

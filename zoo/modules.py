@@ -91,6 +91,9 @@ class Likelihood(Protocol):
     def mode(self) -> Tensors:
         """Return the most probable tensors, differentiable where the kind of data allows."""
 
+    def target(self, tensors: Tensors) -> Tensors:
+        """Return what ``mode`` is compared with: ``tensors`` by the names, shapes and units of the mode."""
+
     def sample(self, generator: torch.Generator) -> Tensors:
         """Draw from each row's distribution."""
 
@@ -186,20 +189,26 @@ class Folded:
 
     def log_prob(self, tensors: Tensors) -> Float[Tensor, "*leading"]:
         """Return the log-likelihood of each row under each of its latents."""
-        copies = self.leading[:-1]
-        repeated = {
-            name: tensor.expand(*copies, *tensor.shape).reshape(-1, *tensor.shape[1:])
-            for name, tensor in tensors.items()
-        }
-        return self.likelihood.log_prob(repeated).reshape(self.leading)
+        return self.likelihood.log_prob(self._repeated(tensors)).reshape(self.leading)
 
     def mode(self) -> Tensors:
         """Return the most probable tensors of each latent."""
         return self._unfold(self.likelihood.mode())
 
+    def target(self, tensors: Tensors) -> Tensors:
+        """Return what the mode of each latent is compared with."""
+        return self._unfold(self.likelihood.target(self._repeated(tensors)))
+
     def sample(self, generator: torch.Generator) -> Tensors:
         """Draw from the distribution of each latent."""
         return self._unfold(self.likelihood.sample(generator))
+
+    def _repeated(self, tensors: Tensors) -> Tensors:
+        copies = self.leading[:-1]
+        return {
+            name: tensor.expand(*copies, *tensor.shape).reshape(-1, *tensor.shape[1:])
+            for name, tensor in tensors.items()
+        }
 
     def _unfold(self, tensors: Tensors) -> Tensors:
         return {name: tensor.reshape(*self.leading, *tensor.shape[1:]) for name, tensor in tensors.items()}

@@ -149,16 +149,20 @@ class Training:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What ``zoo evaluate`` measures on: a split, taken apart by a label of its samples where ``by`` names one."""
+    """What ``zoo evaluate`` measures: on a split, taken apart by a label of its samples where ``by`` names one.
+
+    ``probe`` also asks how well the labels can be told from the latent.
+    """
 
     split: str = "test"
     by: str = ""
+    probe: bool = False
 
     @classmethod
     def read(cls, value: Any, where: str) -> Evaluation:
         """Read ``[evaluation]``; what is missing has the default."""
         table = Table(value, where)
-        read = cls(table.take("split", str, "test"), table.take("by", str, ""))
+        read = cls(table.take("split", str, "test"), table.take("by", str, ""), table.take("probe", bool, False))
         table.done()
         return read
 

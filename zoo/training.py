@@ -164,7 +164,7 @@ class _Writer:
 
     def validated(self) -> dict[str, float]:
         """Return the metrics on the split ``validation``, by names that begin with it."""
-        measured = evaluate(self.model, self.recipe, split=VALIDATION, plugins=self.plugins)
+        measured = evaluate(self.model, self.recipe, split=VALIDATION, plugins=self.plugins, with_probes=False)
         return {f"{VALIDATION}.{name}": value for name, value in measured.items()}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.output import note, progress_bar
+from zoo.errors import ZooError
 from zoo.plugins import installed
 from zoo.registry import find
 from zoo.spec import Recipe
@@ -43,6 +44,7 @@ def command(source: str, options: tuple[str, ...], out: Path | None, resume: boo
         recipe, name = entry.recipe, entry.name
     recipe = recipe.with_options(options) if options else recipe
     from zoo.loop import is_first_process
+    from zoo.reporting.page import report
     from zoo.runs import Run
     from zoo.training import train
 
@@ -62,4 +64,8 @@ def command(source: str, options: tuple[str, ...], out: Path | None, resume: boo
         error = next(iter(skipped.values()))
         note(f"skipped {len(skipped)} samples that cannot be read, all in {out / 'skipped.jsonl'}; the first: {error}")
     note(f"trained {recipe.training.steps} steps; the log is {out / 'log.jsonl'}")
+    try:
+        note(f"the report is {report(out, plugins=plugins)}")
+    except (ZooError, OSError, ValueError) as error:  # the weights are safe, and a missing font must not fail them
+        note(f"there is no report: {error}")
     click.echo(path)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zoo.quickstart.line import ShortTraining
+from zoo.reporting.chart import chart
+from zoo.reporting.page import data_address
 
-_COLOURS = ("#2457a6", "#c2410c", "#15803d", "#7e22ce")
-_WIDTH, _HEIGHT, _MARGIN = 460, 240, 44
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 960px; margin: 2rem auto; padding: 0 1rem; color: #1f2933; }
 h1 { margin-bottom: 0 } h2 { margin-top: 2.2rem; border-bottom: 1px solid #d9e2ec }
@@ -19,7 +18,7 @@ h1 { margin-bottom: 0 } h2 { margin-top: 2.2rem; border-bottom: 1px solid #d9e2e
 figure img { width: 72px; height: 72px; image-rendering: auto } figcaption { font-size: .8rem; color: #52606d }
 .unseen figcaption::after { content: " (unseen)"; color: #15803d } .wide { max-width: 100%; image-rendering: pixelated }
 table { border-collapse: collapse; font-size: .9rem } td, th { padding: .25rem .7rem; border-bottom: 1px solid #e4e7eb;
-text-align: left } .charts { display: flex; flex-wrap: wrap; gap: 1rem } .note { color: #52606d }
+text-align: left } .charts { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem } .note { color: #52606d }
 """
 
 
@@ -47,9 +46,9 @@ def write_page(
         "</div>",
         "<h2>Fashion-MNIST through a variational autoencoder</h2>",
         "<p>Held-out pictures above, what the exported graph makes of them below.</p>",
-        f"<img class='wide' alt='reconstructions' src='{_data(folder / served['reconstructions'])}'>",
+        f"<img class='wide' alt='reconstructions' src='{data_address(folder / served['reconstructions'])}'>",
         "<p>The latent map: held-out pictures placed by the first two principal components of their latents.</p>",
-        f"<img class='wide' alt='latent map' src='{_data(folder / served['latent_map'])}'>",
+        f"<img class='wide' alt='latent map' src='{data_address(folder / served['latent_map'])}'>",
         "<h2>Parity with torch</h2>",
         _parity(manifests),
         "</html>",
@@ -57,38 +56,10 @@ def write_page(
     path.write_text("\n".join(parts))
 
 
-def chart(title: str, lines: Mapping[str, Sequence[tuple[int, float]]]) -> str:
-    """Return a line chart as SVG: a line a series, axes from zero to the largest value."""
-    points = [point for line in lines.values() for point in line]
-    last, top = max(step for step, _ in points), max(value for _, value in points) * 1.05 or 1.0
-
-    def at(step: int, value: float) -> str:
-        x = _MARGIN + (_WIDTH - 2 * _MARGIN) * step / last
-        y = _HEIGHT - _MARGIN - (_HEIGHT - 2 * _MARGIN) * value / top
-        return f"{x:.1f},{y:.1f}"
-
-    bottom, right = _HEIGHT - _MARGIN, _WIDTH - _MARGIN
-    drawn = [
-        f"<svg width='{_WIDTH}' height='{_HEIGHT}' viewBox='0 0 {_WIDTH} {_HEIGHT}' role='img' font-size='12'>",
-        f"<title>{html.escape(title)}</title><text x='{_MARGIN}' y='20' font-size='14'>{html.escape(title)}</text>",
-        f"<path d='M{_MARGIN},{_MARGIN} V{bottom} H{right}' fill='none' stroke='#9aa5b1'/>",
-        f"<text x='{_MARGIN - 6}' y='{_MARGIN + 4}' text-anchor='end'>{top:.3g}</text>",
-        f"<text x='{_MARGIN - 6}' y='{bottom + 4}' text-anchor='end'>0</text>",
-        f"<text x='{right}' y='{bottom + 18}' text-anchor='end'>step {last}</text>",
-    ]
-    for place, (name, line) in enumerate(lines.items()):
-        colour = _COLOURS[place % len(_COLOURS)]
-        route = " ".join(at(step, value) for step, value in line)
-        dashes = " stroke-dasharray='5 4'" if name == "chance" else ""
-        drawn.append(f"<polyline points='{route}' fill='none' stroke='{colour}' stroke-width='2'{dashes}/>")
-        drawn.append(f"<text x='{_MARGIN + 70 * place}' y='{_HEIGHT - 8}' fill='{colour}'>{html.escape(name)}</text>")
-    return "".join([*drawn, "</svg>"])
-
-
 def _answer(answer: Mapping[str, Any], folder: Path) -> str:
     figures = "".join(
         f"<figure class='{'seen' if hit['seen'] else 'unseen'}'><img alt='{hit['emoji']}' "
-        f"src='{_data(folder / hit['file'])}'><figcaption>{html.escape(hit['name'])}</figcaption></figure>"
+        f"src='{data_address(folder / hit['file'])}'><figcaption>{html.escape(hit['name'])}</figcaption></figure>"
         for hit in answer["hits"]
     )
     return (
@@ -106,7 +77,3 @@ def _parity(manifests: Mapping[str, Mapping[str, Any]]) -> str:
     )
     head = "<tr><th>entry</th><th>graph</th><th>cases</th><th>tolerance used</th><th>largest error</th></tr>"
     return f"<table>{head}{rows}</table>"
-
-
-def _data(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

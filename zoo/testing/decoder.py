@@ -71,6 +71,15 @@ class DecoderContract:
         for sample in range(2):
             torch.testing.assert_close(folded[sample], decoder(latents[sample]).log_prob(targets), atol=1e-3, rtol=1e-5)
 
+    def test_folded_modes_stand_beside_their_targets(self, modality: Modality, decoder: Decoder) -> None:
+        """Each latent of a row has the row's target, shaped as its mode."""
+        latents, targets = _latents(decoder, 6).reshape(2, 3, -1), tensors_of(modality, 3)
+        likelihood = decode(decoder.eval(), latents)
+        mode, folded = likelihood.mode(), likelihood.target(targets)
+        for name, target in decoder(latents[0]).target(targets).items():
+            assert folded[name].shape == mode[name].shape == (2, *target.shape), name
+            torch.testing.assert_close(folded[name], torch.stack([target, target]))
+
     def test_targets_of_zeros_give_finite_values_and_gradients(self, modality: Modality, decoder: Decoder) -> None:
         """A missing value is a row of zeros."""
         zeros = {name: torch.zeros_like(tensor) for name, tensor in tensors_of(modality, 2).items()}
@@ -121,6 +130,15 @@ class LikelihoodContract:
         log_prob = likelihood.log_prob(targets)
         assert log_prob.shape == next(iter(targets.values())).shape[:1]
         assert torch.isfinite(log_prob).all()
+
+    def test_the_target_has_the_form_of_the_mode(self, likelihood: Likelihood, targets: Tensors) -> None:
+        """What the mode is compared with has its names, shapes and dtype, and finite values."""
+        mode, target = likelihood.mode(), likelihood.target(targets)
+        assert set(target) == set(mode)
+        for name, tensor in mode.items():
+            assert target[name].shape == tensor.shape, name
+            assert target[name].dtype == tensor.dtype, name
+            assert torch.isfinite(target[name]).all(), name
 
     def test_samples_have_the_form_of_the_mode(self, likelihood: Likelihood) -> None:
         """A draw has the names and shapes of the mode, and follows from its generator."""

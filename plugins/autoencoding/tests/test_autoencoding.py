@@ -71,6 +71,9 @@ class UnitGaussian:
     def mode(self):
         return {"values": self.mean}
 
+    def target(self, tensors):
+        return {"values": tensors["values"]}
+
     def sample(self, generator):
         return {"values": self.mean + torch.randn(self.mean.shape, generator=generator)}
 

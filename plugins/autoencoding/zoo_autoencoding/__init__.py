@@ -10,4 +10,8 @@ ZOO_API = 1
 @hookimpl
 def zoo_objectives() -> Mapping[str, str]:
     """Register the objectives."""
-    return {"autoencoder": "zoo_autoencoding.presets:Autoencoder", "vae": "zoo_autoencoding.presets:VAE"}
+    return {
+        "autoencoder": "zoo_autoencoding.presets:Autoencoder",
+        "denoising": "zoo_autoencoding.presets:DenoisingAutoencoder",
+        "vae": "zoo_autoencoding.presets:VAE",
+    }

@@ -15,6 +15,7 @@ from zoo import (
     Graph,
     Input,
     Losses,
+    Modality,
     Objective,
     SpecError,
     Tensors,
@@ -22,8 +23,11 @@ from zoo import (
     encode_graph,
     reconstruct_graph,
 )
+from zoo_autoencoding.corruption import Corruption
 from zoo_autoencoding.divergences import GaussianKL
+from zoo_autoencoding.importance import importance_sampled_nll
 from zoo_autoencoding.posteriors import Posterior
+from zoo_autoencoding.random_numbers import draw_seeds
 
 ACTIVE_VARIANCE = 0.01
 
@@ -32,7 +36,8 @@ class LatentModel(Objective):
     """Encodes one input into a latent and decodes the latent back.
 
     The loss of a row is the negative log-likelihood of its tensors given a latent drawn from the posterior, plus the
-    weighed divergence of the posterior from the prior where there is one. A row without the input is not in the loss.
+    weighed divergence of the posterior from the prior where there is one. Where there is a corruption, the posterior is
+    that of the damaged input, and the likelihood that of the clean one. A row without the input is not in the loss.
     """
 
     needs_decoders: ClassVar[bool] = True
@@ -44,8 +49,13 @@ class LatentModel(Objective):
         *,
         posterior: Callable[[int, int], Posterior],
         divergence: GaussianKL | None,
+        corruption: Callable[[Modality], Corruption] | None = None,
+        importance_samples: int = 0,
     ) -> None:
-        """``posterior`` makes one of a number of features and a number of latent dimensions."""
+        """``posterior`` makes one of a number of features and a number of latent dimensions.
+
+        ``importance_samples`` latents a row estimate the likelihood of held-out rows, where there is a divergence.
+        """
         super().__init__()
         self.input_name, only = _only(inputs)
         if only.make_decoder is None:
@@ -55,17 +65,27 @@ class LatentModel(Objective):
         self.posterior = posterior(self.encoder.feature_dim, latent_dim)
         self.decoder = only.make_decoder(latent_dim)
         self.divergence = divergence
+        self.corruption = None if corruption is None else corruption(only.modality)
+        if importance_samples < 0:
+            raise SpecError(f"importance_samples is a number of latents a row from 0, got {importance_samples}")
+        self.importance_samples = importance_samples
 
     def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
-        """Draw the noise of one latent a row."""
-        return self.posterior.noise(rows, generator=generator)
+        """Draw the noise of one latent a row, and a seed for its corruption."""
+        noise = self.posterior.noise(rows, generator=generator)
+        return noise if self.corruption is None else {**noise, "corruption": draw_seeds(rows, generator=generator)}
 
     def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
-        """Return the mean loss of the rows that have the input, and ``reconstruction`` and ``kl`` in nats."""
+        """Return the mean loss of the rows that have the input, and its terms in nats.
+
+        They are ``reconstruction``, or ``denoised`` with a corruption, and ``kl`` with a divergence.
+        """
         present = batch.present[self.input_name]
-        parameters = self._posterior_of(batch)
-        terms = self._terms(batch, parameters, noise)
-        loss = terms["reconstruction"]
+        tensors, name = batch.inputs[self.input_name], "reconstruction"
+        if self.corruption is not None:
+            tensors, name = self.corruption(tensors, noise["corruption"]), "denoised"
+        terms = self._terms(batch, self._posterior_of(tensors), noise, name)
+        loss = terms[name]
         if self.divergence is not None:
             loss = loss + self.divergence.beta * terms["kl"]
         weight = present.to(loss.dtype)
@@ -76,16 +96,33 @@ class LatentModel(Objective):
         """Return means over the rows that have the input, with one latent drawn for each.
 
         ``reconstruction`` (negative log-likelihood), ``kl`` and ``elbo`` (whatever beta is) are in nats a row, the last
-        two of models with a divergence. ``active_units`` counts the latent dimensions that vary by more than 0.01
-        between rows; source: Burda et al. 2016, section 5.2, arXiv 1509.00519.
+        two of models with a divergence, as is ``nll``, the bound of importance sampling. ``reconstruction_error`` is
+        the mean squared difference a value between the mode of the deployed latent and what it is compared with, of
+        outputs that are numbers. With a corruption, ``denoised`` and ``denoised_error`` are the same of damaged inputs.
+        ``active_units`` counts the latent dimensions that vary by more than 0.01 between rows; source: Burda et al.
+        2016, section 5.2, arXiv 1509.00519.
 
         Raises DataError where no row has the input.
         """
         sums: dict[str, float] = {}
         latents = []
+        # Apart from the other noise, so that the number of samples changes no other metric.
+        importance = torch.Generator(generator.device).manual_seed(generator.initial_seed() + 1)
         for batch in batches:
-            parameters = self._posterior_of(batch)
-            terms = self._terms(batch, parameters, self.noise(batch.rows, generator=generator))
+            clean = batch.inputs[self.input_name]
+            parameters = self._posterior_of(clean)
+            noise = self.noise(batch.rows, generator=generator)
+            terms = self._terms(batch, parameters, noise, "reconstruction")
+            terms |= self._error(batch, parameters["latent"], "reconstruction_error")
+            if self.divergence is not None and self.importance_samples:
+                nll = importance_sampled_nll(
+                    self.decoder, parameters, clean, samples=self.importance_samples, generator=importance
+                )
+                terms["nll"] = _where(batch.present[self.input_name], nll)
+            if self.corruption is not None:
+                damaged = self._posterior_of(self.corruption(clean, noise["corruption"]))
+                terms["denoised"] = self._terms(batch, damaged, noise, "denoised")["denoised"]
+                terms |= self._error(batch, damaged["latent"], "denoised_error")
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0.0) + term.double().sum().item()
             latents.append(parameters["latent"][batch.present[self.input_name]])
@@ -105,17 +142,33 @@ class LatentModel(Objective):
         yield decode_graph(name, self.decoder)
         yield reconstruct_graph(name, self.modality, self.encoder, self.posterior, self.decoder)
 
-    def _posterior_of(self, batch: Batch) -> Tensors:
-        parameters: Tensors = self.posterior(self.encoder(batch.inputs[self.input_name]))
+    def _posterior_of(self, tensors: Tensors) -> Tensors:
+        parameters: Tensors = self.posterior(self.encoder(tensors))
         return parameters
 
-    def _terms(self, batch: Batch, parameters: Tensors, noise: Tensors) -> dict[str, Float[Tensor, " batch"]]:
+    def _terms(
+        self, batch: Batch, parameters: Tensors, noise: Tensors, reconstruction: str
+    ) -> dict[str, Float[Tensor, " batch"]]:
+        """Return the negative log-likelihood of the clean input, under the name ``reconstruction``, and ``kl``."""
         present = batch.present[self.input_name]
         likelihood = self.decoder(self.posterior.sample(parameters, noise))
-        terms = {"reconstruction": _where(present, -likelihood.log_prob(batch.inputs[self.input_name]))}
+        terms = {reconstruction: _where(present, -likelihood.log_prob(batch.inputs[self.input_name]))}
         if self.divergence is not None:
             terms["kl"] = _where(present, self.divergence(parameters))
         return terms
+
+    def _error(
+        self, batch: Batch, latent: Float[Tensor, "batch latent"], name: str
+    ) -> dict[str, Float[Tensor, " batch"]]:
+        """Return the mean squared error a value under ``name``, or nothing where no output is a number."""
+        likelihood = self.decoder(latent)
+        target = likelihood.target(batch.inputs[self.input_name])
+        errors = [
+            (mode - target[key]).flatten(1) for key, mode in likelihood.mode().items() if mode.is_floating_point()
+        ]
+        if not errors:
+            return {}
+        return {name: _where(batch.present[self.input_name], torch.cat(errors, dim=1).square().mean(dim=1))}
 
 
 def _where(present: Bool[Tensor, " batch"], term: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:

@@ -46,6 +46,10 @@ class GaussianTotal:
         """Return the mean."""
         return {"total": self.mean}
 
+    def target(self, tensors: Tensors) -> Tensors:
+        """Return the sum of the vectors."""
+        return {"total": total(tensors)}
+
     def sample(self, generator: torch.Generator) -> Tensors:
         """Draw from each row's Gaussian."""
         return {"total": self.mean + torch.randn(self.mean.shape, generator=generator)}

@@ -1,0 +1,155 @@
+"""Damages inputs of any modality, by what it declares of its tensors."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from zoo import Modality, SpecError, Tensors, TensorSpec
+from zoo_autoencoding.random_numbers import GRID, normal, uniform
+
+CorruptionName = Literal["masking", "salt-and-pepper", "gaussian", "replacement"]
+
+_SHARE = 0.3
+_SCALE = 0.1
+# The streams of random numbers of one tensor: which places are hit, and what is put there, which may take two.
+_HIT, _VALUE, _STREAMS = 0, 1, 3
+
+
+class Corruption:
+    """Damages some of the places of a row, as the row's seed says.
+
+    A place is one index of a tensor's free axes, such as a pixel or a token with all that stands there; where a tensor
+    has no free axis, each value is a place. Boolean tensors are masks: they stay as they are, and so does what they
+    hide. Tensors of int64 hold ids, whose order means nothing.
+
+    ``masking`` puts zero, or what lies nearest to it in the declared range, at a ``share`` of the places: a token
+    becomes the id 0. ``salt-and-pepper`` puts the lowest or the highest of the range there, one as often as the other.
+    ``replacement`` puts another value there, drawn from the range. ``gaussian`` adds noise to every value, with a
+    standard deviation of ``scale`` times the width of the range (times one where the range is open), and clips and
+    rounds to what the tensor holds.
+
+    Raises SpecError for an option that the corruption does not have or that is out of range, for ids where their order
+    would count, and for an open range where its ends would.
+
+    Source: Vincent et al. 2010, "Stacked denoising autoencoders", JMLR 11, for all but ``replacement``.
+    """
+
+    def __init__(self, modality: Modality, name: CorruptionName, *, share: float | None, scale: float | None) -> None:
+        self.name = name
+        self.share, self.scale = _amounts(name, share, scale)
+        self.masks = {key: spec for key, spec in modality.tensors.items() if spec.dtype == "bool"}
+        self.values = {key: spec for key, spec in modality.tensors.items() if spec.dtype != "bool"}
+        if not self.values:
+            raise SpecError(
+                f"the corruption {name!r} finds only masks in {', '.join(self.masks)}; use another modality"
+            )
+        for key, spec in self.values.items():
+            _check(name, key, spec)
+
+    def __call__(self, tensors: Tensors, seeds: Int64[Tensor, " batch"]) -> Tensors:
+        """Return damaged copies, in the dtypes of ``tensors``."""
+        damaged = dict(tensors)
+        for number, (key, spec) in enumerate(self.values.items()):
+            clean = tensors[key]
+            there, first = seeds.to(clean.device), number * _STREAMS
+            hit = self._hit(tensors, key, spec, there, first + _HIT)
+            damaged[key] = torch.where(hit, self._put(clean, spec, there, first + _VALUE), clean)
+        return damaged
+
+    def _hit(self, tensors: Tensors, key: str, spec: TensorSpec, seeds: Tensor, stream: int) -> Tensor:
+        """Return which places are damaged, to be broadcast over the tensor."""
+        clean = tensors[key]
+        if self.name == "gaussian":
+            hit = torch.ones_like(clean, dtype=torch.bool)
+        else:
+            hit = _over_places(uniform(seeds, _places(clean, spec), stream=stream), clean, spec) < self.share
+        for name, mask in self.masks.items():
+            if set(mask.axes) <= set(spec.axes):
+                hit = hit & _aligned(tensors[name], mask, spec)
+        return hit
+
+    def _put(self, clean: Tensor, spec: TensorSpec, seeds: Tensor, stream: int) -> Tensor:
+        """Return what is put at the places that are hit."""
+        if self.name == "masking":
+            return torch.full_like(clean, min(max(0.0, spec.low), spec.high))
+        if self.name == "salt-and-pepper":
+            low, high = (torch.full_like(clean, end) for end in (spec.low, spec.high))
+            pepper = _over_places(uniform(seeds, _places(clean, spec), stream=stream), clean, spec) < 0.5
+            return torch.where(pepper, low, high)
+        shape = tuple(clean.shape[1:])
+        if self.name == "replacement":
+            return _another(clean, spec, uniform(seeds, shape, stream=stream))
+        width = spec.high - spec.low if _is_bounded(spec) else 1.0
+        exact = clean if clean.is_floating_point() else clean.to(torch.float32)
+        noisy = exact + self.scale * width * normal(seeds, shape, stream=stream).to(exact.dtype)
+        noisy = noisy.clamp(spec.low, spec.high)
+        return noisy if clean.is_floating_point() else noisy.round().to(clean.dtype)
+
+
+def _another(clean: Tensor, spec: TensorSpec, share: Tensor) -> Tensor:
+    """Return values from the range, each as likely; whole numbers other than what stood there."""
+    if clean.is_floating_point():
+        return (spec.low + (spec.high - spec.low) * share).to(clean.dtype)
+    low, others = int(spec.low), int(spec.high) - int(spec.low)
+    step = 1 + ((share * GRID).to(torch.int64) * others).div(GRID, rounding_mode="floor")
+    return (low + (clean.to(torch.int64) - low + step) % (others + 1)).to(clean.dtype)
+
+
+def _places(tensor: Tensor, spec: TensorSpec) -> tuple[int, ...]:
+    sizes = list(zip(spec.axes[1:], tensor.shape[1:], strict=True))
+    free = tuple(size for axis, size in sizes if isinstance(axis, str))
+    return free or tuple(size for _, size in sizes)
+
+
+def _over_places(numbers: Tensor, tensor: Tensor, spec: TensorSpec) -> Tensor:
+    """Return numbers of each place in a shape that broadcasts over the tensor."""
+    if not any(isinstance(axis, str) for axis in spec.axes[1:]):
+        return numbers
+    return numbers.reshape(
+        [size if isinstance(axis, str) else 1 for axis, size in zip(spec.axes, tensor.shape, strict=True)]
+    )
+
+
+def _aligned(mask: Tensor, mask_spec: TensorSpec, spec: TensorSpec) -> Tensor:
+    """Return a mask in a shape that broadcasts over a tensor that has all of its axes, in the same order."""
+    sizes = dict(zip(mask_spec.axes, mask.shape, strict=True))
+    return mask.reshape([sizes.get(axis, 1) for axis in spec.axes])
+
+
+def _is_bounded(spec: TensorSpec) -> bool:
+    return math.isfinite(spec.low) and math.isfinite(spec.high)
+
+
+def _amounts(name: CorruptionName, share: float | None, scale: float | None) -> tuple[float, float]:
+    """Return the share of places and the scale of noise, the one that counts checked and the other zero."""
+    where = f"the corruption {name!r}"
+    if name == "gaussian":
+        if share is not None:
+            raise SpecError(f"{where} reaches every value and has no share, got {share}; give a scale")
+        scale = _SCALE if scale is None else scale
+        if not 0 < scale < math.inf:
+            raise SpecError(f"{where}: scale is a standard deviation above 0 in widths of the range, got {scale}")
+        return 0.0, scale
+    if scale is not None:
+        raise SpecError(f"{where} has no scale, got {scale}; give a share")
+    share = _SHARE if share is None else share
+    if not 0 < share < 1:
+        raise SpecError(f"{where}: share is the part of the places that is hit, between 0 and 1, got {share}")
+    return share, 0.0
+
+
+def _check(name: CorruptionName, key: str, spec: TensorSpec) -> None:
+    if spec.dtype == "int64" and name in ("gaussian", "salt-and-pepper"):
+        raise SpecError(
+            f"the corruption {name!r} takes numbers, and {key!r} holds ids; choose 'masking' or 'replacement'"
+        )
+    if name in ("salt-and-pepper", "replacement") and not _is_bounded(spec):
+        raise SpecError(
+            f"the corruption {name!r} needs a range with two ends, and {key!r} goes from {spec.low} to {spec.high}; "
+            "choose 'masking' or 'gaussian'"
+        )

@@ -1,0 +1,128 @@
+"""The page at the end of a training holds its curves and what the model does, and needs nothing else."""
+
+import math
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo.checkpoint import load
+from zoo.components import make_dataset
+from zoo.errors import UsageError
+from zoo.reporting.chart import chart
+from zoo.reporting.page import report
+from zoo.reporting.pictures import TILE, pictures_of, sheet
+from zoo.training import train
+
+
+class Page(HTMLParser):
+    """The tags of a page with their attributes, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, plugins, make_recipe):
+    folder = tmp_path_factory.mktemp("reported") / "a<run>"
+    train(make_recipe(validate_every=5), folder, plugins=plugins)
+    return Page(report(folder, plugins=plugins).read_text())
+
+
+def test_the_page_has_a_curve_a_term_and_one_for_held_out_metrics(page):
+    titles = re.findall(r"loss|error_left|error_right|size|validation\.\w+", " ".join(page.words))
+    assert {"loss", "error_left", "error_right", "size", "validation.error", "validation.rows"} <= set(titles)
+    assert len(page.all("polyline")) == 6
+
+
+def test_the_page_fetches_nothing_and_runs_nothing(page):
+    assert not page.all("script")
+    assert not page.all("link")
+    assert all(image["src"].startswith("data:image/png;base64,") for image in page.all("img"))
+
+
+def test_the_page_shows_what_is_rebuilt_of_each_input(page):
+    assert [image["alt"].split(":")[0] for image in page.all("img")] == ["right", "left"]
+
+
+def test_the_page_names_its_run_as_text(page):
+    assert "a<run>" in page.words
+
+
+def test_a_shared_space_shows_what_was_asked_and_found(make_recipe, plugins, tmp_path):
+    train(make_recipe("toy-alignment"), tmp_path, plugins=plugins)
+    images = Page(report(tmp_path, plugins=plugins).read_text()).all("img")
+    assert [image["alt"].split(":")[0] for image in images] == ["right to left", "left to right"]
+
+
+def test_a_run_of_one_step_has_a_page(make_recipe, plugins, tmp_path):
+    train(make_recipe(steps=1), tmp_path, plugins=plugins)
+    assert report(tmp_path, plugins=plugins) == tmp_path / "report.html"
+
+
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path, plugins):
+    with pytest.raises(UsageError, match="holds no checkpoint"):
+        report(tmp_path, plugins=plugins)
+
+
+def test_a_page_that_cannot_be_drawn_loses_no_training(zoo, recipe_file, tmp_path, monkeypatch):
+    from zoo_toy.modality import VectorsModality
+
+    def no_font(self, value):
+        raise OSError("cannot open resource")
+
+    monkeypatch.setattr(VectorsModality, "draw", no_font)
+    result = zoo("train", recipe_file(), "--out", tmp_path / "run")
+    assert (result.exit_code, result.stdout.count("\n")) == (0, 1)
+    assert "there is no report: cannot open resource" in result.stderr
+
+
+def test_the_command_tells_where_the_page_is(zoo, recipe_file, tmp_path):
+    result = zoo("train", recipe_file(), "--out", tmp_path / "run")
+    assert f"the report is {tmp_path / 'run/report.html'}" in result.stderr
+
+
+def test_equal_answers_are_one(make_recipe, plugins, tmp_path):
+    samples = make_dataset(make_recipe().data, plugins).split("validation")[:8]
+    model = load(train(make_recipe("toy-alignment"), tmp_path, plugins=plugins), plugins=plugins).model
+    assert all("the nearest of 8 held-out" in picture.title for picture in pictures_of(model, [*samples, *samples]))
+
+
+def test_a_sheet_fits_values_into_tiles_and_frames_some():
+    red = Image.new("RGB", (8, 4), "red")
+    page = sheet([[red, red], [red, red]], framed=[(1, 0)])
+    pixels = np.asarray(page)
+    green = (pixels == (21, 128, 61)).all(axis=-1)
+    assert page.size == (2 * TILE + 12, 2 * TILE + 12)
+    assert green[TILE + 4 :, : TILE + 6].any()
+    assert not green[: TILE + 2].any()
+
+
+def test_a_chart_of_two_decades_is_logarithmic():
+    plain, wide = chart("loss", {"loss": [(1, 1.0), (9, 50.0)]}), chart("loss", {"loss": [(1, 1.0), (9, 500.0)]})
+    assert "logarithmic" not in plain
+    assert "loss, logarithmic" in wide
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.0], [-3.0, 2.0], [1e-30, 1e30], [5.0]])
+def test_a_chart_stays_in_its_frame(values):
+    drawn = chart("x", {"x": [(step + 1, value) for step, value in enumerate(values)]})
+    points = re.search(r"points='([^']*)'", drawn).group(1).split()
+    for point in points:
+        x, y = map(float, point.split(","))
+        assert math.isfinite(x)
+        assert 0 <= x <= 460
+        assert 0 <= y <= 240

@@ -1,0 +1,135 @@
+"""The page at the end of a training: one file, no script, nothing fetched; curves, pictures, settings."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.checkpoint import Checkpoint, load
+from zoo.components import make_dataset
+from zoo.errors import ZooError
+from zoo.plugins import Plugins, installed
+from zoo.protocols import Sample
+from zoo.reporting.chart import chart
+from zoo.reporting.pictures import pictures_of
+from zoo.runs import Run, newest_weights, read_log
+from zoo.store import staged_file
+from zoo.training import VALIDATION
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #777 }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 960px; margin: 2rem auto; padding: 0 1rem }
+h1 { margin-bottom: 0 } h2 { margin-top: 2.2rem; border-bottom: 1px solid var(--line) } .note { color: var(--soft) }
+figure { margin: 1rem 0 } figure img { max-width: 100%; height: auto } figcaption { color: var(--soft) }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 1rem }
+table { border-collapse: collapse; font-size: .9rem } td, th { padding: .25rem .7rem; text-align: left;
+border-bottom: 1px solid var(--line) } pre { overflow-x: auto; font-size: .85rem }
+"""
+_REPORT = "report.html"
+
+
+def report(folder: Path, *, plugins: Plugins | None = None) -> Path:
+    """Write ``report.html`` into the folder of a run, from its log and its newest checkpoint; return its path.
+
+    Raises UsageError where the run holds no checkpoint.
+    """
+    plugins = plugins or installed()
+    weights = newest_weights(folder)
+    checkpoint = load(weights, plugins=plugins)
+    split, samples = _held_out(checkpoint, plugins)
+    log = read_log(folder / "log.jsonl")
+    parts = [
+        "<!doctype html><html lang='en'><meta charset='utf-8'>",
+        "<meta name='viewport' content='width=device-width'>",
+        f"<title>{html.escape(folder.name)}</title><style>{STYLE}</style><h1>{html.escape(folder.name)}</h1>",
+        _table(_summary(checkpoint, Run(folder), weights, log, split)),
+        "<h2>Curves</h2><div class='charts'>",
+        *_curves(log),
+        "</div>",
+        *_figures(checkpoint, samples),
+        "<h2>Recipe</h2>",
+        f"<pre>{html.escape(checkpoint.recipe.toml())}</pre></html>",
+    ]
+    path = folder / _REPORT
+    with staged_file(path) as staging:
+        staging.write_text("\n".join(parts), encoding="utf-8")
+    return path
+
+
+def _held_out(checkpoint: Checkpoint, plugins: Plugins) -> tuple[str, Sequence[Sample]]:
+    """Return the first split that the data have of those that training did not see, and its samples."""
+    dataset = make_dataset(checkpoint.recipe.data, plugins)
+    for split in (VALIDATION, checkpoint.recipe.evaluation.split):
+        try:
+            samples = dataset.split(split)
+        except ZooError:  # the data have no such split
+            continue
+        if samples:
+            return split, samples
+    return "train", dataset.split("train")
+
+
+def _summary(
+    checkpoint: Checkpoint, run: Run, weights: Path, log: Sequence[Mapping[str, Any]], split: str
+) -> dict[str, str]:
+    spec, training = checkpoint.recipe.spec, checkpoint.recipe.training
+    last = log[-1]["step"] if log else 0
+    rows = {
+        "objective": f"{spec.objective.name}, latent of {spec.latent_dim}",
+        "inputs": ", ".join(f"{part.name} ({part.modality.name})" for part in spec.inputs),
+        "data": f"{checkpoint.recipe.data.name}; pictures below are of the split {split!r}",
+        "parameters": f"{checkpoint.model.parameter_count:,}",
+        "steps": f"{last:,} of {training.batch_size} rows",
+        "checkpoint": str(weights),
+        "sha256 of its content": checkpoint.sha256,
+    }
+    if skipped := run.skipped():
+        rows["skipped samples"] = f"{len(skipped)}, listed in skipped.jsonl"
+    return rows
+
+
+def _curves(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a chart a logged term; what was measured on held-out rows under the same name shares it."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for line in log:
+        for name, value in line.items():
+            if name != "step":
+                lines.setdefault(name, []).append((line["step"], value))
+    prefix = f"{VALIDATION}."
+    for name, points in lines.items():
+        if not name.startswith(prefix):
+            held_out = lines.get(f"{prefix}{name}")
+            yield chart(name, {"training": points, VALIDATION: held_out} if held_out else {name: points})
+        elif name.removeprefix(prefix) not in lines:
+            yield chart(name, {name: points})
+
+
+def _figures(checkpoint: Checkpoint, samples: Sequence[Sample]) -> Iterator[str]:
+    for picture in pictures_of(checkpoint.model, samples):
+        title = html.escape(picture.title)
+        yield f"<h2>{title.split(':')[0]}</h2>"
+        image = f"<img alt='{title}' src='{data_address(picture.image)}'>"
+        yield f"<figure>{image}<figcaption>{title}</figcaption></figure>"
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    cells = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in rows.items())
+    return f"<table>{cells}</table>"
+
+
+def data_address(picture: Image | Path) -> str:
+    """Return a PNG, drawn or on disk, as an address that holds it."""
+    if isinstance(picture, Path):
+        content = picture.read_bytes()
+    else:
+        stream = io.BytesIO()
+        picture.save(stream, "PNG", optimize=True)
+        content = stream.getvalue()
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
