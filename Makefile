@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-ENTRIES := emoji-search fashion-vae
+ENTRIES := emoji-alignment emoji-search emoji-sigmoid fashion-autoencoder fashion-denoising fashion-vae text-autoencoder
 
 # One constraints file pins every install, build tools included.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt

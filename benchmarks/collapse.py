@@ -24,7 +24,7 @@ LATENT = 64
 PICTURE = Path("docs/alignment.svg")
 HEADER = ("GUARD", "SPREAD", "EFFECTIVE RANK", "RECALL@10", "CHANCE")
 LEFT, TOP, WIDTH, HEIGHT = 60, 20, 520, 220
-DECADES = (-3, 1)
+DECADES = (-4, 1)
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         rows.append(
             (
                 guard,
-                f"{measured['picture.spread']:.3f}",
+                f"{measured['picture.spread']:.4f}",
                 f"{measured['picture.effective_rank']:.1f}",
                 f"{measured['caption_to_picture.recall@10']:.1%}",
                 f"{measured['caption_to_picture.chance@10']:.1%}",

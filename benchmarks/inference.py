@@ -48,12 +48,12 @@ def _measure_entry(entry: RegistryEntry, folder: Path, rounds: int) -> Iterator[
         bundle = open_bundle(folder / "bundle", threads=threads)
         for graph in checkpoint.model.graphs():
             for batch in BATCHES:
-                ours, other = _calls_in_turn(graph, bundle.graph(graph.name), _inputs(graph, rows, batch), rounds)
+                ours, other = calls_in_turn(graph, bundle.graph(graph.name), _inputs(graph, rows, batch), rounds)
                 what = f"{entry.name} {graph.name}, batch {batch}, {threads} thread{'s'[: threads - 1]}"
                 yield Comparison(what, 1e3 * ours, 1e3 * other, "ms", at_most=MOST_OF_TORCH)
 
 
-def _calls_in_turn(graph: Graph, session: Session, arrays: Mapping[str, Any], rounds: int) -> tuple[float, float]:
+def calls_in_turn(graph: Graph, session: Session, arrays: Mapping[str, Any], rounds: int) -> tuple[float, float]:
     """Return the median seconds of one call of the session and of one of the module, each on its own kind of array."""
     import torch
 

@@ -146,7 +146,8 @@ def test_the_recipe_of_an_entry_trains(zoo, registry, tmp_path):
     (tmp_path / "mine.toml").write_text(zoo("info", "toy", "--recipe").stdout)
     result = zoo("train", tmp_path / "mine.toml", "-o", "training.steps=3", "--out", tmp_path / "run")
     assert (result.exit_code, result.stdout) == (0, f"{tmp_path}/run/checkpoint-00000003/model.safetensors\n")
-    assert result.stderr == f"trained 3 steps; the log is {tmp_path}/run/log.jsonl\n"
+    said = f"trained 3 steps; the log is {tmp_path}/run/log.jsonl\nthe report is {tmp_path}/run/report.html\n"
+    assert result.stderr == said
     assert json.loads(json.dumps(zoo("info", "toy", "--json").json))["recipe"]["spec"]["latent_dim"] == 2
 
 

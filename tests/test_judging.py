@@ -196,3 +196,44 @@ def test_padding_appends_zeros_to_what_is_padded_and_nothing_beyond_the_bounds(g
     assert not padded["x.values"][:, 4:].any()
     assert not padded["x.mask"][:, 4:].any()
     assert with_padding(graph, draw(2, {"x.length": 7}, np.random.default_rng(0))) is None
+
+
+class Choice(nn.Module):
+    """The place of the larger of two numbers, the second of which is moved by ``lead``."""
+
+    def __init__(self, lead: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+        self.lead = lead
+
+    def forward(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        lead = torch.tensor([0, self.lead], dtype=self.weight.dtype)
+        return {"toy.choice": ((1 + tensors["x.value"].abs() + lead) * self.weight).argmax(dim=1)}
+
+
+def judge_a_choice(lead):
+    """Judge a runner that always chooses the first, where the second leads."""
+    graph = Graph(
+        "toy",
+        Choice(lead).eval(),
+        {"x.value": TensorSpec("float32", ("batch", 1), 0, 1)},
+        {"toy.choice": TensorSpec("int64", ("batch",), 0, 1)},
+        {},
+        lambda batch, sizes, generator: {"x.value": generator.random((batch, 1), dtype=np.float32)},
+    )
+
+    def first(arrays):
+        return {"toy.choice": np.zeros(len(arrays["x.value"]), dtype=np.int64)}
+
+    return judge(graph, make_cases(graph), first, first)
+
+
+def test_of_two_that_all_but_tie_either_may_be_chosen():
+    assert judge_a_choice(2.0**-22).worst.used <= 1
+
+
+def test_a_choice_that_the_weights_decide_must_be_made():
+    with pytest.raises(
+        ParityError, match=r"output 'toy.choice', row 0: differs from float64 by 1, allowed is 1.91e-06"
+    ):
+        judge_a_choice(2.0**-12)

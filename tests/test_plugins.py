@@ -7,7 +7,7 @@ import pytest
 
 from zoo.components import component_class, make_modalities
 from zoo.errors import PluginError, UnknownNameError
-from zoo.plugins import Plugins, installed, load_plugin
+from zoo.plugins import Plugins, installed, load_plugin, translations
 
 SOUND = """
 from zoo import hookimpl
@@ -41,6 +41,14 @@ FAULTS = {
     "has a name with a path": (SOUND.replace('"birds"', '"../birds"'), "'../birds' needs a name of the form 'name'"),
     "has a name in capitals": (SOUND.replace('"birds"', '"Birds"'), "'Birds' needs a name of the form"),
     "names no modality": (SOUND.replace("zoo_modalities", "zoo_encoders"), "'birds' needs .* 'modality/name'"),
+    "translates for no exporter": (
+        SOUND.replace("zoo_modalities", "zoo_translations"),
+        "the translation 'birds' needs a name of the form 'exporter/zoo_birds::operator'",
+    ),
+    "translates an operator of others": (
+        SOUND.replace("zoo_modalities", "zoo_translations").replace('"birds"', '"onnx/aten::lstm"'),
+        "'onnx/aten::lstm' needs .* of an operator in the plugin's own namespace",
+    ),
     "names a registry outside": (
         SOUND.replace("def zoo_modalities", "def zoo_registries").replace(
             '{"birds": "zoo_birds.modality:Birds"}', "['os/../x']"
@@ -184,3 +192,24 @@ def test_an_entry_point_without_a_distribution_is_named_by_itself():
 def test_no_plugins_at_all_is_told():
     with pytest.raises(UnknownNameError, match=r"no exporter 'onnx'; there is none\. `zoo plugins` lists"):
         Plugins(()).find("exporter", "onnx")
+
+
+TRANSLATING = SOUND.replace("zoo_modalities", "zoo_translations").replace(
+    '{"birds": "zoo_birds.modality:Birds"}', '{"nest/zoo_birds::sing": "zoo_birds.song:written"}'
+)
+
+
+def test_an_exporter_finds_the_translations_under_its_name(site):
+    site.add("birds", TRANSLATING, files={"song.py": "def written(): return 'la'"})
+    assert translations("burrow") == {}
+    found = translations("nest")
+    assert list(found) == ["zoo_birds::sing"]
+    assert found["zoo_birds::sing"]()() == "la"
+
+
+def test_a_translation_is_imported_by_whoever_uses_it_alone(site, zoo):
+    site.add("birds", TRANSLATING, files={"song.py": "raise RuntimeError('met too early')"})
+    assert "translation" in zoo("plugins").stdout
+    load = translations("nest")["zoo_birds::sing"]
+    with pytest.raises(PluginError, match=r"translation 'nest/zoo_birds::sing' of modalzoo-birds .*: met too early"):
+        load()

@@ -1,5 +1,6 @@
 """The page at the end of a training holds its curves and what the model does, and needs nothing else."""
 
+import json
 import math
 import re
 from html.parser import HTMLParser
@@ -22,7 +23,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.words = [], []
+        self.tags, self.words, self.source = [], [], text
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -30,6 +31,11 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.words.append(data)
+
+    @property
+    def titles(self):
+        """The titles of the charts."""
+        return re.findall(r"<title>([^<]*)</title><text", self.source)
 
     def all(self, tag):
         return [attributes for name, attributes in self.tags if name == tag]
@@ -78,7 +84,7 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path, plugins):
         report(tmp_path, plugins=plugins)
 
 
-def test_a_page_that_cannot_be_drawn_loses_no_training(zoo, recipe_file, tmp_path, monkeypatch):
+def test_a_page_that_cannot_be_drawn_loses_no_training(zoo, recipe_file, tmp_path, monkeypatch, caplog):
     from zoo_toy.modality import VectorsModality
 
     def no_font(self, value):
@@ -87,7 +93,20 @@ def test_a_page_that_cannot_be_drawn_loses_no_training(zoo, recipe_file, tmp_pat
     monkeypatch.setattr(VectorsModality, "draw", no_font)
     result = zoo("train", recipe_file(), "--out", tmp_path / "run")
     assert (result.exit_code, result.stdout.count("\n")) == (0, 1)
-    assert "there is no report: cannot open resource" in result.stderr
+    assert "the report lacks pictures, since they cannot be drawn: cannot open resource" in caplog.text
+    page = Page((tmp_path / "run/report.html").read_text())
+    assert page.all("polyline")
+    assert "Pictures are left out, since they cannot be drawn: cannot open resource" in page.words
+
+
+def test_a_page_that_cannot_be_written_loses_no_training(zoo, recipe_file, tmp_path, monkeypatch):
+    def full(path):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("zoo.reporting.page.staged_file", full)
+    result = zoo("train", recipe_file(), "--out", tmp_path / "run")
+    assert (result.exit_code, result.stdout.count("\n")) == (0, 1)
+    assert "there is no report: no space left" in result.stderr
 
 
 def test_the_command_tells_where_the_page_is(zoo, recipe_file, tmp_path):
@@ -126,3 +145,52 @@ def test_a_chart_stays_in_its_frame(values):
         assert math.isfinite(x)
         assert 0 <= x <= 460
         assert 0 <= y <= 240
+
+
+def test_a_chart_writes_round_numbers_at_its_side():
+    words = Page(chart("loss", {"loss": [(1, 0.3), (120, 7.05)]})).words
+    assert {"0", "2", "4", "6", "50", "100", "step"} <= set(words)
+
+
+def test_few_points_are_dots():
+    assert len(Page(chart("loss", {"loss": [(1, 2.0)]})).all("circle")) == 1
+    assert not Page(chart("loss", {"loss": [(step, 2.0) for step in range(30)]})).all("circle")
+
+
+def test_related_metrics_share_a_chart_and_what_is_not_finite_is_left_out(make_recipe, plugins, tmp_path):
+    train(make_recipe(steps=1), tmp_path, plugins=plugins)
+    measured = {"recall@1": 0.25, "recall@5": 0.5, "chance@5": 0.125, "gallery": 40.0, "rank": math.nan}
+    line = {"step": 1, "loss": 2.5, **{f"validation.{name}": value for name, value in measured.items()}}
+    (tmp_path / "log.jsonl").write_text(json.dumps(line) + "\n")
+    titles = Page(report(tmp_path, plugins=plugins).read_text()).titles
+    assert titles == ["loss", "validation.recall", "validation.gallery"]
+
+
+def test_a_term_and_its_held_out_value_share_a_chart(make_recipe, plugins, tmp_path):
+    train(make_recipe(steps=1), tmp_path, plugins=plugins)
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 2.5}\n{"step": 1, "validation.loss": 3.5}\n')
+    page = Page(report(tmp_path, plugins=plugins).read_text())
+    assert page.titles == ["loss"]
+    assert {"training", "validation"} <= set(page.words)
+
+
+def test_the_page_tells_what_was_skipped_and_how_long_it_took(make_recipe, plugins, tmp_path):
+    train(make_recipe({"broken_at": 3}), tmp_path, skip_bad_samples=True, plugins=plugins)
+    words = Page(report(tmp_path, took_s=2.5, plugins=plugins).read_text()).words
+    assert "1, listed in skipped.jsonl" in words
+    assert "2.5 s" in words
+
+
+def test_data_without_held_out_samples_show_those_of_training(make_recipe, plugins, tmp_path, monkeypatch):
+    from zoo_toy.dataset import ToyDataset
+
+    train(make_recipe(steps=1), tmp_path, plugins=plugins)
+    split = ToyDataset.split
+    monkeypatch.setattr(ToyDataset, "split", lambda data, name: split(data, {"train": "train"}[name]))
+    assert "pictures below are of the split 'train'" in report(tmp_path, plugins=plugins).read_text()
+
+
+def test_a_text_is_not_blown_up():
+    word = Image.new("RGB", (256, 52), "white")
+    word.paste((0, 0, 0), (12, 12, 32, 32))
+    assert (np.asarray(sheet([[word]])) == 0).all(axis=-1).sum() == 20 * 20

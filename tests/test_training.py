@@ -201,7 +201,9 @@ def test_a_tracker_is_told_what_the_log_is_told(make_recipe, plugins, tmp_path):
 
 
 def test_an_unknown_tracker_is_refused(make_recipe, plugins, tmp_path):
-    with pytest.raises(UsageError, match=r"training.trackers: 'abacus' cannot be used here, available are .*tensorboard"):
+    with pytest.raises(
+        UsageError, match=r"training.trackers: 'abacus' cannot be used here, available are .*tensorboard"
+    ):
         train(make_recipe(trackers=["abacus"]), tmp_path, plugins=plugins)
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Tensors as Tensors,
         decode as decode,
     )
+    from zoo.plugins import translations as translations
     from zoo.protocols import (
         Axis as Axis,
         Dataset as Dataset,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         Sample as Sample,
         TensorSpec as TensorSpec,
     )
+    from zoo.reporting.page import report as report
     from zoo.runtime import Session as Session, open_bundle as open_bundle, open_session as open_session
     from zoo.spec import Recipe as Recipe
     from zoo.training import train as train
@@ -57,6 +59,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "API_VERSION": "zoo.hookspecs",
     "hookimpl": "zoo.hookspecs",
+    "translations": "zoo.plugins",
     "ZooError": "zoo.errors",
     "DataError": "zoo.errors",
     "SpecError": "zoo.errors",
@@ -92,6 +95,7 @@ _PUBLIC = {
     "load": "zoo.checkpoint",
     "train": "zoo.training",
     "evaluate": "zoo.evaluation",
+    "report": "zoo.reporting.page",
     "export": "zoo.exporting",
     "Session": "zoo.runtime",
     "open_bundle": "zoo.runtime",

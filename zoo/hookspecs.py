@@ -47,5 +47,10 @@ def zoo_exporters() -> Mapping[str, str]:
 
 
 @hookspec
+def zoo_translations() -> Mapping[str, str]:
+    """Return how exporters write your operators: {"onnx/zoo_text::packed_lstm": "zoo_text.packed_lstm:in_onnx"}."""
+
+
+@hookspec
 def zoo_registries() -> Sequence[str]:
     """Return registry files inside the plugin's own package: ["zoo_birds/registry.toml"]."""

@@ -10,7 +10,8 @@ import functools
 import importlib
 import importlib.metadata
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from zoo.errors import PluginError, UnknownNameError
 from zoo.hookspecs import API_VERSION, ENTRY_POINT_GROUP
 from zoo.tables import SLUG
 
-KINDS = ("modality", "encoder", "decoder", "objective", "dataset", "exporter")
+KINDS = ("modality", "encoder", "decoder", "objective", "dataset", "exporter", "translation")
 _HOOKS = {
     "modality": "zoo_modalities",
     "encoder": "zoo_encoders",
@@ -29,7 +30,9 @@ _HOOKS = {
     "objective": "zoo_objectives",
     "dataset": "zoo_datasets",
     "exporter": "zoo_exporters",
+    "translation": "zoo_translations",
 }
+_OPERATOR = re.compile(r"(\w+)::\w+", re.ASCII)
 _WHERE = "`zoo plugins` lists what is installed."
 
 
@@ -120,6 +123,20 @@ def installed() -> Plugins:
     return Plugins(tuple(_without_clashes(load_plugin(point) for point in points if wanted(_distribution(point)[0]))))
 
 
+def translations(exporter: str) -> dict[str, Callable[[], Any]]:
+    """Return what loads the translation of each operator for an exporter, by operator: ``zoo_text::packed_lstm``.
+
+    An operator that no imported module defines is in no graph: leave its translation unloaded.
+    """
+    found = installed()
+    prefix = f"{exporter}/"
+    return {
+        name.removeprefix(prefix): functools.partial(found.load, "translation", name)
+        for name in found.names("translation")
+        if name.startswith(prefix)
+    }
+
+
 def load_plugin(point: importlib.metadata.EntryPoint) -> Plugin:
     """Import one entry point, call its hooks and check what they return.
 
@@ -167,6 +184,21 @@ def _reason(error: BaseException) -> str:
 
 def _checked(component: Component, entry_module: str) -> Component:
     """Return the component if its name and import string have the right form."""
+    package = entry_module.split(".")[0]
+    if component.kind == "translation":
+        _check_translated(component.name, package)
+    else:
+        _check_name(component)
+    module, colon, attribute = component.import_string.partition(":")
+    if module.split(".")[0] != package or not colon or not attribute.isidentifier():
+        raise PluginError(
+            f"the import string {component.import_string!r} of the {component.kind} {component.name!r} must have the "
+            f"form '{package}.module:Class', inside the plugin's own package"
+        )
+    return component
+
+
+def _check_name(component: Component) -> None:
     parts = component.name.split("/")
     expected = 2 if component.kind in ("encoder", "decoder") else 1
     if len(parts) != expected or not all(SLUG.fullmatch(part) for part in parts):
@@ -174,14 +206,17 @@ def _checked(component: Component, entry_module: str) -> Component:
         raise PluginError(
             f"the {component.kind} {component.name!r} needs a name of the form {form}, in lower-case letters"
         )
-    module, colon, attribute = component.import_string.partition(":")
-    package = entry_module.split(".")[0]
-    if module.split(".")[0] != package or not colon or not attribute.isidentifier():
+
+
+def _check_translated(name: str, package: str) -> None:
+    """Raise PluginError where a translation is of somebody else's operator: it would change the files of others."""
+    exporter, _, operator = name.partition("/")
+    form = _OPERATOR.fullmatch(operator)
+    if not SLUG.fullmatch(exporter) or form is None or form.group(1) != package:
         raise PluginError(
-            f"the import string {component.import_string!r} of the {component.kind} {component.name!r} must have the "
-            f"form '{package}.module:Class', inside the plugin's own package"
+            f"the translation {name!r} needs a name of the form 'exporter/{package}::operator', of an operator in the "
+            "plugin's own namespace"
         )
-    return component
 
 
 def _checked_registry(file: Any, entry_module: str) -> str:

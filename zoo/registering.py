@@ -3,6 +3,8 @@
 ``python -m zoo.registering registry.toml NAME CHECKPOINT --source package:zoo_birds/weights/NAME.safetensors``
 
 The recipe is the checkpoint's own. What only a person can say (summary, licences) is given once and kept afterwards.
+Where the source is a file of this machine, the weights are copied there, and a picture of what the model does with
+held-out samples is drawn beside them.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from typing import Any
 import click
 
 from zoo.checkpoint import load
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError
 from zoo.evaluation import evaluate
 from zoo.fetching import locate
 from zoo.plugins import Plugins, installed
+from zoo.reporting.cards import card_png
 from zoo.spec import ModelSpec, Part
 from zoo.store import digest, staged_file
 from zoo.tables import SCHEMA
@@ -47,8 +50,8 @@ def described(path: Path, name: str, plugins: Plugins) -> dict[str, Any]:
 
 
 def tolerance(value: float) -> float:
-    """Return how far another measurement may lie: 0.01 for shares, 2 % of what is larger than 1."""
-    return _ABSOLUTE if abs(value) <= 1 else round(_RELATIVE * abs(value), 6)
+    """Return how far another measurement may lie: 0.01 for shares (a tenth of small ones), 2 % of what exceeds 1."""
+    return round(min(_ABSOLUTE, 0.1 * abs(value)) if abs(value) <= 1 else _RELATIVE * abs(value), 6)
 
 
 def needed(spec: ModelSpec, data: Part, plugins: Plugins) -> list[str]:
@@ -78,6 +81,8 @@ def record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping
         raise UsageError(
             f"{name} is new in {registry}: give --{' and --'.join(key.replace('_', '-') for key in missing)}"
         )
+    if picture := said.get("picture") or kept.get("picture"):
+        first["picture"] = picture
     metrics = tomlkit.table()
     for metric, pair in measured["metrics"].items():
         line = tomlkit.inline_table()
@@ -106,13 +111,21 @@ def command(
     data_license: str | None,
     sources: tuple[str, ...],
 ) -> None:
-    """Measure CHECKPOINT, copy it to its first source where that is a file of this machine, and record it."""
+    """Measure CHECKPOINT, copy it to its first source where that is a file of this machine, draw it, and record it."""
+    plugins = installed()
     said = {"summary": summary, "license": license_name, "data_license": data_license, "sources": list(sources)}
-    record(registry, name, said, described(checkpoint, name, installed()))
+    measured = described(checkpoint, name, plugins)
     place = locate(sources[0], registry.parent) if sources else None
     if isinstance(place, Path):
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(checkpoint, place)
+        try:
+            place.with_suffix(".png").write_bytes(card_png(load(checkpoint, plugins=plugins), plugins))
+            said["picture"] = f"{sources[0].removesuffix(place.suffix)}.png"
+        except DataError as error:
+            click.echo(f"{name} has no picture: {error}", err=True)
+        if checkpoint.resolve() != place.resolve():
+            shutil.copyfile(checkpoint, place)
+    record(registry, name, said, measured)
 
 
 if __name__ == "__main__":

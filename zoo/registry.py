@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from zoo.errors import SpecError, UnknownNameError, ZooError
 from zoo.plugins import Plugin, Plugins
 from zoo.spec import Recipe
 from zoo.tables import Table, checked_slug, read_toml
+
+# A picture is never fetched: it lies in an installed package, or beside the registry.
+_LOCAL = re.compile(r"package:|(?![A-Za-z][A-Za-z0-9+.-]*:)")
 
 SORT_KEYS = ("name", "size", "parameters", "objective", "license")
 
@@ -42,6 +46,7 @@ class RegistryEntry:
     metrics: Mapping[str, Metric]
     metrics_command: str
     plugins: tuple[str, ...]
+    picture: str
     origin: Path
 
     @classmethod
@@ -67,6 +72,7 @@ class RegistryEntry:
             metrics=metrics,
             metrics_command=table.take("metrics_command", str, f"zoo evaluate {name}"),
             plugins=table.texts("plugins"),
+            picture=table.take("picture", str, ""),
             origin=origin,
         )
         table.done()
@@ -74,7 +80,36 @@ class RegistryEntry:
             raise SpecError(f"{where}: 'sha256' takes 64 hexadecimal digits, got {entry.sha256!r}")
         if not entry.sources:
             raise SpecError(f"{where}: 'sources' takes at least one place to fetch the weights from")
+        if entry.picture and not (entry.picture.endswith(".png") and _LOCAL.match(entry.picture)):
+            raise SpecError(
+                f"{where}: 'picture' takes a PNG file as package:NAME/PATH or as a path beside the registry, "
+                f"got {entry.picture!r}"
+            )
         return entry
+
+    def installed_picture(self) -> Path | None:
+        """Return the path of the entry's picture, None where it has none or its package is not installed."""
+        from zoo.fetching import locate  # slow, and a listing needs none of it
+
+        if not self.picture:
+            return None
+        try:
+            place = Path(locate(self.picture, self.origin.parent))
+        except ZooError:  # the package is not installed, or the path leads out of it
+            return None
+        return place if place.is_file() else None
+
+    def compared(self) -> list[tuple[str, Metric, float | None]]:
+        """Return each metric with what chance alone would give, None where that was not measured.
+
+        What chance gives is itself a metric, ``chance@10`` beside ``recall@10`` or ``chance`` beside ``probe``.
+        """
+        beside = {name: _chance_beside(name, self.metrics) for name in self.metrics}
+        return [
+            (name, metric, self.metrics[chance].value if (chance := beside[name]) else None)
+            for name, metric in self.metrics.items()
+            if name not in beside.values()
+        ]
 
     def listed(self) -> dict[str, Any]:
         """Return the row of a listing."""
@@ -185,6 +220,14 @@ def _metric(value: Any, where: str) -> Metric:
     metric = Metric(table.take("value", float), table.take("tolerance", float))
     table.done()
     return metric
+
+
+def _chance_beside(metric: str, metrics: Mapping[str, Metric]) -> str:
+    """Return the name under which the chance of a metric is recorded, empty where it is not."""
+    before, dot, last = metric.rpartition(".")
+    name, at, place = last.partition("@")
+    names = (f"{before}{dot}chance{at}{place}", f"{before}{dot}chance")
+    return next((beside for beside in names if name != "chance" and beside in metrics), "")
 
 
 def _in_package(file: str) -> Path:

@@ -1,10 +1,15 @@
 """``zoo info``."""
 
+from collections.abc import Iterator, Mapping, Sequence
+
 import click
 
-from zoo.cli.output import print_json, size
+from zoo.cli.output import aligned, print_json, size
 from zoo.plugins import installed
 from zoo.registry import RegistryEntry, find, missing_plugins
+from zoo.spec import InputSpec, Part
+
+_LABEL = 13
 
 
 @click.command("info")
@@ -24,13 +29,15 @@ def command(name: str, as_json: bool, recipe: bool) -> None:
 
 
 def described(entry: RegistryEntry) -> dict[str, object]:
-    """Return all that the registry says of an entry."""
+    """Return all that the registry says of an entry, and where its picture lies."""
+    picture = entry.installed_picture()
     return {
         **entry.listed(),
         "data_license": entry.data_license,
         "revision": entry.revision,
         "sources": list(entry.sources),
         "plugins": list(entry.plugins),
+        "picture": None if picture is None else str(picture),
         "metrics": {name: {"value": m.value, "tolerance": m.tolerance} for name, m in entry.metrics.items()},
         "metrics_command": entry.metrics_command,
         "recipe": entry.recipe.written(),
@@ -39,29 +46,68 @@ def described(entry: RegistryEntry) -> dict[str, object]:
 
 def card(entry: RegistryEntry, missing: list[str]) -> str:
     """Return the page of an entry for a terminal."""
-    spec = entry.recipe.spec
-    lines = [f"{entry.name}: {entry.summary}", ""]
-    lines += [f"  objective    {spec.objective.name}, latent of {spec.latent_dim}"]
-    for part in spec.inputs:
-        decoder = f", decoder {part.decoder.name}" if part.decoder else ""
-        encoder = part.encoder.name if part.encoder else "none"
-        lines.append(f"  input        {part.name}: {part.modality.name}, encoder {encoder}{decoder}")
-    lines += [
-        f"  weights      {entry.parameters:,} parameters, {size(entry.size_bytes)}, sha256 {entry.sha256}",
-        f"  licence      weights {entry.license}; data {entry.data_license}",
-        f"  data         {entry.recipe.data.name}, split {entry.recipe.evaluation.split!r} held out",
-        f"  needs        {', '.join(entry.plugins)}" + (f"  (missing: {', '.join(missing)})" if missing else ""),
-        "",
-        f"  measured by `{entry.metrics_command}`:",
-    ]
-    width = max((len(name) for name in entry.metrics), default=0)
-    lines += [f"    {name.ljust(width)}  {m.value:.4g}  (± {m.tolerance:.2g})" for name, m in entry.metrics.items()]
-    lines += [
-        "",
-        "  run it:",
-        f"    zoo export {entry.name} --to onnx --out bundles/{entry.name}",
-        f"    zoo parity bundles/{entry.name}",
-        f"    zoo train  {entry.name}    # the same recipe again; `zoo info {entry.name} --recipe` prints it",
-        "",
-    ]
+    picture = entry.installed_picture()
+    said = [*facts(entry, missing), *([] if picture is None else [("picture", str(picture))])]
+    lines = [f"{entry.name}: {entry.summary}", "", *(f"  {label:<{_LABEL}}{text}" for label, text in said), ""]
+    if entry.metrics:
+        lines += [
+            f"  measured by `{entry.metrics_command}`:",
+            *(f"    {line}" for line in aligned(measured(entry))),
+            "",
+        ]
+    lines += ["  use it:", *(f"    {line}" for line in aligned(_commands(entry))), ""]
     return "\n".join(lines)
+
+
+def facts(entry: RegistryEntry, missing: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """Yield what an entry is, a line each: a label, empty where the line belongs to the one before, and a text."""
+    recipe = entry.recipe
+    yield "objective", f"{_written(recipe.spec.objective)}, latent of {recipe.spec.latent_dim}"
+    for part in recipe.spec.inputs:
+        yield from _input(part)
+    by = f", by {recipe.evaluation.by}" if recipe.evaluation.by else ""
+    yield "data", f"{_written(recipe.data)}; measured on the split {recipe.evaluation.split!r}{by}"
+    yield "weights", f"{entry.parameters:,} parameters, {size(entry.size_bytes)}, of {entry.revision}"
+    yield "sha256", entry.sha256
+    for place, source in enumerate(entry.sources):
+        yield "" if place else "sources", source
+    yield "licence", f"weights: {entry.license}"
+    yield "", f"data: {entry.data_license}"
+    yield "needs", ", ".join(entry.plugins) + (f"  (missing: {', '.join(missing)})" if missing else "")
+
+
+def _input(part: InputSpec) -> Iterator[tuple[str, str]]:
+    yield "input", f"{part.name}: {_written(part.modality)}"
+    for kind, chosen in (("encoder", part.encoder), ("decoder", part.decoder)):
+        if chosen is not None:
+            yield "", f"{kind} {_written(chosen)}"
+
+
+def _written(part: Part) -> str:
+    options: Mapping[str, object] = part.options
+    given = ", ".join(f"{key} = {value}" for key, value in options.items())
+    return f"{part.name} ({given})" if given else part.name
+
+
+def measured(entry: RegistryEntry) -> list[tuple[str, ...]]:
+    """Return the table of an entry's metrics, a header first; with what chance gives where that is known of any."""
+    rows = entry.compared()
+    header = ("metric", "value", "within", *(["by chance"] if any(chance is not None for _, _, chance in rows) else []))
+    cells = [
+        (name, f"{metric.value:.4g}", f"± {metric.tolerance:.2g}", "" if chance is None else f"{chance:.4g}")
+        for name, metric, chance in rows
+    ]
+    return [header, *(row[: len(header)] for row in cells)]
+
+
+def _commands(entry: RegistryEntry) -> list[tuple[str, str]]:
+    name, first = entry.name, entry.recipe.spec.inputs[0].name
+    bundle = f"bundles/{name}"
+    return [
+        (f"zoo fetch {name}", "the weights, verified"),
+        (f"zoo evaluate {name} --verify", "measure again, and compare with the numbers above"),
+        (f"zoo export {name} --to onnx --out {bundle}", "a bundle that runs without torch"),
+        (f"zoo parity {bundle}", "judge the bundle against torch once more"),
+        (f"zoo run {bundle} encode_{first} -i {first}=VALUE", "run it"),
+        (f"zoo train {name}", f"the same recipe again; `zoo info {name} --recipe` prints it"),
+    ]

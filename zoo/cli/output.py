@@ -26,17 +26,24 @@ def print_json(value: Any) -> None:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print aligned columns on stdout: numbers to the right, all else to the left."""
+    numbers = [
+        column for column in range(len(header)) if rows and all(isinstance(row[column], int | float) for row in rows)
+    ]
     lines = [list(header), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    right = [bool(rows) and all(isinstance(row[column], int | float) for row in rows) for column in range(len(header))]
+    click.echo("\n".join(aligned(lines, to_the_right=numbers)))
+
+
+def aligned(rows: Sequence[Sequence[str]], *, to_the_right: Sequence[int] = ()) -> list[str]:
+    """Return a line a row, the columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     padded = (
-        "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in lines
+        (
+            cell.rjust(width) if column in to_the_right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
     )
-    click.echo("\n".join(padded))
+    return ["  ".join(cells).rstrip() for cells in padded]
 
 
 def note(text: str) -> None:
@@ -51,7 +58,10 @@ def size(size_bytes: int) -> str:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Advance]:
-    """Give a function that shows how far a long task is: done, total, a note. Silent without a terminal."""
+    """Give a function that shows how far a long task is: done, total, a note. Silent without a terminal.
+
+    The bar tells the rate and the time left; colours are left out where NO_COLOR is set.
+    """
     if not sys.stderr.isatty():
         yield lambda done, total, text: None
         return
@@ -62,13 +72,22 @@ def progress_bar(what: str) -> Iterator[Advance]:
         TextColumn(what),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None)
+        task = bar.add_task("", total=None, rate="")
 
         def advance(done: int, total: int, text: str) -> None:
             bar.update(task, completed=done, total=total, description=text)
+            bar.update(task, rate=_rate(bar.tasks[0].speed))
 
         yield advance
+
+
+def _rate(done_per_s: float | None) -> str:
+    """Return a rate for a person, empty while it is unknown: ``12.3/s``, ``4.0 s each`` where it is slow."""
+    if not done_per_s:
+        return ""
+    return f"{done_per_s:.1f}/s" if done_per_s >= 1 else f"{1 / done_per_s:.1f} s each"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def command(source: str, options: tuple[str, ...], out: Path | None, resume: boo
     from zoo.runs import Run
     from zoo.training import train
 
-    out = out or Path("runs") / name
+    out, start = out or Path("runs") / name, time.monotonic()
     with progress_bar("training") as advance:
 
         def observe(progress: Progress) -> None:
@@ -58,6 +59,7 @@ def command(source: str, options: tuple[str, ...], out: Path | None, resume: boo
         path = train(
             recipe, out, resume=resume, skip_bad_samples=on_bad_sample == "skip", observe=observe, plugins=plugins
         )
+    took_s = time.monotonic() - start
     if not is_first_process():
         return
     if skipped := Run(out).skipped():
@@ -65,7 +67,7 @@ def command(source: str, options: tuple[str, ...], out: Path | None, resume: boo
         note(f"skipped {len(skipped)} samples that cannot be read, all in {out / 'skipped.jsonl'}; the first: {error}")
     note(f"trained {recipe.training.steps} steps; the log is {out / 'log.jsonl'}")
     try:
-        note(f"the report is {report(out, plugins=plugins)}")
+        note(f"the report is {report(out, took_s=took_s, plugins=plugins)}")
     except (ZooError, OSError, ValueError) as error:  # the weights are safe, and a missing font must not fail them
         note(f"there is no report: {error}")
     click.echo(path)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,18 +31,22 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 960px; margin: 2rem auto
 h1 { margin-bottom: 0 } h2 { margin-top: 2.2rem; border-bottom: 1px solid var(--line) } .note { color: var(--soft) }
 figure { margin: 1rem 0 } figure img { max-width: 100%; height: auto } figcaption { color: var(--soft) }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 1rem }
-table { border-collapse: collapse; font-size: .9rem } td, th { padding: .25rem .7rem; text-align: left;
-border-bottom: 1px solid var(--line) } pre { overflow-x: auto; font-size: .85rem }
+table { border-collapse: collapse; font-size: .9rem } td, th { padding: .25rem .7rem .25rem 0; text-align: left;
+vertical-align: top; border-bottom: 1px solid var(--line) } td { overflow-wrap: anywhere } pre { overflow-x: auto; font-size: .85rem }
 """
 _REPORT = "report.html"
+# What the drawing of strangers' values, or their data without held-out rows, may raise.
+_FAILURES = (ZooError, OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ImportError)
+_log = logging.getLogger(__name__)
 
 
-def report(folder: Path, *, plugins: Plugins | None = None) -> Path:
+def report(folder: Path | str, *, took_s: float | None = None, plugins: Plugins | None = None) -> Path:
     """Write ``report.html`` into the folder of a run, from its log and its newest checkpoint; return its path.
 
+    ``took_s`` is how long the training took, where that is known. What cannot be drawn is left out with a warning.
     Raises UsageError where the run holds no checkpoint.
     """
-    plugins = plugins or installed()
+    folder, plugins = Path(folder), plugins or installed()
     weights = newest_weights(folder)
     checkpoint = load(weights, plugins=plugins)
     split, samples = _held_out(checkpoint, plugins)
@@ -49,7 +55,7 @@ def report(folder: Path, *, plugins: Plugins | None = None) -> Path:
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width'>",
         f"<title>{html.escape(folder.name)}</title><style>{STYLE}</style><h1>{html.escape(folder.name)}</h1>",
-        _table(_summary(checkpoint, Run(folder), weights, log, split)),
+        _table(_summary(checkpoint, Run(folder), weights, log, split, took_s)),
         "<h2>Curves</h2><div class='charts'>",
         *_curves(log),
         "</div>",
@@ -69,7 +75,7 @@ def _held_out(checkpoint: Checkpoint, plugins: Plugins) -> tuple[str, Sequence[S
     for split in (VALIDATION, checkpoint.recipe.evaluation.split):
         try:
             samples = dataset.split(split)
-        except ZooError:  # the data have no such split
+        except _FAILURES:  # the data have no such split
             continue
         if samples:
             return split, samples
@@ -77,7 +83,12 @@ def _held_out(checkpoint: Checkpoint, plugins: Plugins) -> tuple[str, Sequence[S
 
 
 def _summary(
-    checkpoint: Checkpoint, run: Run, weights: Path, log: Sequence[Mapping[str, Any]], split: str
+    checkpoint: Checkpoint,
+    run: Run,
+    weights: Path,
+    log: Sequence[Mapping[str, Any]],
+    split: str,
+    took_s: float | None,
 ) -> dict[str, str]:
     spec, training = checkpoint.recipe.spec, checkpoint.recipe.training
     last = log[-1]["step"] if log else 0
@@ -90,33 +101,57 @@ def _summary(
         "checkpoint": str(weights),
         "sha256 of its content": checkpoint.sha256,
     }
+    if took_s is not None:
+        rows["time"] = f"{took_s:.1f} s"
     if skipped := run.skipped():
         rows["skipped samples"] = f"{len(skipped)}, listed in skipped.jsonl"
     return rows
 
 
 def _curves(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a chart a logged term; what was measured on held-out rows under the same name shares it."""
+    """Yield a chart a logged term.
+
+    What was measured on held-out rows under the same name shares it; so do ``recall@1`` and ``recall@5``, and what
+    chance gives beside them.
+    """
     lines: dict[str, list[tuple[float, float]]] = {}
     for line in log:
         for name, value in line.items():
-            if name != "step":
+            if name != "step" and math.isfinite(value):
                 lines.setdefault(name, []).append((line["step"], value))
-    prefix = f"{VALIDATION}."
+    charts: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for name, points in lines.items():
-        if not name.startswith(prefix):
-            held_out = lines.get(f"{prefix}{name}")
-            yield chart(name, {"training": points, VALIDATION: held_out} if held_out else {name: points})
-        elif name.removeprefix(prefix) not in lines:
-            yield chart(name, {name: points})
+        title, label = _place(name, lines)
+        charts.setdefault(title, {})[label] = points
+    yield from (chart(title, shared) for title, shared in charts.items())
+
+
+def _place(name: str, names: Iterable[str]) -> tuple[str, str]:
+    """Return the title of the chart that a logged name belongs to, and what its line is called there."""
+    term = name.removeprefix(f"{VALIDATION}.")
+    if term != name and term in names:
+        return term, VALIDATION
+    if f"{VALIDATION}.{name}" in names:
+        return name, "training"
+    before, dot, last = name.rpartition(".")
+    stem, at, place = last.partition("@")
+    if stem == "chance":
+        for other in names:
+            if other != name and other.startswith(f"{before}{dot}") and other.endswith(f"{at}{place}") and at:
+                return other.partition("@")[0], "chance"
+    return f"{before}{dot}{stem}", last
 
 
 def _figures(checkpoint: Checkpoint, samples: Sequence[Sample]) -> Iterator[str]:
-    for picture in pictures_of(checkpoint.model, samples):
-        title = html.escape(picture.title)
-        yield f"<h2>{title.split(':')[0]}</h2>"
-        image = f"<img alt='{title}' src='{data_address(picture.image)}'>"
-        yield f"<figure>{image}<figcaption>{title}</figcaption></figure>"
+    """Yield what the model does with held-out samples, up to the first thing that cannot be drawn."""
+    try:
+        for picture in pictures_of(checkpoint.model, samples):
+            name, _, text = picture.title.partition(": ")
+            image = f"<img alt='{html.escape(picture.title)}' src='{data_address(picture.image)}'>"
+            yield f"<h2>{html.escape(name)}</h2><figure>{image}<figcaption>{html.escape(text)}</figcaption></figure>"
+    except _FAILURES as error:
+        _log.warning("the report lacks pictures, since they cannot be drawn: %s", error)
+        yield f"<p class='note'>Pictures are left out, since they cannot be drawn: {html.escape(str(error))}</p>"
 
 
 def _table(rows: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zoo.protocols import Array
 
 TILE = 96
-_SHOWN, _NEAREST, _GALLERY, _GAP = 6, 5, 500, 4
+_SHOWN, _NEAREST, _GALLERY, _GAP = 6, 5, 1000, 4
 _RIGHT = (21, 128, 61)
 
 
@@ -56,7 +56,7 @@ def pictures_of(model: Model, samples: Sequence[Sample], *, seed: int = 0) -> It
 
 def sheet(rows: Sequence[Sequence[Image]], *, framed: Sequence[tuple[int, int]] = ()) -> Image:
     """Return drawn values in rows, each fitted into a tile; those at ``framed`` (row, column) get a green frame."""
-    from PIL import Image as images, ImageDraw, ImageOps
+    from PIL import Image as images, ImageDraw
 
     step = TILE + _GAP
     columns = max(len(row) for row in rows)
@@ -64,8 +64,7 @@ def sheet(rows: Sequence[Sequence[Image]], *, framed: Sequence[tuple[int, int]] 
     canvas = ImageDraw.Draw(page)
     for across, row in enumerate(rows):
         for down, drawn in enumerate(row):
-            sampling = images.Resampling.NEAREST if max(drawn.size) < TILE else images.Resampling.LANCZOS
-            fitted = ImageOps.contain(_trimmed(drawn.convert("RGB")), (TILE, TILE), sampling)
+            fitted = _fitted(drawn.convert("RGB"))
             corner = (_GAP + down * step, _GAP + across * step)
             page.paste(fitted, (corner[0] + (TILE - fitted.width) // 2, corner[1] + (TILE - fitted.height) // 2))
             if (across, down) in framed:
@@ -74,14 +73,16 @@ def sheet(rows: Sequence[Sequence[Image]], *, framed: Sequence[tuple[int, int]] 
     return page
 
 
-def _trimmed(drawn: Image) -> Image:
-    """Return a picture larger than a tile without its white margins, so that a text stays legible."""
-    from PIL import Image as images, ImageChops
+def _fitted(drawn: Image) -> Image:
+    """Return a drawn value as large as a tile; a larger one loses its white margins first, so that text is legible."""
+    from PIL import Image as images, ImageChops, ImageOps
 
     if max(drawn.size) <= TILE:
-        return drawn
+        return ImageOps.contain(drawn, (TILE, TILE), images.Resampling.NEAREST)
     box = ImageChops.difference(drawn, images.new("RGB", drawn.size, "white")).getbbox()
-    return drawn.crop(box) if box else drawn
+    trimmed = drawn.crop(box) if box else drawn
+    trimmed.thumbnail((TILE, TILE), images.Resampling.LANCZOS)
+    return trimmed
 
 
 def _reconstructions(graph: Graph, name: str, modality: Modality, samples: Sequence[Sample]) -> Picture:

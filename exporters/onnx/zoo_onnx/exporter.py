@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from zoo import Graph, ZooError, open_session
+from zoo import Graph, ZooError, open_session, translations
 
 if TYPE_CHECKING:
     from zoo import Session
@@ -39,6 +39,7 @@ class OnnxExporter:
             name: {place: axis for place, axis in enumerate(spec.axes) if isinstance(axis, str)}
             for name, spec in graph.inputs.items()
         }
+        _forget_traced_rnns()
         with _quiet(), _errors(graph):
             program = torch.onnx.export(
                 _Ordered(graph),
@@ -49,6 +50,7 @@ class OnnxExporter:
                 input_names=list(graph.inputs),
                 output_names=list(graph.outputs),
                 dynamic_shapes={"tensors": free},
+                custom_translation_table=_translations(),
             )
         if program is None:
             raise ZooError(
@@ -83,6 +85,23 @@ class _Ordered(nn.Module):
     def forward(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         made = self.module(tensors)
         return tuple(made[name] for name in self.outputs)
+
+
+def _translations() -> dict[Callable[..., Any], Callable[..., Any]]:
+    """Return the translations that plugins register for their operators, of those that this process knows."""
+    found = {}
+    for name, load in translations("onnx").items():
+        namespace, _, operator = name.partition("::")
+        known = getattr(getattr(torch.ops, namespace), operator, None)
+        if known is not None:
+            found[known.default] = load()
+    return found
+
+
+def _forget_traced_rnns() -> None:
+    """Keep a second export of a torch.nn.GRU or LSTM in one process from failing, as it does in torch 2.13."""
+    for operator in (torch.ops.aten.gru.input, torch.ops.aten.lstm.input):
+        operator._dispatch_cache.clear()
 
 
 def _example_size(smallest: int, largest: int) -> int:

@@ -107,7 +107,8 @@ class Alignment(SharedSpace):
             log_prob = self.decoders[name](embedded).log_prob(batch.inputs[name])
             return torch.where(batch.present[name], -log_prob, torch.zeros_like(log_prob))
         rows = embedded if bool(batch.present[name].all()) else embedded[batch.present[name]]
-        return present * _collapse(rows)
+        with torch.autocast(embedded.device.type, enabled=False):
+            return present * _collapse(rows)
 
 
 def _collapse(embedded: Float[Tensor, "row latent"]) -> Float[Tensor, ""]:

@@ -106,13 +106,15 @@ class SharedSpace(Objective, ABC):
         weight = torch.zeros(batch.rows, dtype=some.dtype, device=some.device)
         for first, second in self.pairs:
             complete = batch.present[first] & batch.present[second]
-            if bool(complete.all()):
-                terms[f"{first}~{second}"] = self.pair_loss(embeddings[first], embeddings[second]).to(weight.dtype)
-                weight = torch.ones_like(weight)
-                continue
-            rows = complete.nonzero().squeeze(1)
-            each = self.pair_loss(embeddings[first][rows], embeddings[second][rows])
-            terms[f"{first}~{second}"] = torch.zeros_like(weight).index_add(0, rows, each.to(weight.dtype))
+            # Mixed precision would take distances as differences of numbers of three digits.
+            with torch.autocast(some.device.type, enabled=False):
+                if bool(complete.all()):
+                    terms[f"{first}~{second}"] = self.pair_loss(embeddings[first], embeddings[second])
+                    weight = torch.ones_like(weight)
+                    continue
+                rows = complete.nonzero().squeeze(1)
+                each = self.pair_loss(embeddings[first][rows], embeddings[second][rows])
+            terms[f"{first}~{second}"] = torch.zeros_like(weight).index_add(0, rows, each)
             weight = torch.maximum(weight, complete.to(weight.dtype))
         total = torch.stack(list(terms.values())).sum()
         return Losses(total / weight.sum().clamp(min=1), terms, weight)
@@ -133,7 +135,7 @@ class SharedSpace(Objective, ABC):
 
 
 class LinearHead(nn.Module):
-    """A linear map to an embedding."""
+    """A linear map to an embedding, which has the weights' dtype under mixed precision, too."""
 
     def __init__(self, feature_dim: int, latent_dim: int) -> None:
         super().__init__()
@@ -141,7 +143,8 @@ class LinearHead(nn.Module):
 
     def forward(self, features: Float[Tensor, "batch feature"]) -> dict[str, Float[Tensor, "batch latent"]]:
         """Return the embedding, by its name."""
-        return {"embedding": self.projection(features.to(self.projection.weight.dtype))}
+        dtype = self.projection.weight.dtype
+        return {"embedding": self.projection(features.to(dtype)).to(dtype)}
 
 
 class EmbeddingHead(LinearHead):

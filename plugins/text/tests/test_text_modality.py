@@ -1,7 +1,9 @@
+import re
 import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 from zoo_text.modality import TextModality
 
 from zoo import DataError, SpecError, UsageError
@@ -123,14 +125,66 @@ def test_an_empty_vocabulary_survives_its_state():
     assert TextModality().with_state(modality.state()).token_count == 2
 
 
-@pytest.mark.parametrize("value", [None, 7, b"red"])
+@pytest.mark.parametrize("value", [None, 7, 1.5, b"red", b"\xff\xfe", ["red"]])
 def test_what_is_no_text_is_named_with_its_position(value):
     modality = words_of("red")
-    message = rf"value 1 is {value!r}, of type {type(value).__name__}; expected text \(a str\)"
+    message = re.escape(f"value 1 is {value!r}, of type {type(value).__name__}; expected text (a str)")
     with pytest.raises(DataError, match=message):
         modality.to_arrays(["red", value])
     with pytest.raises(DataError, match=message):
         modality.fit(["red", value])
+
+
+@pytest.mark.parametrize("value", [b"red", b"\xff", bytearray(b"red")])
+def test_bytes_are_not_guessed_to_be_some_encoding(value):
+    with pytest.raises(DataError, match=r"expected text \(a str\); decode it first, as by value.decode\(\)"):
+        TextModality(tokenizer="bytes").to_arrays([value])
+
+
+def test_a_value_that_is_no_text_is_told_in_a_short_message():
+    with pytest.raises(DataError, match=r"value 0 is b'aaaa.*, of type bytes") as raised:
+        TextModality(tokenizer="bytes").to_arrays([b"a" * 1_000_000])
+    assert len(str(raised.value)) < 250
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_bytes_give_any_text_back_but_for_half_surrogates(text):
+    modality = TextModality(tokenizer="bytes", max_length=240)
+    readable = text.encode(errors="replace").decode()
+    assert modality.from_arrays(modality.to_arrays([text])) == [readable]
+
+
+@given(st.lists(st.text(max_size=40), max_size=4))
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_a_vocabulary_of_any_text_survives_its_state(texts):
+    modality = TextModality().fit(texts)
+    again = TextModality().with_state(modality.state())
+    assert again == modality
+    for name, array in modality.to_arrays(texts).items():
+        np.testing.assert_array_equal(again.to_arrays(texts)[name], array)
+
+
+def test_text_from_right_to_left_keeps_its_words_in_reading_order():
+    modality = words_of("שלום עולם مرحبا")
+    assert modality.from_arrays(modality.to_arrays(["\u202eשלום, עולם\u202c مرحبا!"])) == ["שלום עולם مرحبا"]  # noqa: RUF001
+
+
+def test_control_characters_part_words_and_are_dropped():
+    modality = words_of("red heart")
+    assert modality.from_arrays(modality.to_arrays(["\x00red\x1b\nheart\x7f"])) == ["red heart"]
+
+
+def test_a_text_that_is_no_word_for_very_long_is_read_no_further():
+    modality = words_of("red", max_length=2)
+    assert modality.to_arrays(["-" * 2000 + " red"])["mask"].sum() == 1
+    assert modality.to_arrays(["-" * 5000 + " red"])["mask"].sum() == 0
+
+
+def test_a_vocabulary_that_is_no_utf8_is_refused():
+    message = "the state 'vocabulary' of a text modality is no UTF-8 from byte 1 on; fetch or train the model again"
+    with pytest.raises(DataError, match=message):
+        TextModality().with_state({"vocabulary": np.frombuffer(b"a\xff", dtype=np.uint8)})
 
 
 def test_words_that_were_not_learnt_are_asked_for():
@@ -148,7 +202,7 @@ def test_the_state_of_another_tokenizer_is_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tokenizer": "letters"}, "the option 'tokenizer' is one of words, bytes, got 'letters'"),
+        ({"tokenizer": "letters"}, "the option 'tokenizer' is one of words, bytes, bpe, got 'letters'"),
         ({"max_length": 0}, "the option 'max_length' is at least 1, got 0"),
         ({"vocabulary_size": 2}, r"'vocabulary_size' is at least 3 \(padding, unknown, one word\), got 2"),
     ],
@@ -158,14 +212,20 @@ def test_options_out_of_range_are_refused(options, message):
         TextModality(**options)
 
 
-@pytest.mark.parametrize("piece", ["a", "word ", "消", " ", "!", "\u0300\u0316"])
+@pytest.mark.parametrize("piece", ["a", "word ", "消", " ", "!", "! ", "\u0300\u0316", "\x00", "א ", "\ud800", "😀"])
 @pytest.mark.parametrize("tokenizer", ["words", "bytes"])
 def test_a_million_characters_are_quick(tokenizer, piece):
     modality = TextModality(tokenizer=tokenizer).fit(["a"])
     text = piece * (1_000_000 // len(piece))
     started = time.process_time()
     modality.to_arrays([text])
-    modality.draw(text)
+    assert time.process_time() - started < 0.2
+
+
+@pytest.mark.parametrize("piece", ["a", "word ", "消", " ", "!", "\u0300\u0316"])
+def test_a_million_characters_are_drawn(piece):
+    started = time.process_time()
+    TextModality().draw(piece * (1_000_000 // len(piece)))
     assert time.process_time() - started < 2
 
 

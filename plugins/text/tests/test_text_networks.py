@@ -82,6 +82,17 @@ class TestBagOfWords(LikelihoodContract):
         return tensors_of(WORDS, "fire", "", "red heart")
 
 
+def test_the_target_of_a_bag_is_the_share_of_each_word():
+    tensors = tensors_of(WORDS, "red heart red dragon", "")
+    red, heart = (int(tensors["ids"][0, place]) for place in (0, 1))
+    logits = torch.zeros(2, WORDS.token_count - 2)
+    share = BagOfWords(logits, first_word=2, draws=9).target(tensors)["word_probability"]
+    assert share[0, red].item() == pytest.approx(2 / 3)
+    assert share[0, heart].item() == pytest.approx(1 / 3)
+    assert share[0].sum().item() == pytest.approx(1)
+    assert not share[1].any()
+
+
 def test_a_bag_is_blind_to_the_order_of_words_and_a_transformer_is_not():
     torch.manual_seed(0)
     tensors = tensors_of(WORDS, "red fire engine", "engine fire red")

@@ -18,6 +18,7 @@ def zoo_encoders() -> Mapping[str, str]:
     """Register the encoders of text."""
     return {
         "text/bag-of-embeddings": "zoo_text.encoders:BagOfEmbeddings",
+        "text/lstm": "zoo_text.lstm:LSTMEncoder",
         "text/transformer": "zoo_text.encoders:TransformerEncoder",
     }
 
@@ -25,4 +26,13 @@ def zoo_encoders() -> Mapping[str, str]:
 @hookimpl
 def zoo_decoders() -> Mapping[str, str]:
     """Register the decoders of text."""
-    return {"text/bag-of-words": "zoo_text.decoders:BagOfWordsDecoder"}
+    return {
+        "text/bag-of-words": "zoo_text.decoders:BagOfWordsDecoder",
+        "text/recurrent": "zoo_text.sequence_decoder:RecurrentDecoder",
+    }
+
+
+@hookimpl
+def zoo_translations() -> Mapping[str, str]:
+    """Register how the packed LSTM is written."""
+    return {"onnx/zoo_text::packed_lstm": "zoo_text.packed_lstm:in_onnx"}

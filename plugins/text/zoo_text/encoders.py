@@ -22,12 +22,20 @@ class BagOfEmbeddings(Encoder):
     Source: Iyyer et al. 2015, "Deep Unordered Composition Rivals Syntactic Methods for Text Classification".
     """
 
-    def __init__(self, modality: TextModality, *, width: int = 128, depth: int = 1, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        modality: TextModality,
+        *,
+        width: int = 128,
+        depth: int = 1,
+        dropout: float = 0.0,
+        train_embedding: bool = True,
+    ) -> None:
         super().__init__()
         require_at_least(1, {"width": width})
         require_at_least(0, {"depth": depth})
         self.feature_dim = width
-        self.embedding = _token_embedding(modality, width)
+        self.embedding = token_embedding(modality, width, train_embedding=train_embedding)
         self.norm = nn.LayerNorm(width)
         layers = [(nn.Linear(width, width), nn.GELU(), _dropout(dropout)) for _ in range(depth)]
         self.layers = nn.Sequential(*(module for layer in layers for module in layer))
@@ -49,7 +57,14 @@ class TransformerEncoder(Encoder):
     """
 
     def __init__(
-        self, modality: TextModality, *, width: int = 128, depth: int = 2, heads: int = 4, dropout: float = 0.0
+        self,
+        modality: TextModality,
+        *,
+        width: int = 128,
+        depth: int = 2,
+        heads: int = 4,
+        dropout: float = 0.0,
+        train_embedding: bool = True,
     ) -> None:
         super().__init__()
         require_at_least(1, {"width": width, "heads": heads})
@@ -57,7 +72,7 @@ class TransformerEncoder(Encoder):
         if width % heads:
             raise SpecError(f"the option 'width' is a multiple of 'heads', got width {width} and heads {heads}")
         self.feature_dim = width
-        self.embedding = _token_embedding(modality, width)
+        self.embedding = token_embedding(modality, width, train_embedding=train_embedding)
         self.class_token = nn.Parameter(torch.randn(width) * EMBEDDING_SCALE)
         self.positions = nn.Parameter(torch.randn(modality.max_length, width) * EMBEDDING_SCALE)
         self.dropout = _dropout(dropout)
@@ -127,12 +142,32 @@ def masked_mean(
     return (embedded * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
 
 
-def _token_embedding(modality: TextModality, width: int) -> nn.Embedding:
+def token_embedding(modality: TextModality, width: int, *, train_embedding: bool = True) -> nn.Embedding:
+    """Return the table of a text's embeddings, a row a token: the modality's vectors where it has some, else small.
+
+    Without ``train_embedding`` the table stays as it is; words without a vector then keep their small one.
+
+    Raises SpecError where the vectors have another size than ``width``, or nothing is there to be kept.
+    """
+    if not train_embedding and modality.vectors is None:
+        raise SpecError(
+            "the option 'train_embedding' is false only where the modality starts from vectors, got none; give the "
+            "modality the option 'vectors', or train the embedding"
+        )
     embedding = nn.Embedding(modality.token_count, width)
     with torch.no_grad():
         embedding.weight.normal_(std=EMBEDDING_SCALE)
         # Words that training never meets are all the unknown word: it must not push a text anywhere.
         embedding.weight[: modality.first_word] = 0
+        if modality.pretrained is not None:
+            ids, vectors = torch.from_numpy(modality.pretrained.ids), torch.from_numpy(modality.pretrained.vectors)
+            if vectors.shape[1] != width:
+                raise SpecError(
+                    f"an embedding of width {width} cannot start from {modality.vectors}, whose vectors have "
+                    f"{vectors.shape[1]} numbers; set the width to {vectors.shape[1]}"
+                )
+            embedding.weight[ids] = vectors.to(embedding.weight)
+    embedding.weight.requires_grad_(train_embedding)
     return embedding
 
 

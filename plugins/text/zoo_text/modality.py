@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo import Axis, DataError, SpecError, TensorSpec
+from zoo_text.bpe import BytePairs
 from zoo_text.drawing import picture_of
-from zoo_text.tokenizers import TOKENIZERS, Tokenizer
+from zoo_text.pretrained import Pretrained, pretrained_vectors
+from zoo_text.tokenizers import Bytes, Tokenizer, Words
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+TOKENIZERS: Mapping[str, Callable[[], Tokenizer]] = {"words": Words, "bytes": Bytes, "bpe": BytePairs}
 MOST_WORDS_SHOWN = 8
 
 
@@ -23,17 +26,25 @@ MOST_WORDS_SHOWN = 8
 class TextModality:
     """Text of any language, as ids and a mask.
 
-    ``tokenizer`` is ``words`` (whole words and single CJK characters, learnt by ``fit``) or ``bytes`` (UTF-8, nothing
-    to learn). Tokens past ``max_length`` are cut off. ``vocabulary_size`` is the largest number of ids that ``words``
-    may use, two of which stand for padding and for unknown words.
+    ``tokenizer`` is ``words`` (whole words and single CJK characters, learnt by ``fit``), ``bytes`` (UTF-8, nothing to
+    learn) or ``bpe`` (byte pairs: pieces of words, learnt by ``fit``, none unknown). Tokens past ``max_length`` are cut
+    off. ``vocabulary_size`` is the largest number of ids that ``words`` and ``bpe`` may use, two of which stand for
+    padding and for unknown words.
 
-    Raises SpecError where a size is too small.
+    ``vectors`` is a word2vec file that words start from, binary or text: a path, or ``package:NAME/PATH`` inside an
+    installed package. ``fit`` reads it; what it learns is the same as without. The words that stand in the file, spelt
+    as ``fit`` learns them (case folded, one CJK character each), start from its vectors, all others as without. A
+    fitted copy carries the vectors, its ``state`` does not: a checkpoint and the runtime never need the file.
+
+    Raises SpecError where a size is too small or ``vectors`` stands beside another tokenizer than ``words``.
     """
 
-    tokenizer: Literal["words", "bytes"] = "words"
+    tokenizer: Literal["words", "bytes", "bpe"] = "words"
     max_length: int = 32
     vocabulary_size: int = 8192
+    vectors: str | None = None
     _fitted: Tokenizer | None = field(default=None, repr=False)
+    _pretrained: Pretrained | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -41,9 +52,16 @@ class TextModality:
             raise SpecError(f"the option 'tokenizer' is one of {', '.join(TOKENIZERS)}, got {self.tokenizer!r}")
         if self.max_length < 1:
             raise SpecError(f"the option 'max_length' is at least 1, got {self.max_length}")
-        if self.vocabulary_size < 3:
+        least = self._tokenizer.fewest_tokens
+        if self.vocabulary_size < least:
+            holds = "one word" if least == 3 else "each byte"
             raise SpecError(
-                f"the option 'vocabulary_size' is at least 3 (padding, unknown, one word), got {self.vocabulary_size}"
+                f"the option 'vocabulary_size' is at least {least} (padding, unknown, {holds}), "
+                f"got {self.vocabulary_size}"
+            )
+        if self.vectors is not None and self.tokenizer != "words":
+            raise SpecError(
+                f"the option 'vectors' is for the tokenizer 'words', got {self.tokenizer!r} beside it; drop one"
             )
 
     @property
@@ -53,8 +71,13 @@ class TextModality:
 
     @property
     def first_word(self) -> int:
-        """The smallest id that names something; those below are padding and, for ``words``, the unknown word."""
+        """The smallest id that names something; those below are padding and, but for ``bytes``, the unknown word."""
         return self._tokenizer.first_word
+
+    @property
+    def pretrained(self) -> Pretrained | None:
+        """The vectors that words start from: of a copy that ``fit`` returned, where there is a file of them."""
+        return self._pretrained
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:
@@ -70,17 +93,20 @@ class TextModality:
         return {"length": Axis(1, self.max_length, padded=True)}
 
     def fit(self, values: Iterable[str]) -> TextModality:
-        """Return a copy that knows the most frequent words of ``values``."""
+        """Return a copy that knows the most frequent words, or byte pairs, of ``values``.
+
+        Raises SpecError where the file of ``vectors`` cannot be read or has a vector for none of the words.
+        """
         fitted = self._tokenizer.fit(_texts(values), length=self.max_length, token_count=self.vocabulary_size)
-        return replace(self, _fitted=fitted)
+        return replace(self, _fitted=fitted, _pretrained=self._vectors_for(fitted))
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return the vocabulary as UTF-8 bytes, a word a line; nothing for ``bytes``."""
+        """Return the vocabulary as UTF-8 bytes: a word a line, or the JSON of ``bpe``; nothing for ``bytes``."""
         return self._tokenizer.state()
 
     def with_state(self, state: Mapping[str, NDArray[Any]]) -> TextModality:
-        """Return a copy with the vocabulary of an earlier fit."""
-        return replace(self, _fitted=self._tokenizer.with_state(state))
+        """Return a copy with the vocabulary of an earlier fit, and without vectors to start from."""
+        return replace(self, _fitted=self._tokenizer.with_state(state), _pretrained=None)
 
     def to_arrays(self, values: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return ids and mask, as long as the longest text, at least 1; an empty text is a wholly masked row.
@@ -125,6 +151,14 @@ class TextModality:
     def _tokenizer(self) -> Tokenizer:
         return TOKENIZERS[self.tokenizer]() if self._fitted is None else self._fitted
 
+    def _vectors_for(self, fitted: Tokenizer) -> Pretrained | None:
+        if self.vectors is None or not isinstance(fitted, Words):
+            return None
+        try:
+            return pretrained_vectors(self.vectors, fitted.index)
+        except DataError as error:  # the option is wrong, none of the samples
+            raise SpecError(f"the option 'vectors': {error}") from error
+
     def _most_probable(self, probability: NDArray[Any]) -> str:
         best = [int(token) for token in np.argsort(-probability, kind="stable") if token >= self.first_word]
         shown = [token for token in best[:MOST_WORDS_SHOWN] if probability[token] * 2 >= probability[best[0]]]
@@ -134,5 +168,8 @@ class TextModality:
 def _texts(values: Iterable[Any]) -> Iterator[str]:
     for position, value in enumerate(values):
         if not isinstance(value, str):
-            raise DataError(f"value {position} is {value!r:.80}, of type {type(value).__name__}; expected text (a str)")
+            advice = "; decode it first, as by value.decode()" if isinstance(value, bytes | bytearray) else ""
+            raise DataError(
+                f"value {position} is {value!r:.80}, of type {type(value).__name__}; expected text (a str){advice}"
+            )
         yield value

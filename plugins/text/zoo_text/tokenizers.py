@@ -6,7 +6,7 @@ import re
 import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -32,12 +32,18 @@ _TOKEN = re.compile(rf"[{CJK}]|[^\W_{CJK}](?:[^\W_{CJK}]|[{_MARKS}])*")
 _SPACE_IN_CJK = re.compile(rf"(?<=[{CJK}]) (?=[{CJK}])")
 # Normalising takes the square of the length of a run of accents, so that no longer stretch is handed over at once.
 _STRETCH = re.compile(r"\S{1,256}")
+# A text that goes on for longer without a word is read no further, so that no text takes long.
+_CHARACTERS_A_WORD = 1024
 
 
 class Tokenizer(ABC):
-    """Turns text into ids from 1 to ``token_count - 1``; ids below ``first_word`` name nothing that can be shown."""
+    """Turns text into ids from 1 to ``token_count - 1``; ids below ``first_word`` name nothing that can be shown.
+
+    ``fewest_tokens`` is the smallest ``token_count`` that ``fit`` takes.
+    """
 
     first_word: ClassVar[int]
+    fewest_tokens: ClassVar[int]
 
     @property
     @abstractmethod
@@ -80,6 +86,7 @@ class Words(Tokenizer):
     """Whole words: 0 is padding, 1 any word that ``fit`` did not learn, the learnt ones follow."""
 
     first_word: ClassVar[int] = 2
+    fewest_tokens: ClassVar[int] = 3
     learnt: tuple[str, ...] | None = None
 
     @property
@@ -89,13 +96,13 @@ class Words(Tokenizer):
 
     def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> Words:
         """Learn the most frequent words; of equally frequent ones those first in the alphabet."""
-        counts = Counter(word for text in texts for word in islice(words_in(text), length))
+        counts = Counter(word for text in texts for word in _first_words(text, length))
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
         return Words(tuple(ranked[: token_count - self.first_word]))
 
     def ids(self, text: str, *, length: int) -> list[int]:
         """Return the ids of the first ``length`` words."""
-        return [self._index.get(word, UNKNOWN) for word in islice(words_in(text), length)]
+        return [self.index.get(word, UNKNOWN) for word in _first_words(text, length)]
 
     def text(self, ids: Iterable[int]) -> str:
         """Return the words with spaces between them, but for CJK characters."""
@@ -108,13 +115,13 @@ class Words(Tokenizer):
 
     def with_state(self, state: Mapping[str, NDArray[Any]]) -> Words:
         """Return a tokenizer of the words that ``state`` holds."""
-        if "vocabulary" not in state:
-            raise DataError(
-                f"the state of a text modality with the tokenizer 'words' holds 'vocabulary'; this one holds "
-                f"{', '.join(sorted(state)) or 'nothing'}; take the state of a modality with the same tokenizer"
-            )
-        joined = bytes(state["vocabulary"]).decode()
+        joined = text_of_state(state, "vocabulary", tokenizer="words")
         return Words(tuple(joined.split("\n")) if joined else ())
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """The id of each learnt word."""
+        return {word: token for token, word in enumerate(self._words, start=self.first_word)}
 
     @property
     def _words(self) -> tuple[str, ...]:
@@ -125,9 +132,9 @@ class Words(Tokenizer):
             )
         return self.learnt
 
-    @cached_property
-    def _index(self) -> dict[str, int]:
-        return {word: token for token, word in enumerate(self._words, start=self.first_word)}
+
+def _first_words(text: str, length: int) -> Iterator[str]:
+    return islice(words_in(text[: length * _CHARACTERS_A_WORD]), length)
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,7 @@ class Bytes(Tokenizer):
     """UTF-8: 0 is padding, a byte is its value plus one. Nothing is learnt and nothing is unknown."""
 
     first_word: ClassVar[int] = 1
+    fewest_tokens: ClassVar[int] = 3
 
     @property
     def token_count(self) -> int:
@@ -162,4 +170,20 @@ class Bytes(Tokenizer):
         return self
 
 
-TOKENIZERS: Mapping[str, Callable[[], Tokenizer]] = {"words": Words, "bytes": Bytes}
+def text_of_state(state: Mapping[str, NDArray[Any]], key: str, *, tokenizer: str) -> str:
+    """Return what ``state`` holds as UTF-8 bytes under ``key``.
+
+    Raises DataError where it is the state of another tokenizer, or no UTF-8.
+    """
+    if key not in state:
+        raise DataError(
+            f"the state of a text modality with the tokenizer {tokenizer!r} holds {key!r}; this one holds "
+            f"{', '.join(sorted(state)) or 'nothing'}; take the state of a modality with the same tokenizer"
+        )
+    try:
+        return bytes(state[key]).decode()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"the state {key!r} of a text modality is no UTF-8 from byte {error.start} on; fetch or train the model "
+            "again"
+        ) from error

@@ -1,0 +1,148 @@
+import math
+from unittest.mock import create_autospec
+
+import pytest
+import torch
+import torch.nn.functional as F
+from zoo_crossmodal.alignment import Alignment
+from zoo_crossmodal.contrastive import Contrastive
+from zoo_crossmodal.infonce import InfoNCE, bounded_scale
+from zoo_crossmodal.shared_space import squared_distances
+from zoo_crossmodal.sigmoid import Sigmoid
+from zoo_crossmodal.triplet import Triplet
+
+from zoo import Encoder, Input, Modality, SpecError
+
+
+class Silent(Encoder):
+    """An encoder that is not asked: these tests begin at the embeddings."""
+
+    feature_dim = 3
+
+    def forward(self, tensors):
+        raise NotImplementedError
+
+
+def an_objective(*, objective=InfoNCE, **options):
+    return objective(
+        {name: Input(create_autospec(Modality), Silent, None) for name in ("caption", "picture")}, 5, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("objective", "options", "expected"),
+    [
+        (InfoNCE, {"temperature": 1.0}, [0.6178134, 0.4557003]),
+        (Sigmoid, {"scale": 1.0, "bias": 0.0}, [1.1306351, 1.4843624]),
+        (Contrastive, {"margin": 1.0}, [0.4337722, 0.0337722]),
+        (Triplet, {"mining": "hard", "margin": 0.2}, [0.3, 0.0]),
+        (Triplet, {"mining": "hard", "margin": 2.0}, [1.6, 0.8]),
+        (Triplet, {"mining": "semi-hard", "margin": 0.2}, [0.0, 0.0]),
+        (Triplet, {"mining": "semi-hard", "margin": 2.0}, [0.4, 0.8]),
+        (Triplet, {"mining": "all", "margin": 0.2}, [0.3, 0.0]),
+        (Alignment, {"guard": "none"}, [0.8, 0.0]),
+    ],
+)
+def test_two_rows_have_the_loss_that_was_worked_out_by_hand(objective, options, expected):
+    # Similarities 0.6, 0 / 0.8, 1; squared distances 0.8, 2 / 0.4, 0.
+    first, second = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[0.6, 0.8], [0.0, 1.0]])
+    found = an_objective(objective=objective, **options).pair_loss(first, second)
+    torch.testing.assert_close(found, torch.tensor(expected), atol=1e-6, rtol=0)
+
+
+def test_label_smoothing_raises_the_lowest_loss():
+    sharp, smooth = an_objective(temperature=0.01), an_objective(temperature=0.01, label_smoothing=0.2)
+    identity = torch.eye(5)
+    assert smooth.pair_loss(identity, identity).mean() > sharp.pair_loss(identity, identity).mean() + 1
+
+
+def test_the_temperature_is_learnt_only_where_asked():
+    assert "log_scale" in dict(an_objective().named_parameters())
+    assert "log_scale" in dict(an_objective(learn_temperature=False).named_buffers())
+
+
+def test_the_scale_never_exceeds_a_hundred_and_can_come_back():
+    objective = an_objective()
+    with torch.no_grad():
+        objective.log_scale.fill_(math.log(500))
+    scale = bounded_scale(objective.log_scale)
+    scale.backward()
+    torch.testing.assert_close(scale.detach(), torch.tensor(100.0))
+    assert objective.log_scale.grad > 0
+
+
+def embeddings(rows=6, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return (F.normalize(torch.randn(rows, 5, generator=generator), dim=1) for _ in range(2))
+
+
+def test_the_sigmoid_loss_asks_every_two_rows():
+    objective, (first, second) = an_objective(objective=Sigmoid, scale=3.0, bias=-2.0), embeddings()
+    for row in range(6):
+        expected = sum(
+            F.binary_cross_entropy_with_logits(
+                3.0 * first[row] @ second[other] - 2.0, torch.tensor(float(row == other))
+            )
+            for other in range(6)
+        )
+        torch.testing.assert_close(objective.pair_loss(first, second)[row], expected)
+
+
+def test_the_contrastive_loss_is_that_of_pairs_and_of_intruders():
+    objective, (first, second) = an_objective(objective=Contrastive, margin=1.2), embeddings()
+    distances = torch.cdist(first, second)
+    for row in range(6):
+        others = [other for other in range(6) if other != row]
+        intruders = torch.cat([distances[row, others], distances[others, row]])
+        expected = (distances[row, row] ** 2 + (1.2 - intruders).clamp(min=0).square().mean()) / 2
+        torch.testing.assert_close(objective.pair_loss(first, second)[row], expected)
+
+
+@pytest.mark.parametrize("mining", ["hard", "semi-hard", "all"])
+def test_the_triplet_loss_takes_the_others_that_mining_says(mining):
+    objective, (first, second) = an_objective(objective=Triplet, margin=0.5, mining=mining), embeddings(seed=3)
+    distances = torch.cdist(first, second).square()
+    found = objective.pair_loss(first, second)
+    for row in range(6):
+        expected = 0.0
+        for line in (distances[row], distances[:, row]):
+            others = [float(line[other]) for other in range(6) if other != row]
+            partner = float(line[row])
+            if mining == "hard":
+                taken = [min(others)]
+            elif mining == "semi-hard":
+                taken = sorted(other for other in others if other > partner)[:1]
+            else:
+                taken = [other for other in others if other < partner + 0.5]
+            expected += sum(max(0.0, 0.5 + partner - other) for other in taken) / max(1, len(taken)) / 2
+        assert found[row].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_distances_of_equal_embeddings_are_zero():
+    first, _ = embeddings()
+    assert squared_distances(first, first).diagonal().abs().max() < 1e-6
+
+
+def test_a_guard_of_reconstruction_needs_decoders():
+    with pytest.raises(
+        SpecError, match=r"needs a decoder of every input, 'caption' has none; add one as spec.inputs.cap"
+    ):
+        an_objective(objective=Alignment, guard="reconstruction")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"objective": Sigmoid, "scale": 101.0}, "the option 'scale' is above 0 and at most 100.0, got 101.0"),
+        ({"objective": Sigmoid, "bias": math.inf}, "the option 'bias' is a finite number, got inf"),
+        ({"objective": Contrastive, "margin": 2.5}, "the option 'margin' is a distance above 0 and at most 2, got 2.5"),
+        ({"objective": Triplet, "margin": 0.0}, "'margin' is a squared distance above 0 and at most 4, got 0.0"),
+        ({"objective": Alignment, "guard_weight": -1.0}, "the option 'guard_weight' is a number from 0, got -1.0"),
+        ({"temperature": 0.001}, "the option 'temperature' is at least 0.01, got 0.001"),
+        ({"temperature": math.nan}, "the option 'temperature' is at least 0.01, got nan"),
+        ({"label_smoothing": 1.0}, "the option 'label_smoothing' is at least 0 and less than 1, got 1.0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(SpecError, match=message):
+        an_objective(**options)
