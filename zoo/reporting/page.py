@@ -32,7 +32,8 @@ h1 { margin-bottom: 0 } h2 { margin-top: 2.2rem; border-bottom: 1px solid var(--
 figure { margin: 1rem 0 } figure img { max-width: 100%; height: auto } figcaption { color: var(--soft) }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 1rem }
 table { border-collapse: collapse; font-size: .9rem } td, th { padding: .25rem .7rem .25rem 0; text-align: left;
-vertical-align: top; border-bottom: 1px solid var(--line) } td { overflow-wrap: anywhere } pre { overflow-x: auto; font-size: .85rem }
+vertical-align: top; border-bottom: 1px solid var(--line) } td { overflow-wrap: anywhere }
+pre { overflow-x: auto; font-size: .85rem }
 """
 _REPORT = "report.html"
 # What the drawing of strangers' values, or their data without held-out rows, may raise.
