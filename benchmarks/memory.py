@@ -32,18 +32,18 @@ def measure(rounds: int) -> Iterator[Comparison]:
 
 
 def _train(answer: Connection) -> None:
-    import resource
+    import psutil
 
     from zoo import train
     from zoo.plugins import installed
 
-    peaks: list[tuple[int, int]] = []
+    levels: list[tuple[int, int]] = []
 
     def observe(progress: Progress) -> None:
-        peaks.append((progress.step, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+        levels.append((progress.step, psutil.Process().memory_info().rss))
 
     with tempfile.TemporaryDirectory() as folder:
         path = train(recipe(EPOCHS), Path(folder), observe=observe, plugins=with_noise(installed()))
         steps = int(path.parent.name.removeprefix("checkpoint-"))
-    early = [peak for step, peak in peaks if step <= steps * FIRST_EPOCHS / EPOCHS]
-    answer.send((early[-1], peaks[-1][1]))
+    early = [level for step, level in levels if step <= steps * FIRST_EPOCHS / EPOCHS]
+    answer.send((max(early), max(level for _, level in levels)))

@@ -40,7 +40,7 @@ def measure(rounds: int) -> Iterator[Comparison]:
         "autoencoder": (("picture",), {}, bare_autoencoder(damaged=False)),
         "denoising": (("picture",), {"share": SHARE}, bare_autoencoder(damaged=True)),
         "infonce": (("left", "right"), {"learn_temperature": False}, bare_pairs(infonce)),
-        "sigmoid": (("left", "right"), {}, bare_pairs(sigmoid)),
+        "sigmoid": (("left", "right"), {}, bare_pairs(sigmoid, learnt=(10.0, -10.0))),
         "contrastive": (("left", "right"), {}, bare_pairs(contrastive)),
         "triplet": (("left", "right"), {"margin": MARGIN}, bare_pairs(triplet)),
         "alignment": (("left", "right"), {}, bare_pairs(alignment, unit_length=False)),
@@ -87,8 +87,10 @@ def bare_autoencoder(*, damaged: bool) -> Iterator[None]:
     return _steps([pixels], [*encoder.parameters(), *decoder.parameters()], loss_of)
 
 
-def bare_pairs(pair_loss: Callable[[Tensor, Tensor], Tensor], *, unit_length: bool = True) -> Iterator[None]:
-    """Train two encoders of 784-512-16 layers by the loss of a batch of pairs."""
+def bare_pairs(
+    pair_loss: Callable[..., Tensor], *, unit_length: bool = True, learnt: tuple[float, ...] = ()
+) -> Iterator[None]:
+    """Train two encoders of 784-512-16 layers, and the numbers ``learnt``, by the loss of a batch of pairs."""
     import torch
     import torch.nn.functional as F
     from torch import nn
@@ -98,9 +100,12 @@ def bare_pairs(pair_loss: Callable[[Tensor, Tensor], Tensor], *, unit_length: bo
 
     def loss_of(x: Tensor, y: Tensor) -> Tensor:
         first, second = left(x), right(y)
-        return pair_loss(F.normalize(first), F.normalize(second)) if unit_length else pair_loss(first, second)
+        if unit_length:
+            first, second = F.normalize(first), F.normalize(second)
+        return pair_loss(first, second, *numbers)
 
-    return _steps([pixels, pixels.clone()], [*left.parameters(), *right.parameters()], loss_of)
+    numbers = [nn.Parameter(torch.tensor(start)) for start in learnt]
+    return _steps([pixels, pixels.clone()], [*left.parameters(), *right.parameters(), *numbers], loss_of)
 
 
 def _steps(inputs: Sequence[Tensor], parameters: list[Any], loss_of: Callable[..., Tensor]) -> Iterator[None]:
@@ -127,13 +132,13 @@ def infonce(first: Tensor, second: Tensor) -> Tensor:
     return (F.cross_entropy(logits, partner) + F.cross_entropy(logits.T, partner)) / 2
 
 
-def sigmoid(first: Tensor, second: Tensor) -> Tensor:
-    """Return the sigmoid loss at the scale 10 and the bias -10."""
+def sigmoid(first: Tensor, second: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+    """Return the sigmoid loss."""
     import torch
     import torch.nn.functional as F
 
     sign = 2 * torch.eye(len(first)) - 1
-    return -F.logsigmoid(sign * (10 * first @ second.T - 10)).sum() / len(first)
+    return -F.logsigmoid(sign * (scale * first @ second.T + bias)).sum() / len(first)
 
 
 def contrastive(first: Tensor, second: Tensor) -> Tensor:

@@ -117,7 +117,7 @@ def test_the_command_tells_where_the_page_is(zoo, recipe_file, tmp_path):
 def test_equal_answers_are_one(make_recipe, plugins, tmp_path):
     samples = make_dataset(make_recipe().data, plugins).split("validation")[:8]
     model = load(train(make_recipe("toy-alignment"), tmp_path, plugins=plugins), plugins=plugins).model
-    assert all("the nearest of 8 held-out" in picture.title for picture in pictures_of(model, [*samples, *samples]))
+    assert all("the nearest of 8 answers" in picture.title for picture in pictures_of(model, [*samples, *samples]))
 
 
 def test_a_sheet_fits_values_into_tiles_and_frames_some():
@@ -125,9 +125,33 @@ def test_a_sheet_fits_values_into_tiles_and_frames_some():
     page = sheet([[red, red], [red, red]], framed=[(1, 0)])
     pixels = np.asarray(page)
     green = (pixels == (21, 128, 61)).all(axis=-1)
-    assert page.size == (2 * TILE + 12, 2 * TILE + 12)
-    assert green[TILE + 4 :, : TILE + 6].any()
-    assert not green[: TILE + 2].any()
+    assert page.size == (2 * TILE + 12, TILE + 12)
+    assert green[TILE // 2 + 4 :, : TILE + 6].any()
+    assert not green[: TILE // 2 + 4].any()
+    assert not green[:, TILE + 6 :].any()
+
+
+def test_lines_of_text_take_two_tiles_and_little_height():
+    line = Image.new("RGB", (232, 40), "white")
+    line.paste((0, 0, 0), (10, 10, 190, 30))
+    square = Image.new("RGB", (200, 200), "red")
+    assert sheet([[line, square], [line, square]]).size == (3 * TILE + 16, 2 * TILE + 12)
+    assert sheet([[line], [line]]).size == (2 * TILE + 12, 2 * TILE // 4 + 12)
+    assert sheet([[line], [line], [line], [line]], rows_together=2).height > sheet([[line]] * 4).height
+
+
+def test_queries_are_shown_from_the_best_answered_to_the_worst(make_recipe, plugins, tmp_path, monkeypatch):
+    samples = make_dataset(make_recipe().data, plugins).split("validation")
+    model = load(train(make_recipe("toy-alignment"), tmp_path, plugins=plugins), plugins=plugins).model
+    sheets = []
+    monkeypatch.setattr(
+        "zoo.reporting.pictures.sheet", lambda rows, framed: sheets.append(framed) or Image.new("RGB", (1, 1))
+    )
+    list(pictures_of(model, samples))
+    for framed in sheets:
+        assert framed
+        assert framed == sorted(framed)
+        assert [column for _, column in framed] == sorted(column for _, column in framed)
 
 
 def test_a_chart_of_two_decades_is_logarithmic():
@@ -149,7 +173,7 @@ def test_a_chart_stays_in_its_frame(values):
 
 def test_a_chart_writes_round_numbers_at_its_side():
     words = Page(chart("loss", {"loss": [(1, 0.3), (120, 7.05)]})).words
-    assert {"0", "2", "4", "6", "50", "100", "step"} <= set(words)
+    assert {"0", "2", "4", "6", "20", "120", "step"} <= set(words)
 
 
 def test_few_points_are_dots():
@@ -175,10 +199,11 @@ def test_a_term_and_its_held_out_value_share_a_chart(make_recipe, plugins, tmp_p
 
 
 def test_the_page_tells_what_was_skipped_and_how_long_it_took(make_recipe, plugins, tmp_path):
-    train(make_recipe({"broken_at": 3}), tmp_path, skip_bad_samples=True, plugins=plugins)
-    words = Page(report(tmp_path, took_s=2.5, plugins=plugins).read_text()).words
-    assert "1, listed in skipped.jsonl" in words
-    assert "2.5 s" in words
+    train(make_recipe(data={"broken_at": 3}), tmp_path, skip_bad_samples=True, plugins=plugins)
+    page = Page(report(tmp_path, took_s=2.5, plugins=plugins).read_text())
+    assert "1, listed in skipped.jsonl" in page.words
+    assert "2.5 s" in page.words
+    assert len(page.all("img")) == 2  # of the samples that can be read
 
 
 def test_data_without_held_out_samples_show_those_of_training(make_recipe, plugins, tmp_path, monkeypatch):
@@ -187,7 +212,8 @@ def test_data_without_held_out_samples_show_those_of_training(make_recipe, plugi
     train(make_recipe(steps=1), tmp_path, plugins=plugins)
     split = ToyDataset.split
     monkeypatch.setattr(ToyDataset, "split", lambda data, name: split(data, {"train": "train"}[name]))
-    assert "pictures below are of the split 'train'" in report(tmp_path, plugins=plugins).read_text()
+    words = Page(report(tmp_path, plugins=plugins).read_text()).words
+    assert "toy; pictures below are of the split 'train'" in words
 
 
 def test_a_text_is_not_blown_up():

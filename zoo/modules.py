@@ -34,7 +34,7 @@ class Batch:
 
     def take(self, index: Tensor) -> Batch:
         """Return the rows at ``index``, in that order."""
-        return self._map(lambda tensor: tensor[index])
+        return self._map(lambda tensor: tensor.index_select(0, index))
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``."""

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 import click
 
+# The rate is that of so many seconds, so that a task that seldom advances has one too.
+_PACE_S = 600
+
 
 class Advance(Protocol):
     """Shows how far a long task is."""
@@ -76,7 +79,7 @@ def progress_bar(what: str) -> Iterator[Advance]:
         TimeRemainingColumn(),
         TextColumn("{task.description}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=_PACE_S) as bar:
         task = bar.add_task("", total=None, rate="")
 
         def advance(done: int, total: int, text: str) -> None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.checkpoint import Checkpoint, load
 from zoo.components import make_dataset
-from zoo.errors import ZooError
+from zoo.errors import DataError, ZooError
 from zoo.plugins import Plugins, installed
-from zoo.protocols import Sample
+from zoo.protocols import Modality, Sample
 from zoo.reporting.chart import chart
 from zoo.reporting.pictures import pictures_of
 from zoo.runs import Run, newest_weights, read_log
@@ -38,6 +38,7 @@ pre { overflow-x: auto; font-size: .85rem }
 _REPORT = "report.html"
 # What the drawing of strangers' values, or their data without held-out rows, may raise.
 _FAILURES = (ZooError, OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ImportError)
+_LOOKED_AT = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +52,8 @@ def report(folder: Path | str, *, took_s: float | None = None, plugins: Plugins 
     weights = newest_weights(folder)
     checkpoint = load(weights, plugins=plugins)
     split, samples = _held_out(checkpoint, plugins)
+    if Run(folder).skipped():
+        samples = _readable(samples, checkpoint.model.modalities)
     log = read_log(folder / "log.jsonl")
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
@@ -81,6 +84,20 @@ def _held_out(checkpoint: Checkpoint, plugins: Plugins) -> tuple[str, Sequence[S
         if samples:
             return split, samples
     return "train", dataset.split("train")
+
+
+def _readable(samples: Sequence[Sample], modalities: Mapping[str, Modality]) -> list[Sample]:
+    """Return the first samples, without those that cannot be read."""
+    readable = []
+    for sample in samples[:_LOOKED_AT]:
+        try:
+            for name, modality in modalities.items():
+                if (value := sample.inputs.get(name)) is not None:
+                    modality.to_arrays([value])
+        except DataError:
+            continue
+        readable.append(sample)
+    return readable
 
 
 def _summary(

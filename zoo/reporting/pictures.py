@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import accumulate, permutations, zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TILE = 96
 _SHOWN, _NEAREST, _GALLERY, _GAP = 6, 5, 1000, 4
+_WIDE, _LOWEST = 2 * TILE + _GAP, TILE // 4
 _RIGHT = (21, 128, 61)
 
 
@@ -54,50 +55,68 @@ def pictures_of(model: Model, samples: Sequence[Sample], *, seed: int = 0) -> It
                 yield _answers(graphs, model.modalities, source, target, both[:_GALLERY])
 
 
-def sheet(rows: Sequence[Sequence[Image]], *, framed: Sequence[tuple[int, int]] = ()) -> Image:
-    """Return drawn values in rows, each fitted into a tile; those at ``framed`` (row, column) get a green frame."""
+def sheet(rows: Sequence[Sequence[Image]], *, framed: Sequence[tuple[int, int]] = (), rows_together: int = 1) -> Image:
+    """Return drawn values in rows, each fitted into a tile; those at ``framed`` (row, column) get a green frame.
+
+    A column that holds a line of text is two tiles wide, a row of such lines lower than a tile. Every
+    ``rows_together`` rows stand a little apart from the next ones.
+    """
     from PIL import Image as images, ImageDraw
 
-    step = TILE + _GAP
-    columns = max(len(row) for row in rows)
-    page = images.new("RGB", (columns * step + _GAP, len(rows) * step + _GAP), "white")
+    tiles = [[_tile(drawn) for drawn in row] for row in rows]
+    widths = [_WIDE if _has_lines(filter(None, column)) else TILE for column in zip_longest(*tiles)]
+    heights = [max(_LOWEST, *(tile.height for tile in row)) for row in tiles]
+    apart = [4 * _GAP if rows_together > 1 and place % rows_together == 0 else _GAP for place in range(len(rows))]
+    lefts = list(accumulate(widths, lambda at, width: at + width + _GAP, initial=_GAP))
+    tops = [sum(apart[: place + 1]) + sum(heights[:place]) for place in range(len(rows))]
+    page = images.new("RGB", (lefts[-1], tops[-1] + heights[-1] + _GAP), "white")
     canvas = ImageDraw.Draw(page)
-    for across, row in enumerate(rows):
-        for down, drawn in enumerate(row):
-            fitted = _fitted(drawn.convert("RGB"))
-            corner = (_GAP + down * step, _GAP + across * step)
-            page.paste(fitted, (corner[0] + (TILE - fitted.width) // 2, corner[1] + (TILE - fitted.height) // 2))
+    for across, row in enumerate(tiles):
+        for down, tile in enumerate(row):
+            left, top, width, height = lefts[down], tops[across], widths[down], heights[across]
+            page.paste(tile, (left + (width - tile.width) // 2, top + (height - tile.height) // 2))
             if (across, down) in framed:
-                box = (corner[0] - 2, corner[1] - 2, corner[0] + TILE + 1, corner[1] + TILE + 1)
-                canvas.rectangle(box, outline=_RIGHT, width=3)
+                canvas.rectangle((left - 2, top - 2, left + width + 1, top + height + 1), outline=_RIGHT, width=3)
     return page
 
 
-def _fitted(drawn: Image) -> Image:
+def _tile(drawn: Image) -> Image:
     """Return a drawn value as large as a tile; a larger one loses its white margins first, so that text is legible."""
     from PIL import Image as images, ImageChops, ImageOps
 
-    if max(drawn.size) <= TILE:
-        return ImageOps.contain(drawn, (TILE, TILE), images.Resampling.NEAREST)
-    box = ImageChops.difference(drawn, images.new("RGB", drawn.size, "white")).getbbox()
-    trimmed = drawn.crop(box) if box else drawn
-    trimmed.thumbnail((TILE, TILE), images.Resampling.LANCZOS)
+    coloured = drawn.convert("RGB")
+    if max(coloured.size) <= TILE:
+        return ImageOps.contain(coloured, (TILE, TILE), images.Resampling.NEAREST)
+    box = ImageChops.difference(coloured, images.new("RGB", coloured.size, "white")).getbbox()
+    trimmed = coloured.crop(box) if box else coloured
+    wide = trimmed.width > 2 * trimmed.height
+    trimmed.thumbnail((_WIDE if wide else TILE, TILE), images.Resampling.LANCZOS)
     return trimmed
+
+
+def _has_lines(tiles: Iterable[Image]) -> bool:
+    return any(tile.width > TILE for tile in tiles)
+
+
+def _per_row(drawn: Sequence[Image], most: int) -> int:
+    """Return how many drawn values stand in a row: half as many where some are lines of text."""
+    return (most + 1) // 2 if _has_lines(map(_tile, drawn)) else most
 
 
 def _reconstructions(graph: Graph, name: str, modality: Modality, samples: Sequence[Sample]) -> Picture:
     values = [sample.inputs[name] for sample in samples]
     rebuilt = _values(graph, modality, _run(graph, _inputs(name, modality, values)))
-    rows = []
-    for start in range(0, len(values), _SHOWN):
-        part = slice(start, start + _SHOWN)
-        rows += [[modality.draw(value) for value in each[part]] for each in (_as_read(modality, values), rebuilt)]
-    return Picture(f"{name}: held-out values above, their reconstructions below", sheet(rows))
+    above, below = ([modality.draw(value) for value in each] for each in (values, rebuilt))
+    count = _per_row([*above, *below], _SHOWN)
+    rows = [drawn[start : start + count] for start in range(0, len(above), count) for drawn in (above, below)]
+    return Picture(f"{name}: held-out values above, their reconstructions below", sheet(rows, rows_together=2))
 
 
 def _draws(graph: Graph, name: str, modality: Modality, generator: np.random.Generator) -> Picture:
-    drawn = _values(graph, modality, _run(graph, as_tensors(graph.draw(2 * _SHOWN, {}, generator))))
-    rows = [[modality.draw(value) for value in drawn[start : start + _SHOWN]] for start in (0, _SHOWN)]
+    values = _values(graph, modality, _run(graph, as_tensors(graph.draw(2 * _SHOWN, {}, generator))))
+    drawn = [modality.draw(value) for value in values]
+    count = _per_row(drawn, _SHOWN)
+    rows = [drawn[start : start + count] for start in range(0, len(drawn), count)]
     return Picture(f"{name}: decoded from latents drawn from the prior", sheet(rows))
 
 
@@ -107,28 +126,35 @@ def _answers(
     arrays = {
         name: modalities[name].to_arrays([sample.inputs[name] for sample in samples]) for name in (source, target)
     }
-    queries, gallery = (
-        _run(graphs[f"encode_{name}"], _named(name, as_tensors(arrays[name])))[f"encode_{name}.embedding"].double()
-        for name in (source, target)
-    )
-    shown = np.linspace(0, len(samples) - 1, _SHOWN).round().astype(int).tolist()
-    order = torch.cdist(queries[shown], gallery).argsort(dim=1, stable=True).tolist()
-    same = _groups(arrays[target])
+    embedded = {
+        name: _run(graphs[f"encode_{name}"], _named(name, as_tensors(found)))[f"encode_{name}.embedding"].double()
+        for name, found in arrays.items()
+    }
+    same = {name: _first_equal(found) for name, found in arrays.items()}
+    asked, offered = (sorted(set(same[name])) for name in (source, target))
+    distances = torch.cdist(embedded[source][asked], embedded[target][offered])
+    right = torch.tensor([offered.index(same[target][row]) for row in asked])
+    better = (distances < distances.gather(1, right[:, None])).sum(dim=1)
+    shown = np.linspace(0, len(asked) - 1, min(_SHOWN, len(asked))).round().astype(int)
+    chosen = better.argsort(stable=True)[shown]
+    nearest = distances[chosen].argsort(dim=1, stable=True)[:, :_NEAREST].tolist()
+    drawn = [[modalities[target].draw(samples[offered[place]].inputs[target]) for place in row] for row in nearest]
+    count = _per_row([answer for row in drawn for answer in row], _NEAREST)
     rows, framed = [], []
-    for place, (query, positions) in enumerate(zip(shown, order, strict=True)):
-        found = list({same[position]: position for position in reversed(positions)}.values())[::-1][:_NEAREST]
-        answers = [modalities[target].draw(samples[position].inputs[target]) for position in found]
-        rows.append([modalities[source].draw(samples[query].inputs[source]), *answers])
-        framed += [(place, column) for column, position in enumerate(found, start=1) if same[position] == same[query]]
-    title = f"{source} to {target}: on the left what was asked, then the nearest of {len(set(same))} held-out answers"
-    return Picture(f"{title}; the right one is framed", sheet(rows, framed=framed))
+    for across, (query, answers) in enumerate(zip(chosen.tolist(), drawn, strict=True)):
+        rows.append([modalities[source].draw(samples[asked[query]].inputs[source]), *answers[:count]])
+        places = nearest[across][:count]
+        framed += [(across, down) for down, place in enumerate(places, start=1) if place == int(right[query])]
+    title = f"{source} to {target}: held-out queries, from the best answered to the worst"
+    of = f"the nearest of {len(offered)} answers beside each, the right one framed"
+    return Picture(f"{title}; {of}", sheet(rows, framed=framed))
 
 
-def _groups(arrays: Mapping[str, Array]) -> list[int]:
-    """Return a number for each row, the same for rows that hold the same."""
+def _first_equal(arrays: Mapping[str, Array]) -> list[int]:
+    """Return for each row the first row that holds the same."""
+    first: dict[bytes, int] = {}
     rows = [b"".join(array[row].tobytes() for array in arrays.values()) for row in range(len(_first(arrays)))]
-    numbers = {content: number for number, content in enumerate(dict.fromkeys(rows))}
-    return [numbers[content] for content in rows]
+    return [first.setdefault(content, place) for place, content in enumerate(rows)]
 
 
 def _first(arrays: Mapping[str, Array]) -> Array:
@@ -141,10 +167,6 @@ def _named(name: str, tensors: Tensors) -> Tensors:
 
 def _inputs(name: str, modality: Modality, values: Sequence[Any]) -> Tensors:
     return _named(name, as_tensors(modality.to_arrays(values)))
-
-
-def _as_read(modality: Modality, values: Sequence[Any]) -> Sequence[Any]:
-    return modality.from_arrays(modality.to_arrays(values))
 
 
 @torch.no_grad()

@@ -30,7 +30,7 @@ def uniform(seeds: Int64[Tensor, " batch"], shape: tuple[int, ...], *, stream: i
     for size in shape:
         place = torch.arange(1, size + 1, dtype=torch.int32, device=seeds.device)
         state = _mixed(state.unsqueeze(-1) + place * _signed(_WEYL))
-    return ((state >> 8) & (GRID - 1)).to(torch.float32) / GRID
+    return (state >> 8).bitwise_and_(GRID - 1).to(torch.float32).div_(GRID)
 
 
 def normal(seeds: Int64[Tensor, " batch"], shape: tuple[int, ...], *, stream: int) -> Float[Tensor, "batch ..."]:
@@ -48,9 +48,9 @@ def _mixed(state: Int32[Tensor, "*place"]) -> Int32[Tensor, "*place"]:
     Products wrap. A shift keeps the sign, so the bits that it shifts in are cut off. Source of the two factors: the
     integer hash "lowbias32" of C. Wellons' hash-prospector.
     """
-    state = (state ^ ((state >> 16) & 0xFFFF)) * _signed(0x7FEB352D)
-    state = (state ^ ((state >> 15) & 0x1FFFF)) * _signed(0x846CA68B)
-    return state ^ ((state >> 16) & 0xFFFF)
+    state = (state >> 16).bitwise_and_(0xFFFF).bitwise_xor_(state).mul_(_signed(0x7FEB352D))
+    state = (state >> 15).bitwise_and_(0x1FFFF).bitwise_xor_(state).mul_(_signed(0x846CA68B))
+    return (state >> 16).bitwise_and_(0xFFFF).bitwise_xor_(state)
 
 
 def _signed(bits: int) -> int:
