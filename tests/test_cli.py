@@ -18,8 +18,9 @@ import sys
 from click.testing import CliRunner
 import zoo
 from zoo.cli import group
-for arguments in (["--help"], ["list"], ["list", "--json"], ["info", "emoji-search"], ["info", "absent"], ["fetch", "absent"],
-                  ["plugins"], *([name, "--help"] for name in ("list", "info", "fetch", "train", "export", "run", "parity"))):
+helps = [[name, "--help"] for name in ("list", "info", "fetch", "train", "export", "run", "parity")]
+calls = [["--help"], ["list"], ["list", "--json"], ["info", "emoji-search"], ["info", "absent"], ["fetch", "absent"]]
+for arguments in [*calls, ["plugins"], *helps]:
     CliRunner().invoke(group, arguments)
 print(*{name.split(".")[0] for name in sys.modules})
 """

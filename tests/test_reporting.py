@@ -176,6 +176,12 @@ def test_a_chart_writes_round_numbers_at_its_side():
     assert {"0", "2", "4", "6", "20", "120", "step"} <= set(words)
 
 
+def test_a_chart_names_its_lines_where_there_are_several():
+    one, two = chart("a", {"b": [(1, 1.0)]}), chart("a", {"b": [(1, 1.0)], "c": [(1, 2.0)]})
+    assert "b" not in Page(one).words
+    assert {"b", "c"} <= set(Page(two).words)
+
+
 def test_few_points_are_dots():
     assert len(Page(chart("loss", {"loss": [(1, 2.0)]})).all("circle")) == 1
     assert not Page(chart("loss", {"loss": [(step, 2.0) for step in range(30)]})).all("circle")

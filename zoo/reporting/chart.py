@@ -46,8 +46,9 @@ def chart(title: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> str
     for place, (name, line) in enumerate(lines.items()):
         colour = _COLOURS[place % len(_COLOURS)]
         drawn.append(_line([at(step, value) for step, value in line], colour, dashed=name == "chance"))
-        drawn.append(f"<text x='{left:.0f}' y='{_HEIGHT - 8}' fill='{colour}'>{html.escape(name)}</text>")
-        left += _LETTER * len(name) + 16
+        if len(lines) > 1:
+            drawn.append(f"<text x='{left:.0f}' y='{_HEIGHT - 8}' fill='{colour}'>{html.escape(name)}</text>")
+            left += _LETTER * len(name) + 16
     return "".join([*drawn, "</svg>"])
 
 

@@ -90,7 +90,7 @@ def _tile(drawn: Image) -> Image:
     box = ImageChops.difference(coloured, images.new("RGB", coloured.size, "white")).getbbox()
     trimmed = coloured.crop(box) if box else coloured
     wide = trimmed.width > 2 * trimmed.height
-    trimmed.thumbnail((_WIDE if wide else TILE, TILE), images.Resampling.LANCZOS)
+    trimmed.thumbnail((_WIDE - 3 * _GAP if wide else TILE, TILE), images.Resampling.LANCZOS)
     return trimmed
 
 
