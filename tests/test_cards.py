@@ -63,6 +63,17 @@ def test_recording_again_keeps_the_picture(recorded, plugins, trained):
     assert (entry.summary, entry.picture) == ("Newer", "weights/toy.png")
 
 
+def test_entries_stand_apart_in_the_file(recorded, trained):
+    for name in ("gull", "toy"):
+        said = ["--summary=A toy", "--license=MIT", "--data-license=CC0-1.0", f"--source={name}.safetensors"]
+        arguments = [str(recorded / "registry.toml"), name, str(trained), *said]
+        CliRunner().invoke(registering.command, arguments, catch_exceptions=False)
+    text = (recorded / "registry.toml").read_text()
+    assert "\n\n[entries.gull]\n" in text
+    assert text.endswith("}\n")
+    assert "\n\n\n" not in text
+
+
 def test_the_same_checkpoint_gives_the_same_picture(checkpoint, plugins):
     first = card_png(checkpoint, plugins)
     assert card_png(checkpoint, plugins) == first

@@ -88,10 +88,11 @@ def record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping
         line = tomlkit.inline_table()
         line.update(pair)
         metrics[metric] = line
+    metrics.add(tomlkit.nl())
     entries[name] = tomlkit.item({**first, **{key: value for key, value in measured.items() if key != "metrics"}})
     entries[name]["metrics"] = metrics
     with staged_file(registry) as staging:
-        staging.write_text(tomlkit.dumps(document))
+        staging.write_text(f"{tomlkit.dumps(document).rstrip()}\n")
 
 
 @click.command("registering")

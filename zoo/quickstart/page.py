@@ -9,16 +9,13 @@ from typing import Any
 
 from zoo.quickstart.line import ShortTraining
 from zoo.reporting.chart import chart
-from zoo.reporting.page import data_address
+from zoo.reporting.page import STYLE, data_address
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 960px; margin: 2rem auto; padding: 0 1rem; color: #1f2933; }
-h1 { margin-bottom: 0 } h2 { margin-top: 2.2rem; border-bottom: 1px solid #d9e2ec }
-.hits { display: flex; flex-wrap: wrap; gap: .8rem } figure { margin: 0; text-align: center; width: 7.5rem }
-figure img { width: 72px; height: 72px; image-rendering: auto } figcaption { font-size: .8rem; color: #52606d }
-.unseen figcaption::after { content: " (unseen)"; color: #15803d } .wide { max-width: 100%; image-rendering: pixelated }
-table { border-collapse: collapse; font-size: .9rem } td, th { padding: .25rem .7rem; border-bottom: 1px solid #e4e7eb;
-text-align: left } .charts { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem } .note { color: #52606d }
+_STYLE = f"""{STYLE}
+.hits {{ display: flex; flex-wrap: wrap; gap: .8rem }} .hits figure {{ margin: 0; text-align: center; width: 7.5rem }}
+.hits img {{ width: 72px; height: 72px }} .hits figcaption {{ font-size: .8rem }}
+.unseen figcaption::after {{ content: " (unseen)"; color: #1f9d4d }}
+.wide {{ max-width: 100%; image-rendering: pixelated }}
 """
 
 
@@ -33,8 +30,8 @@ def write_page(
     }
     chance = {"chance": [(1, training.chance), (training.recalls[-1][0], training.chance)]}
     parts = [
-        "<!doctype html><html lang='en'><meta charset='utf-8'><title>modalzoo: quickstart</title>",
-        f"<style>{_STYLE}</style><h1>modalzoo</h1>",
+        "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>",
+        f"<title>modalzoo: quickstart</title><style>{_STYLE}</style><h1>modalzoo</h1>",
         "<p class='note'>What <code>zoo quickstart</code> did on this machine, in one page.</p>",
         "<h2>Search emoji by words, without torch</h2>",
         *(_answer(answer, folder) for answer in served["answers"]),
