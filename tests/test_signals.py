@@ -130,6 +130,7 @@ def test_two_hundred_kills_leave_a_valid_newest_checkpoint(make_recipe, plugins,
     """Each process goes on from the last one's checkpoint, saves after every step, and is killed while it saves."""
     settings, generator, kills = {"steps": 1_000_000, "checkpoint_every": 1}, random.Random(0), 200
     recipe, run = make_recipe(**settings), Run(tmp_path / "run")
+    train(make_recipe(steps=1), tmp_path / "first", plugins=plugins)  # what a step imports, no process imports again
     forked = multiprocessing.get_context("fork")
     reached = 0
     for _ in range(kills):
