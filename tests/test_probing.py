@@ -116,13 +116,29 @@ def test_neighbours_vote_and_a_tie_goes_to_the_nearer():
     assert k_nearest(training, classes, torch.tensor([[-1.0]]), k=20).tolist() == [1]
 
 
-def test_the_linear_probe_is_at_the_minimum_of_its_loss():
+def test_the_linear_probe_tells_clusters_apart():
     training, classes = _clusters(300, 0)
     latent, expected = _clusters(300, 1)
     guess = linear_probe(training, classes, latent)
     nearest_centre = latent.argmax(dim=1)
     assert (guess == nearest_centre).float().mean() > 0.9
     assert (guess == expected).float().mean() > 0.7
+
+
+@pytest.mark.parametrize("l2", [1e-2, 1.0])
+def test_the_linear_probe_is_at_the_minimum_of_its_loss(l2):
+    training, classes = _clusters(300, 0)
+    classes = torch.where(torch.arange(300) % 4 == 0, 0, classes)  # a class that prevails moves the bias
+    latent, _ = _clusters(300, 1)
+    mean, deviation = training.double().mean(0), training.double().std(0, correction=0)
+    features = (training.double() - mean) / deviation
+    weight, bias = torch.zeros(3, 3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    one_hot = torch.nn.functional.one_hot(classes, 3).double()
+    for _ in range(2000):  # plain gradient descent on the convex loss
+        error = ((features @ weight + bias).softmax(1) - one_hot) / 300
+        weight, bias = weight - 0.5 * (features.T @ error + l2 * weight), bias - 0.5 * error.sum(0)
+    expected = ((latent.double() - mean) / deviation @ weight + bias).argmax(1)
+    assert torch.equal(linear_probe(training, classes, latent, l2), expected)
 
 
 def test_neither_scale_nor_shift_nor_a_constant_dimension_changes_the_linear_probe():
