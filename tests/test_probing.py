@@ -156,7 +156,6 @@ def test_probes_are_measured_where_the_recipe_asks(checkpoint, plugins):
     measured = evaluate(checkpoint.model, recipe, plugins=plugins)
     assert {name.rpartition(".")[-1] for name in measured if name not in plain} == {"knn@20", "probe", "chance"}
     assert {name: measured[name] for name in plain} == plain
-    assert evaluate(checkpoint.model, recipe, plugins=plugins, with_probes=False) == plain
 
 
 def test_validation_on_the_way_does_not_probe(make_recipe, plugins, tmp_path):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -13,45 +14,58 @@ from zoo.model import Model
 from zoo.modules import Batch
 from zoo.plugins import Plugins, installed
 from zoo.probing import probed
+from zoo.protocols import Dataset, Sample
 from zoo.registry import Metric
 from zoo.spec import Recipe
 
 _BATCH_ROWS = 256
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """A split to measure on: its samples, their rows, and the words that name it in a message."""
+
+    samples: Sequence[Sample]
+    rows: Rows
+    where: str
+
+    @classmethod
+    def load(cls, dataset: Dataset, split: str, model: Model, recipe: Recipe) -> HeldOut:
+        """Read a split of the recipe's data for a model."""
+        where = f"data {recipe.data.name!r}, split {split!r}"
+        samples = dataset.split(split)
+        return cls(samples, load_rows(samples, model.modalities, where=where), where)
+
+
 def evaluate(
-    model: Model,
-    recipe: Recipe,
-    *,
-    split: str = "",
-    plugins: Plugins | None = None,
-    seed: int = 0,
-    with_probes: bool = True,
+    model: Model, recipe: Recipe, *, split: str = "", plugins: Plugins | None = None, seed: int = 0
 ) -> dict[str, float]:
     """Return the metrics that the model's objective reports on a split, by name.
 
     Where the recipe's evaluation names a label, the samples are taken apart by it, and each name begins with the
     label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Where it asks for
-    probes, and ``with_probes`` does not forgo them, they are fitted on the split ``train`` and measured on the whole
-    split: ``picture.latent.class.probe``, see ``zoo.probing``. Deterministic for one ``seed``.
+    probes, they are fitted on the split ``train`` and measured on the whole split: ``picture.latent.class.probe``,
+    see ``zoo.probing``. Deterministic for one ``seed``.
     """
-    plugins = plugins or installed()
-    split = split or recipe.evaluation.split
-    where = f"data {recipe.data.name!r}, split {split!r}"
-    dataset = make_dataset(recipe.data, plugins)
-    samples = dataset.split(split)
-    rows = load_rows(samples, model.modalities, where=where)
+    dataset = make_dataset(recipe.data, plugins or installed())
+    held_out = HeldOut.load(dataset, split or recipe.evaluation.split, model, recipe)
+    measured = measure(model, recipe, held_out, seed=seed)
+    if recipe.evaluation.probe:
+        measured |= probed(model, dataset.split("train"), held_out.samples, held_out.rows, seed=seed)
+    return measured
+
+
+def measure(model: Model, recipe: Recipe, held_out: HeldOut, *, seed: int = 0) -> dict[str, float]:
+    """Return the metrics of ``evaluate`` but for the probes, on rows that are loaded already."""
     by = recipe.evaluation.by
     measured: dict[str, float] = {}
-    for value in sorted({sample.labels.get(by, "") for sample in samples}) if by else [""]:
-        index = [place for place, sample in enumerate(samples) if not by or sample.labels.get(by, "") == value]
+    for value in sorted({sample.labels.get(by, "") for sample in held_out.samples}) if by else [""]:
+        index = [place for place, sample in enumerate(held_out.samples) if not by or sample.labels.get(by, "") == value]
         prefix = f"{value}." if value else ""
         if by and not value:
-            raise UsageError(f"{where}: {len(index)} samples lack the label {by!r} that [evaluation] by names")
-        for name, metric in _measured(model, rows, torch.tensor(index), seed).items():
+            raise UsageError(f"{held_out.where}: {len(index)} samples lack the label {by!r} that [evaluation] by names")
+        for name, metric in _measured(model, held_out.rows, torch.tensor(index), seed).items():
             measured[f"{prefix}{name}"] = float(metric)
-    if recipe.evaluation.probe and with_probes:
-        measured |= probed(model, dataset.split("train"), samples, rows, seed=seed)
     return measured
 
 

@@ -15,7 +15,7 @@ import torch
 from zoo.checkpoint import load
 from zoo.components import make_dataset, make_modalities
 from zoo.errors import TrainingError
-from zoo.evaluation import evaluate
+from zoo.evaluation import HeldOut, measure
 from zoo.loading import Rows, Skip, fit_modality, load_rows
 from zoo.loop import Loop, accelerator_for, is_first_process
 from zoo.model import Model, build
@@ -70,15 +70,16 @@ def train(
         accelerator = accelerator_for(recipe.training, out)
         try:
             with stop.at_once():  # there are no weights yet, or they are saved already
-                model, rows = _prepared(recipe, run, newest, plugins, run.skip if skip_bad_samples else None)
+                model, rows, held_out = _prepared(recipe, run, newest, plugins, run.skip if skip_bad_samples else None)
         except Stopped:
             stop.now()
         loop = Loop(model, recipe.training, accelerator)
         if newest is not None:
             newest.restore(loop.optimisers)
-        writer = _Writer(run, recipe, model, loop, plugins)
-        writer.start(newest.step if newest else 0)
-        _take_steps(recipe, rows, loop, writer, stop, observe, first=newest.step if newest else 0)
+        first = newest.step if newest else 0
+        writer = _Writer(run, recipe, model, loop, held_out)
+        writer.start(first)
+        _take_steps(recipe, rows, loop, writer, stop, observe, first=first)
     accelerator.end_training()
     saved = run.newest(recipe)
     if saved is None:
@@ -88,8 +89,10 @@ def train(
 
 def _prepared(
     recipe: Recipe, run: Run, newest: SavedStep | None, plugins: Plugins, skip: Skip | None
-) -> tuple[Model, Rows]:
-    samples = make_dataset(recipe.data, plugins).split("train")
+) -> tuple[Model, Rows, HeldOut | None]:
+    """Return the model to go on with, the rows to train on, and those to validate on where the recipe validates."""
+    dataset = make_dataset(recipe.data, plugins)
+    samples = dataset.split("train")
     if newest is not None:
         model = load(newest.weights, plugins=plugins).model
     else:
@@ -100,7 +103,9 @@ def _prepared(
         model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins)
     model.objective.train()
     where = f"data {recipe.data.name!r}, split 'train'"
-    return model, load_rows(samples, model.modalities, where=where, skip=skip)
+    rows = load_rows(samples, model.modalities, where=where, skip=skip)
+    held_out = HeldOut.load(dataset, VALIDATION, model, recipe) if recipe.training.validate_every else None
+    return model, rows, held_out
 
 
 def _take_steps(
@@ -122,14 +127,14 @@ def _take_steps(
             writer.save(done)
         if stopped:
             stop.now()
-        if settings.validate_every and (last or done % settings.validate_every == 0):
+        if writer.held_out is not None and (last or done % settings.validate_every == 0):
             try:
                 with stop.at_once():
-                    measured = writer.validated()
+                    measured = measure(writer.model, recipe, writer.held_out)
             except Stopped:
                 writer.save(done)
                 stop.now()
-            writer.log(done, measured)
+            writer.log(done, {f"{VALIDATION}.{name}": value for name, value in measured.items()})
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ class _Writer:
     recipe: Recipe
     model: Model
     loop: Loop
-    plugins: Plugins
+    held_out: HeldOut | None
 
     def start(self, step: int) -> None:
         """Write the recipe, and open the log and the trackers."""
@@ -161,11 +166,6 @@ class _Writer:
         if is_first_process():
             self.run.save(step, self.model, self.recipe, self.loop.optimisers)
         self.loop.accelerator.wait_for_everyone()
-
-    def validated(self) -> dict[str, float]:
-        """Return the metrics on the split ``validation``, by names that begin with it."""
-        measured = evaluate(self.model, self.recipe, split=VALIDATION, plugins=self.plugins, with_probes=False)
-        return {f"{VALIDATION}.{name}": value for name, value in measured.items()}
 
 
 def _flat(tables: Mapping[str, object], prefix: str = "") -> dict[str, int | float | str | bool]:
