@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Tensors as Tensors,
         decode as decode,
     )
+    from zoo.packages import path_in_package as path_in_package
     from zoo.plugins import translations as translations
     from zoo.protocols import (
         Axis as Axis,
@@ -60,6 +61,7 @@ _PUBLIC = {
     "API_VERSION": "zoo.hookspecs",
     "hookimpl": "zoo.hookspecs",
     "translations": "zoo.plugins",
+    "path_in_package": "zoo.packages",
     "ZooError": "zoo.errors",
     "DataError": "zoo.errors",
     "SpecError": "zoo.errors",

@@ -7,7 +7,6 @@ downloads, and nothing else depends on it.
 """
 
 import hashlib
-import importlib.util
 import logging
 import os
 import platform
@@ -18,11 +17,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote, urljoin
 
 from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError, UsageError, ZooError
+from zoo.packages import path_in_package, path_inside
 from zoo.store import Digest, digest, flush, owner_is_alive
 from zoo.transport import PATIENCE, Partial, Patience, Progress, disk_errors, download, may_be_asked
 
@@ -135,15 +135,15 @@ def locate(source: str, base: Path | str | None = None) -> Path | str:
             place: Path | str = source
         case "hf" if matched := _HUB.fullmatch(rest):
             repository, revision, path = matched.groups()
-            place = f"https://huggingface.co/{repository}/resolve/{revision}/{quote(str(_inside(path)))}"
+            place = f"https://huggingface.co/{repository}/resolve/{revision}/{quote(str(path_inside(path)))}"
         case "package":
-            place = _in_package(rest)
+            place = path_in_package(rest)
         case "file" if remote is None and (matched := _LOCAL.fullmatch(rest)):
             place = Path(unquote(matched[1]))
         case "" if remote is not None:
-            place = urljoin(remote, quote(str(_inside(source))))
+            place = urljoin(remote, quote(str(path_inside(source))))
         case "" if base is not None:
-            place = Path(base) / _inside(source)
+            place = Path(base) / path_inside(source)
         case _:
             raise UsageError(
                 "is no source: expected https:, http: to this machine, file: in a local registry, package:NAME/PATH, "
@@ -276,30 +276,6 @@ def _body_bytes(path: Path) -> int:
     with suppress(OSError):
         return (path / "body").stat().st_size
     return 0
-
-
-def _inside(path: str) -> PurePosixPath:
-    """Refuse a path that does not stay inside the folder it starts from."""
-    relative = PurePosixPath(path)
-    if not relative.parts or relative.is_absolute() or ".." in relative.parts or "\\" in path or "\0" in path:
-        raise UsageError(f"is no source: expected a path that stays inside its folder, came {path!r}")
-    return relative
-
-
-def _in_package(path: str) -> Path:
-    """Find a file inside an installed package, without importing the package."""
-    package, _, rest = path.partition("/")
-    relative = _inside(rest)
-    if not package.isidentifier():
-        raise UsageError(f"is no source: expected the import name of a package, came {package!r}")
-    spec = None
-    with suppress(ImportError, ValueError):
-        spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise NotFoundError(f"leads into the package {package!r}, which is not installed")
-    places = [Path(folder) / relative for folder in spec.submodule_search_locations]
-    with disk_errors(places[0]):
-        return next((place for place in places if place.is_file()), places[0])
 
 
 def _network_is_forbidden() -> bool:

@@ -106,6 +106,20 @@ def to_batch(samples: Sequence[Sample], modalities: Mapping[str, Modality]) -> B
     return Batch(inputs, present)
 
 
+def readable(samples: Sequence[Sample], modalities: Mapping[str, Modality], *, skip: Skip) -> Iterator[Sample]:
+    """Yield the samples of which every input that is there can be read; ``skip`` is told of the others."""
+    for start in range(0, len(samples), _READ_AT_ONCE):
+        some = samples[start : start + _READ_AT_ONCE]
+        bad: set[str] = set()
+        for name, modality in modalities.items():
+            known = [sample for sample in some if sample.inputs.get(name) is not None]
+            try:
+                modality.to_arrays([sample.inputs[name] for sample in known])
+            except DataError:
+                bad |= {sample.key for sample in _unreadable(modality.to_arrays, known, name, skip)}
+        yield from (sample for sample in some if sample.key not in bad)
+
+
 def fit_modality(modality: Modality, samples: Sequence[Sample], name: str, *, skip: Skip | None = None) -> Modality:
     """Return the modality fitted on the values of the input ``name``, without those that are skipped.
 
@@ -115,7 +129,7 @@ def fit_modality(modality: Modality, samples: Sequence[Sample], name: str, *, sk
     try:
         return modality.fit(sample.inputs[name] for sample in known)
     except DataError:
-        bad = {sample.key for sample, error in _unreadable(modality.fit, known, name, skip)}
+        bad = {sample.key for sample in _unreadable(modality.fit, known, name, skip)}
         if not bad:
             raise
     return modality.fit(sample.inputs[name] for sample in known if sample.key not in bad)
@@ -146,25 +160,12 @@ def _read(samples: Sequence[Sample], modalities: Mapping[str, Modality], skip: S
     except DataError:
         if skip is None:
             raise
-    return to_batch(list(_readable(samples, modalities, skip)), modalities)
-
-
-def _readable(samples: Sequence[Sample], modalities: Mapping[str, Modality], skip: Skip) -> Iterator[Sample]:
-    for start in range(0, len(samples), _READ_AT_ONCE):
-        some = samples[start : start + _READ_AT_ONCE]
-        bad: set[str] = set()
-        for name, modality in modalities.items():
-            known = [sample for sample in some if sample.inputs.get(name) is not None]
-            try:
-                modality.to_arrays([sample.inputs[name] for sample in known])
-            except DataError:
-                bad |= {sample.key for sample, error in _unreadable(modality.to_arrays, known, name, skip)}
-        yield from (sample for sample in some if sample.key not in bad)
+    return to_batch(list(readable(samples, modalities, skip=skip)), modalities)
 
 
 def _unreadable(
     read: Callable[[list[Any]], object], samples: Sequence[Sample], name: str, skip: Skip | None
-) -> list[tuple[Sample, DataError]]:
+) -> list[Sample]:
     """Return the samples whose input ``name`` cannot be read; raise for the first where nobody is to be told."""
     found = []
     for sample in samples:
@@ -175,7 +176,7 @@ def _unreadable(
             if skip is None:
                 raise named from error
             skip(sample, named)
-            found.append((sample, named))
+            found.append(sample)
     return found
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from zoo.checkpoint import load
+from zoo.checkpoint import Checkpoint, load
 from zoo.errors import DataError, UsageError
 from zoo.evaluation import evaluate
 from zoo.fetching import locate
@@ -30,9 +30,8 @@ from zoo.tables import SCHEMA
 _ABSOLUTE, _RELATIVE = 0.01, 0.02
 
 
-def described(path: Path, name: str, plugins: Plugins) -> dict[str, Any]:
+def described(checkpoint: Checkpoint, path: Path, name: str, plugins: Plugins) -> dict[str, Any]:
     """Return what can be measured of a checkpoint: recipe, parameters, size, sha256, metrics, the plugins it needs."""
-    checkpoint = load(path, plugins=plugins)
     metrics = evaluate(checkpoint.model, checkpoint.recipe, plugins=plugins)
     found = digest(path)
     return {
@@ -115,12 +114,13 @@ def command(
     """Measure CHECKPOINT, copy it to its first source where that is a file of this machine, draw it, and record it."""
     plugins = installed()
     said = {"summary": summary, "license": license_name, "data_license": data_license, "sources": list(sources)}
-    measured = described(checkpoint, name, plugins)
+    loaded = load(checkpoint, plugins=plugins)
+    measured = described(loaded, checkpoint, name, plugins)
     place = locate(sources[0], registry.parent) if sources else None
     if isinstance(place, Path):
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            place.with_suffix(".png").write_bytes(card_png(load(checkpoint, plugins=plugins), plugins))
+            place.with_suffix(".png").write_bytes(card_png(loaded, plugins))
             said["picture"] = f"{sources[0].removesuffix(place.suffix)}.png"
         except DataError as error:
             click.echo(f"{name} has no picture: {error}", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import SpecError, UnknownNameError, ZooError
+from zoo.packages import path_in_package
 from zoo.plugins import Plugin, Plugins
 from zoo.spec import Recipe
 from zoo.tables import Table, checked_slug, read_toml
@@ -134,7 +134,7 @@ def entries(plugins: Plugins) -> dict[str, RegistryEntry]:
     for plugin in plugins.plugins:
         for file in plugin.registries:
             try:
-                found.update(read_registry(_in_package(file)))
+                found.update(read_registry(_brought(file)))
             except ZooError as error:
                 _warn_of(plugin, error)
     for path in _named():
@@ -162,7 +162,7 @@ def paths(plugins: Plugins) -> list[Path]:
     """Return the registry files, the weakest layer first."""
     files = [own_registry()]
     for plugin in plugins.plugins:
-        files += [_in_package(file) for file in plugin.registries]
+        files += [_brought(file) for file in plugin.registries]
     return files + _named()
 
 
@@ -230,9 +230,8 @@ def _chance_beside(metric: str, metrics: Mapping[str, Metric]) -> str:
     return next((beside for beside in names if name != "chance" and beside in metrics), "")
 
 
-def _in_package(file: str) -> Path:
-    package, _, rest = file.partition("/")
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise SpecError(f"the registry {file!r} names no installed package; a plugin gives 'package/registry.toml'")
-    return Path(spec.submodule_search_locations[0]) / rest
+def _brought(file: str) -> Path:
+    try:
+        return path_in_package(file)
+    except ZooError as error:
+        raise SpecError(f"the registry {file!r} {error}; a plugin gives 'package/registry.toml'") from error

@@ -65,9 +65,9 @@ def command(source: str, options: tuple[str, ...], out: Path | None, resume: boo
     if skipped := Run(out).skipped():
         error = next(iter(skipped.values()))
         note(f"skipped {len(skipped)} samples that cannot be read, all in {out / 'skipped.jsonl'}; the first: {error}")
+    click.echo(path)
     note(f"trained {recipe.training.steps} steps; the log is {out / 'log.jsonl'}")
     try:
         note(f"the report is {report(out, took_s=took_s, plugins=plugins)}")
     except (ZooError, OSError, ValueError) as error:  # the weights are safe, and a missing font must not fail them
         note(f"there is no report: {error}")
-    click.echo(path)

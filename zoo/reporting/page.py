@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from zoo.checkpoint import Checkpoint, load
 from zoo.components import make_dataset
 from zoo.errors import DataError, ZooError
+from zoo.loading import readable
 from zoo.plugins import Plugins, installed
-from zoo.protocols import Modality, Sample
+from zoo.protocols import Sample
 from zoo.reporting.chart import chart
 from zoo.reporting.pictures import pictures_of
 from zoo.runs import Run, newest_weights, read_log
@@ -36,8 +37,6 @@ vertical-align: top; border-bottom: 1px solid var(--line) } td { overflow-wrap: 
 pre { overflow-x: auto; font-size: .85rem }
 """
 _REPORT = "report.html"
-# What the drawing of strangers' values, or their data without held-out rows, may raise.
-_FAILURES = (ZooError, OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ImportError)
 _LOOKED_AT = 1000
 _log = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ def report(folder: Path | str, *, took_s: float | None = None, plugins: Plugins 
     checkpoint = load(weights, plugins=plugins)
     split, samples = _held_out(checkpoint, plugins)
     if Run(folder).skipped():
-        samples = _readable(samples, checkpoint.model.modalities)
+        samples = list(readable(samples[:_LOOKED_AT], checkpoint.model.modalities, skip=_pass_over))
     log = read_log(folder / "log.jsonl")
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
@@ -79,25 +78,15 @@ def _held_out(checkpoint: Checkpoint, plugins: Plugins) -> tuple[str, Sequence[S
     for split in (VALIDATION, checkpoint.recipe.evaluation.split):
         try:
             samples = dataset.split(split)
-        except _FAILURES:  # the data have no such split
+        except (ZooError, LookupError):  # the data have no such split
             continue
         if samples:
             return split, samples
     return "train", dataset.split("train")
 
 
-def _readable(samples: Sequence[Sample], modalities: Mapping[str, Modality]) -> list[Sample]:
-    """Return the first samples, without those that cannot be read."""
-    readable = []
-    for sample in samples[:_LOOKED_AT]:
-        try:
-            for name, modality in modalities.items():
-                if (value := sample.inputs.get(name)) is not None:
-                    modality.to_arrays([value])
-        except DataError:
-            continue
-        readable.append(sample)
-    return readable
+def _pass_over(sample: Sample, error: DataError) -> None:
+    """The training told of it already, in ``skipped.jsonl``."""
 
 
 def _summary(
@@ -167,7 +156,7 @@ def _figures(checkpoint: Checkpoint, samples: Sequence[Sample]) -> Iterator[str]
             name, _, text = picture.title.partition(": ")
             image = f"<img alt='{html.escape(picture.title)}' src='{data_address(picture.image)}'>"
             yield f"<h2>{html.escape(name)}</h2><figure>{image}<figcaption>{html.escape(text)}</figcaption></figure>"
-    except _FAILURES as error:
+    except (ZooError, OSError, ValueError) as error:
         _log.warning("the report lacks pictures, since they cannot be drawn: %s", error)
         yield f"<p class='note'>Pictures are left out, since they cannot be drawn: {html.escape(str(error))}</p>"
 

@@ -155,11 +155,11 @@ def test_vectors_are_for_whole_words(tokenizer):
             "option 'vectors': nowhere/vectors.bin: expected a file of word vectors, found nothing",
         ),
         ("package:zoo_text/none.bin", "none.bin: expected a file of word vectors, found nothing; give the path of one"),
-        ("package:zoo_text", "package:zoo_text: expected package:NAME/PATH of a file inside a package; correct it"),
-        ("package:zoo_text/../x", "package:zoo_text/../x: expected package:NAME/PATH of a file inside a package"),
-        ("package:zoo_text//etc/x", "package:zoo_text//etc/x: expected package:NAME/PATH of a file inside a package"),
-        ("package:a.b/x.bin", "package:a.b/x.bin: expected package:NAME/PATH of a file inside a package; correct it"),
-        ("package:not_there/x.bin", "expected an installed package, found no 'not_there'; install it"),
+        ("package:zoo_text", "package:zoo_text is no source: expected a path that stays inside its folder, came ''"),
+        ("package:zoo_text/../x", "expected a path that stays inside its folder, came '../x'; correct it"),
+        ("package:zoo_text//etc/x", "expected a path that stays inside its folder, came '/etc/x'; correct it"),
+        ("package:a.b/x.bin", "package:a.b/x.bin is no source: expected the import name of a package, came 'a.b'"),
+        ("package:not_there/x.bin", "leads into the package 'not_there', which is not installed; correct it, or insta"),
     ],
 )
 def test_an_address_that_leads_to_no_file_is_an_option_that_is_wrong(address, message):
@@ -183,7 +183,7 @@ def test_an_address_of_a_package_imports_nothing():
 
 def test_a_plain_address_is_a_path():
     assert file_at("vectors.bin") == Path("vectors.bin")
-    with pytest.raises(DataError, match="expected an installed package"):
+    with pytest.raises(DataError, match="which is not installed"):
         file_at("package:not_there/x")
 
 

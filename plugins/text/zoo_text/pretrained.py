@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo import DataError
+from zoo import DataError, ZooError, path_in_package
 from zoo_text.word2vec import read_word2vec
 
 _PACKAGE = "package:"
@@ -44,14 +42,7 @@ def file_at(address: str) -> Path:
     """
     if not address.startswith(_PACKAGE):
         return Path(address)
-    package, _, rest = address.removeprefix(_PACKAGE).partition("/")
-    inside = PurePosixPath(rest)
-    if not package.isidentifier() or not inside.parts or inside.is_absolute() or ".." in inside.parts:
-        raise DataError(f"{address}: expected package:NAME/PATH of a file inside a package; correct it")
-    found = None
-    with suppress(ImportError, ValueError):
-        found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
-        raise DataError(f"{address}: expected an installed package, found no {package!r}; install it")
-    places = [Path(folder) / inside for folder in found.submodule_search_locations]
-    return next((place for place in places if place.is_file()), places[0])
+    try:
+        return path_in_package(address.removeprefix(_PACKAGE))
+    except ZooError as error:
+        raise DataError(f"{address} {error}; correct it, or install the package") from error
