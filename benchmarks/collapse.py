@@ -8,23 +8,22 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo import Recipe, load, train
 from zoo.components import make_dataset
 from zoo.plugins import installed
+from zoo.reporting.chart import chart
 
 if TYPE_CHECKING:
     from zoo.model import Model
     from zoo.training import Progress
 
-GUARDS = {"none": "#c0392b", "variance": "#2471a3", "reconstruction": "#1e8449"}
+GUARDS = ("none", "variance", "reconstruction")
 STEPS = 600
 LATENT = 64
 PICTURE = Path("docs/alignment.svg")
 HEADER = ("GUARD", "SPREAD", "EFFECTIVE RANK", "RECALL@10", "CHANCE")
-LEFT, TOP, WIDTH, HEIGHT = 60, 20, 520, 220
-DECADES = (-4, 1)
 
 
 def main() -> None:
@@ -92,36 +91,10 @@ def run(guard: str) -> tuple[list[tuple[int, float]], Mapping[str, float]]:
 
 
 def picture(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
-    """Return the spread over steps, a line a guard, on a logarithmic scale, as SVG."""
-    import math
-
-    def across(step: float) -> float:
-        return LEFT + WIDTH * step / STEPS
-
-    def down(value: float) -> float:
-        low, high = DECADES
-        return TOP + HEIGHT * (high - math.log10(max(value, 10.0**low))) / (high - low)
-
-    def text(x: float, y: float, content: Any, anchor: str = "middle", colour: str = "#555") -> str:
-        return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" fill="{colour}">{content}</text>'
-
-    parts = []
-    for decade in range(DECADES[0], DECADES[1] + 1):
-        y = down(10.0**decade)
-        parts.append(f'<line x1="{LEFT}" y1="{y:.0f}" x2="{LEFT + WIDTH}" y2="{y:.0f}" stroke="#ddd"/>')
-        parts.append(text(LEFT - 8, y + 4, f"{10.0**decade:g}", "end"))
-    parts += [text(across(step), TOP + HEIGHT + 20, step) for step in range(0, STEPS + 1, 100)]
-    parts.append(text(LEFT + WIDTH / 2, TOP + HEIGHT + 42, "step"))
-    for guard, curve in curves.items():
-        points = " ".join(f"{across(step):.1f},{down(value):.1f}" for step, value in curve)
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{GUARDS[guard]}" stroke-width="2"/>')
-        step, value = curve[-1]
-        parts.append(text(across(step) + 8, down(value) + 4, guard, "start", GUARDS[guard]))
-    width, height = LEFT + WIDTH + 120, TOP + HEIGHT + 56
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
-        f'font-size="13"><rect width="{width}" height="{height}" fill="white"/>{"".join(parts)}</svg>\n'
-    )
+    """Return the spread over steps, a line a guard, as SVG that stands by itself."""
+    drawn = chart("spread of the pictures' embeddings", curves)
+    own = "<svg xmlns='http://www.w3.org/2000/svg' font-family='sans-serif' style='background: white; color: #333' "
+    return f"{drawn.replace('<svg ', own, 1)}\n"
 
 
 if __name__ == "__main__":
