@@ -22,6 +22,7 @@ COMMANDS = {
     "parity": "Judge a bundle again by its own reference, without torch.",
     "run": "Run a graph of a bundle on values, without torch.",
     "plugins": "List what the installed plugins register, and which of them fail.",
+    "plugin": "Write a plugin of one's own.",
     "doctor": "Tell what is installed, what can run here and what clashes.",
 }
 

@@ -1,0 +1,85 @@
+"""What `zoo plugin new` writes: pinned, and a plugin that passes its contracts, trains and exports as it stands.
+
+`python tests/test_scaffolding.py` pins anew what was meant to change.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zoo.errors import UsageError
+from zoo.scaffolding import KINDS, scaffold, written
+
+PINNED = Path(__file__).parent / "scaffolds"
+NAME = "time-series"
+WAVE = "0 .4 .7 .9 1 .9 .7 .4 0 -.4 -.7 -.9 -1 -.9 -.7 -.4"
+
+
+def page(kind: str) -> str:
+    return "".join(f"==> {path} <==\n{content}\n" for path, content in written(kind, NAME))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_is_pinned(kind):
+    assert page(kind) == (PINNED / f"{kind}.txt").read_text()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def stranger(request, tmp_path_factory):
+    """A fresh scaffold, and what runs a command where it is installed beside the first-party plugins."""
+    folder = scaffold(request.param, NAME, tmp_path_factory.mktemp("stranger"))
+    metadata = folder / "installed/modalzoo_time_series-0.1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: modalzoo-time-series\nVersion: 0.1.0\n")
+    (metadata / "entry_points.txt").write_text("[modalzoo]\ntime-series = zoo_time_series\n")
+    env = {key: value for key, value in os.environ.items() if not key.startswith("ZOO_")}
+    env["PYTHONPATH"] = os.pathsep.join(map(str, (folder, metadata.parent)))
+
+    def run(*command):
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_it_passes_its_own_contracts(stranger):
+    said = stranger(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error")
+    assert " passed" in said
+    assert "skipped" not in said
+
+
+def test_it_trains_exports_and_runs_as_its_readme_says(stranger):
+    zoo = str(Path(sys.executable).with_name("zoo"))
+    stranger(zoo, "train", "recipe.toml", "-o", "training.steps=30", "--out", "run")
+    stranger(zoo, "export", "run", "--to", "onnx", "--out", "bundle")
+    stranger(zoo, "parity", "bundle")
+    answer = json.loads(stranger(zoo, "run", "bundle", "encode_row", "-i", f"row={WAVE}", "--json"))
+    assert len(answer["encode_row.latent"][0]) == 4
+
+
+@pytest.mark.parametrize("name", ["Time", "time_series", "../time", "", "time-", "1time", "a b"])
+def test_a_name_that_no_package_can_have_is_refused(name, tmp_path):
+    with pytest.raises(UsageError, match="expected a name of small letters"):
+        scaffold("modality", name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_prints_the_folder_and_overwrites_nothing(zoo, tmp_path):
+    result = zoo("plugin", "new", "modality", NAME, "--out", tmp_path)
+    folder = tmp_path / "modalzoo-time-series"
+    assert (result.exit_code, result.stdout) == (0, f"{folder}\n")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    again = zoo("plugin", "new", "modality", NAME, "--out", tmp_path)
+    assert again.exit_code == 2
+    assert f"{folder} exists; choose another name, or another folder by --out" in again.stderr
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+if __name__ == "__main__":
+    for kind in KINDS:
+        (PINNED / f"{kind}.txt").write_text(page(kind))

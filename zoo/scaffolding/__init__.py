@@ -1,0 +1,55 @@
+"""Writes a plugin to start from: a distribution that installs, passes its contracts, trains and exports as it stands.
+
+The folders beside this file are what is written, a folder a kind. ``package`` in a path becomes the plugin's package;
+the ending ``.template`` falls away; ``$name``, ``$package``, ``$Class``, ``$requires`` and ``$api`` are filled in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Template
+
+from zoo import __version__
+from zoo.errors import UsageError
+from zoo.hookspecs import API_VERSION
+from zoo.store import staged_folder
+
+KINDS = ("modality",)
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+_ENDING = ".template"
+
+
+def scaffold(kind: str, name: str, folder: Path) -> Path:
+    """Write the distribution ``modalzoo-NAME`` as a new folder of ``folder``, whole or not at all; return its path.
+
+    Raises UsageError for a name that no package can have, or where something lies there already.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"expected a name of small letters, digits and '-' such as 'time-series', came {name!r}")
+    path = folder / f"modalzoo-{name}"
+    if path.exists():
+        raise UsageError(f"{path} exists; choose another name, or another folder by --out")
+    with staged_folder(path) as staging:
+        for file, content in written(kind, name):
+            (staging / file).parent.mkdir(parents=True, exist_ok=True)
+            (staging / file).write_text(content, encoding="utf-8")
+    return path
+
+
+def written(kind: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the path and the content of each file of a new plugin."""
+    major, minor = (int(number) for number in __version__.split(".")[:2])
+    package = f"zoo_{name.replace('-', '_')}"
+    known = {
+        "name": name,
+        "package": package,
+        "Class": "".join(part.capitalize() for part in name.split("-")),
+        "requires": f">={major}.{minor},<{major}.{minor + 1}",
+        "api": str(API_VERSION),
+    }
+    root = Path(__file__).parent / kind
+    for path in sorted(root.rglob(f"*{_ENDING}")):
+        parts = [package if part == "package" else part for part in path.relative_to(root).parts]
+        yield "/".join(parts).removesuffix(_ENDING), Template(path.read_text(encoding="utf-8")).substitute(known)
