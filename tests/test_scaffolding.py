@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from zoo.errors import UsageError
 from zoo.scaffolding import KINDS, scaffold, written
@@ -30,7 +31,7 @@ def test_what_is_written_is_pinned(kind):
 
 @pytest.fixture(scope="module", params=KINDS)
 def stranger(request, tmp_path_factory):
-    """A fresh scaffold, and what runs a command where it is installed beside the first-party plugins."""
+    """The kind of a fresh scaffold, and what runs a command where it is installed beside the first-party plugins."""
     folder = scaffold(request.param, NAME, tmp_path_factory.mktemp("stranger"))
     metadata = folder / "installed/modalzoo_time_series-0.1.0.dist-info"
     metadata.mkdir(parents=True)
@@ -44,22 +45,28 @@ def stranger(request, tmp_path_factory):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    return run
+    return request.param, run
 
 
 def test_it_passes_its_own_contracts(stranger):
-    said = stranger(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error")
+    _, run = stranger
+    said = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error")
     assert " passed" in said
     assert "skipped" not in said
 
 
-def test_it_trains_exports_and_runs_as_its_readme_says(stranger):
+def test_it_trains_exports_and_runs_as_its_readme_says(stranger, tmp_path):
+    kind, run = stranger
     zoo = str(Path(sys.executable).with_name("zoo"))
-    stranger(zoo, "train", "recipe.toml", "-o", "training.steps=30", "--out", "run")
-    stranger(zoo, "export", "run", "--to", "onnx", "--out", "bundle")
-    stranger(zoo, "parity", "bundle")
-    answer = json.loads(stranger(zoo, "run", "bundle", "encode_row", "-i", f"row={WAVE}", "--json"))
-    assert len(answer["encode_row.latent"][0]) == 4
+    run(zoo, "train", "recipe.toml", "-o", "training.steps=30", "--out", "run")
+    run(zoo, "export", "run", "--to", "onnx", "--out", "bundle")
+    run(zoo, "parity", "bundle")
+    Image.new("L", (16, 16)).save(tmp_path / "picture.png")
+    graph, value = (
+        ("encode_row", f"row={WAVE}") if kind == "modality" else ("encode_picture", f"picture={tmp_path}/picture.png")
+    )
+    answer = json.loads(run(zoo, "run", "bundle", graph, "-i", value, "--json"))
+    assert len(answer[f"{graph}.latent"][0]) == (4 if kind == "modality" else 8)
 
 
 @pytest.mark.parametrize("name", ["Time", "time_series", "../time", "", "time-", "1time", "a b"])

@@ -1,7 +1,8 @@
 """Writes a plugin to start from: a distribution that installs, passes its contracts, trains and exports as it stands.
 
-The folders beside this file are what is written, a folder a kind. ``package`` in a path becomes the plugin's package;
-the ending ``.template`` falls away; ``$name``, ``$package``, ``$Class``, ``$requires`` and ``$api`` are filled in.
+What is written lies in the folders of ``templates``, several a kind. ``package`` in a path becomes the plugin's
+package, the ending ``.template`` falls away, and ``$name``, ``$kind``, ``$package``, ``$Class``, ``$requires`` and
+``$api`` are filled in.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from zoo.errors import UsageError
 from zoo.hookspecs import API_VERSION
 from zoo.store import staged_folder
 
-KINDS = ("modality",)
+# The folders of each kind. All kinds but a modality work on pictures.
+_FOLDERS = {
+    "modality": ("every", "modality"),
+    "encoder": ("every", "pictures", "encoder"),
+    "decoder": ("every", "pictures", "decoder"),
+    "objective": ("every", "pictures", "objective"),
+    "dataset": ("every", "pictures", "dataset"),
+}
+KINDS = tuple(_FOLDERS)
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _ENDING = ".template"
 
@@ -44,12 +53,14 @@ def written(kind: str, name: str) -> Iterator[tuple[str, str]]:
     package = f"zoo_{name.replace('-', '_')}"
     known = {
         "name": name,
+        "kind": kind,
         "package": package,
         "Class": "".join(part.capitalize() for part in name.split("-")),
         "requires": f">={major}.{minor},<{major}.{minor + 1}",
         "api": str(API_VERSION),
     }
-    root = Path(__file__).parent / kind
-    for path in sorted(root.rglob(f"*{_ENDING}")):
-        parts = [package if part == "package" else part for part in path.relative_to(root).parts]
-        yield "/".join(parts).removesuffix(_ENDING), Template(path.read_text(encoding="utf-8")).substitute(known)
+    for folder in _FOLDERS[kind]:
+        root = Path(__file__).parent / "templates" / folder
+        for path in sorted(root.rglob(f"*{_ENDING}")):
+            parts = [package if part == "package" else part for part in path.relative_to(root).parts]
+            yield "/".join(parts).removesuffix(_ENDING), Template(path.read_text(encoding="utf-8")).substitute(known)
