@@ -3,6 +3,7 @@
 `python tests/test_scaffolding.py` pins anew what was meant to change.
 """
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -13,11 +14,16 @@ import pytest
 from PIL import Image
 
 from zoo.errors import UsageError
+from zoo.plugins import Plugins, load_plugin
 from zoo.scaffolding import KINDS, scaffold, written
 
 PINNED = Path(__file__).parent / "scaffolds"
 NAME = "time-series"
 WAVE = "0 .4 .7 .9 1 .9 .7 .4 0 -.4 -.7 -.9 -1 -.9 -.7 -.4"
+
+
+def load_all() -> Plugins:
+    return Plugins(tuple(map(load_plugin, importlib.metadata.entry_points(group="modalzoo"))))
 
 
 def page(kind: str) -> str:
@@ -32,7 +38,7 @@ def test_what_is_written_is_pinned(kind):
 @pytest.fixture(scope="module", params=KINDS)
 def stranger(request, tmp_path_factory):
     """The kind of a fresh scaffold, and what runs a command where it is installed beside the first-party plugins."""
-    folder = scaffold(request.param, NAME, tmp_path_factory.mktemp("stranger"))
+    folder = scaffold(request.param, NAME, tmp_path_factory.mktemp("stranger"), plugins=Plugins(()))
     metadata = folder / "installed/modalzoo_time_series-0.1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: modalzoo-time-series\nVersion: 0.1.0\n")
@@ -69,10 +75,17 @@ def test_it_trains_exports_and_runs_as_its_readme_says(stranger, tmp_path):
     assert len(answer[f"{graph}.latent"][0]) == (4 if kind == "modality" else 8)
 
 
-@pytest.mark.parametrize("name", ["Time", "time_series", "../time", "", "time-", "1time", "a b"])
+@pytest.mark.parametrize("name", ["Time", "time_series", "../time", "", "time-", "1time", "a b", "a" * 41])
 def test_a_name_that_no_package_can_have_is_refused(name, tmp_path):
-    with pytest.raises(UsageError, match="expected a name of small letters"):
-        scaffold("modality", name, tmp_path)
+    with pytest.raises(UsageError, match="expected a name of at most 40 small letters"):
+        scaffold("modality", name, tmp_path, plugins=Plugins(()))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("kind", "name"), [("encoder", "mlp"), ("objective", "vae"), ("dataset", "image")])
+def test_a_name_that_is_taken_is_refused(kind, name, tmp_path):
+    with pytest.raises(UsageError, match=f"an installed plugin has the {kind} or the package of the name '{name}'"):
+        scaffold(kind, name, tmp_path, plugins=load_all())
     assert not list(tmp_path.iterdir())
 
 

@@ -1,12 +1,13 @@
 """Writes a plugin to start from: a distribution that installs, passes its contracts, trains and exports as it stands.
 
 What is written lies in the folders of ``templates``, several a kind. ``package`` in a path becomes the plugin's
-package, the ending ``.template`` falls away, and ``$name``, ``$kind``, ``$package``, ``$Class``, ``$requires`` and
-``$api`` are filled in.
+package, the ending ``.template`` falls away, and ``$name``, ``$kind``, ``$package``, ``$dataset``, ``$Class``,
+``$requires`` and ``$api`` are filled in.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from string import Template
 from zoo import __version__
 from zoo.errors import UsageError
 from zoo.hookspecs import API_VERSION
+from zoo.plugins import Plugins
 from zoo.store import staged_folder
 
 # The folders of each kind. All kinds but a modality work on pictures.
@@ -26,17 +28,21 @@ _FOLDERS = {
     "dataset": ("every", "pictures", "dataset"),
 }
 KINDS = tuple(_FOLDERS)
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _ENDING = ".template"
 
 
-def scaffold(kind: str, name: str, folder: Path) -> Path:
+def scaffold(kind: str, name: str, folder: Path, *, plugins: Plugins) -> Path:
     """Write the distribution ``modalzoo-NAME`` as a new folder of ``folder``, whole or not at all; return its path.
 
-    Raises UsageError for a name that no package can have, or where something lies there already.
+    Raises UsageError for a name that no package can have or that is taken, or where something lies there already.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"expected a name of small letters, digits and '-' such as 'time-series', came {name!r}")
+        raise UsageError(
+            f"expected a name of at most 40 small letters, digits and '-' such as 'time-series', came {name!r}"
+        )
+    if importlib.util.find_spec(_package(name)) or (kind, _registered(kind, name)) in plugins.table:
+        raise UsageError(f"an installed plugin has the {kind} or the package of the name {name!r}; choose another name")
     path = folder / f"modalzoo-{name}"
     if path.exists():
         raise UsageError(f"{path} exists; choose another name, or another folder by --out")
@@ -50,11 +56,12 @@ def scaffold(kind: str, name: str, folder: Path) -> Path:
 def written(kind: str, name: str) -> Iterator[tuple[str, str]]:
     """Yield the path and the content of each file of a new plugin."""
     major, minor = (int(number) for number in __version__.split(".")[:2])
-    package = f"zoo_{name.replace('-', '_')}"
+    package = _package(name)
     known = {
         "name": name,
         "kind": kind,
         "package": package,
+        "dataset": name if kind == "dataset" else f"{name}-shapes",
         "Class": "".join(part.capitalize() for part in name.split("-")),
         "requires": f">={major}.{minor},<{major}.{minor + 1}",
         "api": str(API_VERSION),
@@ -64,3 +71,11 @@ def written(kind: str, name: str) -> Iterator[tuple[str, str]]:
         for path in sorted(root.rglob(f"*{_ENDING}")):
             parts = [package if part == "package" else part for part in path.relative_to(root).parts]
             yield "/".join(parts).removesuffix(_ENDING), Template(path.read_text(encoding="utf-8")).substitute(known)
+
+
+def _package(name: str) -> str:
+    return f"zoo_{name.replace('-', '_')}"
+
+
+def _registered(kind: str, name: str) -> str:
+    return f"image/{name}" if kind in ("encoder", "decoder") else name
