@@ -156,7 +156,7 @@ def test_a_data_set_and_an_exporter_are_made_by_name(plugins):
 
 def test_a_data_set_in_the_place_of_a_modality_names_its_distribution(make_recipe):
     component = Component("modality", "vectors", "zoo_toy.dataset:ToyDataset", "modalzoo-liar")
-    liar = Plugins((Plugin("liar", "modalzoo-liar", "1.0", (component,)),))
+    liar = Plugins((Plugin("liar", "zoo_liar", "modalzoo-liar", "1.0", (component,)),))
     with pytest.raises(
         PluginError, match=r"'vectors' of modalzoo-liar is ToyDataset.*expected a zoo.Modality with axes"
     ):

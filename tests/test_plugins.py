@@ -1,7 +1,11 @@
 """A plugin that fails is named and registers nothing; everything else lives."""
 
 import importlib.metadata
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +13,7 @@ from zoo.components import component_class, make_modalities
 from zoo.errors import PluginError, UnknownNameError
 from zoo.plugins import Plugins, installed, load_plugin, translations
 
+TOY = Path(__file__).parent / "toy"
 SOUND = """
 from zoo import hookimpl
 ZOO_API = 1
@@ -145,6 +150,7 @@ def test_a_listing_imports_no_component(site, zoo):
         ("import sys; sys.exit(3)", "SystemExit: 3"),
         ("Birds = 3", "'birds' of modalzoo-birds is 3, expected a class"),
         ("class Birds: pass", "expected a zoo.Modality with axes, draw"),
+        ("class Birds:\n    def __init__(self): raise KeyError('wet')", "cannot be built: KeyError: 'wet'; change its"),
     ],
 )
 def test_a_component_that_is_not_what_it_claims_names_its_distribution(module, reason, site, zoo, recipe_file):
@@ -155,6 +161,58 @@ def test_a_component_that_is_not_what_it_claims_names_its_distribution(module, r
     assert result.exit_code == PluginError.exit_code
     assert "the modality 'birds' of modalzoo-birds " in result.error
     assert reason in result.error
+
+
+RAISING = """
+from zoo import Encoder, Objective
+class Birds(Encoder):
+    def __init__(self, modality): raise KeyError("wet")
+    forward = None
+class Flock(Objective):
+    def __init__(self, inputs, latent_dim): raise SystemExit(3)
+    noise = losses = metrics = graphs = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "entry", "reason"),
+    [
+        ("encoder", "vectors/birds", ("linear", "birds"), "KeyError: 'wet'"),
+        ("objective", "flock", ("toy-autoencoder", "flock"), "SystemExit: 3"),
+    ],
+)
+def test_a_module_that_cannot_be_built_names_its_distribution(kind, name, entry, reason, site, zoo, recipe_file):
+    hooks = """
+from zoo import hookimpl
+ZOO_API = 1
+@hookimpl
+def zoo_encoders(): return {"vectors/birds": "zoo_birds.modules:Birds"}
+@hookimpl
+def zoo_objectives(): return {"flock": "zoo_birds.modules:Flock"}
+"""
+    site.add("birds", hooks, files={"modules.py": RAISING})
+    path = recipe_file()
+    path.write_text(re.sub(r"features = \d+", "", path.read_text().replace(f'"{entry[0]}"', f'"{entry[1]}"')))
+    result = zoo("train", path, "--out", site.folder / "run")
+    assert result.exit_code == PluginError.exit_code
+    assert f"the {kind} '{name}' of modalzoo-birds cannot be built: {reason}; change its options" in result.error
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_fresh_worker_processes_see_the_same_plugins(method, site):
+    site.add("birds", SOUND)
+    site.add("cranes", "raise RuntimeError('no feathers')")
+    script = site.folder / "workers.py"
+    script.write_text(
+        "from multiprocessing import get_context\n"
+        "from zoo.plugins import installed\n"
+        "if __name__ == '__main__':\n"
+        f"    with get_context({method!r}).Pool(1) as pool:\n"
+        "        print(pool.apply(installed) == installed(), len(installed().plugins))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site.folder), str(TOY), str(TOY / "metadata")])}
+    done = subprocess.run([sys.executable, script], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "3"]
 
 
 def test_an_encoder_that_is_no_encoder_names_its_distribution(plugins):

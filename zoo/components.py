@@ -14,10 +14,16 @@ from zoo.protocols import Dataset, Exporter, Modality
 from zoo.spec import ModelSpec, Part
 
 
+def make_modality(part: Part, where: str, plugins: Plugins) -> Modality:
+    """Return a modality with its options, not fitted yet; ``where`` is its place in the spec."""
+    made: Modality = _made(plugins, "modality", part, where, Modality)
+    return made
+
+
 def make_modalities(spec: ModelSpec, plugins: Plugins) -> dict[str, Modality]:
     """Return the modality of each input with the spec's options, not fitted yet."""
     return {
-        entry.name: _made(plugins, "modality", entry.modality, f"spec.inputs.{entry.name}.modality", Modality)
+        entry.name: make_modality(entry.modality, f"spec.inputs.{entry.name}.modality", plugins)
         for entry in spec.inputs
     }
 
@@ -81,7 +87,9 @@ def _made(plugins: Plugins, kind: str, part: Part, where: str, expected: type) -
     component = plugins.load(kind, part.name)
     if not isinstance(component, type):
         raise _not_what_it_claims(plugins, kind, part.name, component, "a class")
-    made = component(**checked_options(component, part.options, f"{where} {part.name!r}"))
+    options = checked_options(component, part.options, f"{where} {part.name!r}")
+    with plugins.blaming(kind, part.name):
+        made = component(**options)
     lacks = [member for member in _members(expected) if not _has(made, member)]
     if lacks:
         raise _not_what_it_claims(plugins, kind, part.name, made, f"a zoo.{expected.__name__} with {', '.join(lacks)}")

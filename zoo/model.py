@@ -71,7 +71,8 @@ def build(
             )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Model(spec, modalities, objective(inputs, spec.latent_dim, **options))
+        with plugins.blaming("objective", spec.objective.name):
+            return Model(spec, modalities, objective(inputs, spec.latent_dim, **options))
 
 
 def _input(plugins: Plugins, entry: InputSpec, modality: Modality) -> Input:
@@ -89,10 +90,18 @@ def _input(plugins: Plugins, entry: InputSpec, modality: Modality) -> Input:
 def _factory(
     plugins: Plugins, kind: str, modality_name: str, part: Part, where: str, modality: Modality, expected: type
 ) -> Any:
-    component = component_class(plugins, kind, f"{modality_name}/{part.name}", expected)
+    registered = f"{modality_name}/{part.name}"
+    component = component_class(plugins, kind, registered, expected)
     given = ("modality", "latent_dim") if kind == "decoder" else ("modality",)
     options = checked_options(component, part.options, f"{where} {part.name!r}", given=given)
-    return functools.partial(component, modality, **options)
+    return functools.partial(_build, plugins, kind, registered, component, modality, options)
+
+
+def _build(
+    plugins: Plugins, kind: str, name: str, component: type, modality: Modality, options: Mapping[str, Any], *given: int
+) -> Any:
+    with plugins.blaming(kind, name):
+        return component(modality, *given, **options)
 
 
 def _names(plugins: Plugins, kind: str, spec: ModelSpec, name: str) -> list[str]:

@@ -151,7 +151,7 @@ class Objective(nn.Module, ABC):
     randomness comes in through ``noise``, so that a step is a function of its arguments.
     """
 
-    needs_decoders: ClassVar[bool]
+    needs_decoders: ClassVar[bool] = False
     compares_rows: ClassVar[bool] = False
 
     @abstractmethod

@@ -11,14 +11,15 @@ import importlib
 import importlib.metadata
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pluggy
 
 from zoo import hookspecs
-from zoo.errors import PluginError, UnknownNameError
+from zoo.errors import PluginError, UnknownNameError, ZooError
 from zoo.hookspecs import API_VERSION, ENTRY_POINT_GROUP
 from zoo.tables import SLUG
 
@@ -51,6 +52,7 @@ class Plugin:
     """One installed plugin: whole, or with the fault that kept it out."""
 
     name: str
+    module: str
     distribution: str
     version: str
     components: tuple[Component, ...] = ()
@@ -59,7 +61,7 @@ class Plugin:
 
     def without(self, fault: str) -> Plugin:
         """Return the plugin as one that registers nothing, for the reason ``fault``."""
-        return Plugin(self.name, self.distribution, self.version, fault=fault)
+        return Plugin(self.name, self.module, self.distribution, self.version, fault=fault)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,20 @@ class Plugins:
     def names(self, kind: str) -> list[str]:
         """Return the names registered for a kind, sorted; encoders and decoders as ``modality/name``."""
         return sorted(name for registered, name in self.table if registered == kind)
+
+    def of(self, distribution: str) -> list[Plugin]:
+        """Return the plugins that a distribution brings.
+
+        Raises UnknownNameError where it brings none, PluginError where one of them is out.
+        """
+        found = [plugin for plugin in self.plugins if plugin.distribution == distribution]
+        if not found:
+            known = {plugin.distribution for plugin in self.plugins}
+            raise UnknownNameError("distribution with a plugin", distribution, known, hint=_WHERE)
+        for plugin in found:
+            if plugin.fault:
+                raise PluginError(f"{distribution} {plugin.version} is out: {plugin.fault}")
+        return found
 
     def find(self, kind: str, name: str) -> Component:
         """Return a registered component without importing it.
@@ -108,6 +124,20 @@ class Plugins:
             raise PluginError(
                 f"the {kind} {name!r} of {component.distribution} cannot be imported from {component.import_string!r}: "
                 f"{_reason(error)}; upgrade or reinstall {component.distribution}, `zoo doctor` shows what is installed"
+            ) from error
+
+    @contextmanager
+    def blaming(self, kind: str, name: str) -> Iterator[None]:
+        """Raise PluginError, naming the distribution, for whatever goes wrong inside but for errors of the zoo."""
+        try:
+            yield
+        except ZooError:
+            raise
+        except (Exception, SystemExit) as error:
+            distribution = self.find(kind, name).distribution
+            raise PluginError(
+                f"the {kind} {name!r} of {distribution} cannot be built: {_reason(error)}; "
+                f"change its options, or tell the authors of {distribution}"
             ) from error
 
 
@@ -143,7 +173,7 @@ def load_plugin(point: importlib.metadata.EntryPoint) -> Plugin:
     Whatever goes wrong in it ends here, as a fault of this plugin alone.
     """
     distribution, version = _distribution(point)
-    found = Plugin(point.name, distribution, version)
+    found = Plugin(point.name, point.module, distribution, version)
     try:
         manager = pluggy.PluginManager("modalzoo")
         manager.add_hookspecs(hookspecs)
@@ -164,7 +194,7 @@ def load_plugin(point: importlib.metadata.EntryPoint) -> Plugin:
         registries = tuple(
             _checked_registry(file, point.module) for files in _returned(manager, "zoo_registries") for file in files
         )
-        return Plugin(point.name, distribution, version, tuple(components), registries)
+        return replace(found, components=tuple(components), registries=registries)
     except (Exception, SystemExit) as error:
         return found.without(f"{_reason(error)}; reinstall or remove {distribution}")
 

@@ -22,7 +22,7 @@ COMMANDS = {
     "parity": "Judge a bundle again by its own reference, without torch.",
     "run": "Run a graph of a bundle on values, without torch.",
     "plugins": "List what the installed plugins register, and which of them fail.",
-    "plugin": "Write a plugin of one's own.",
+    "plugin": "Write a plugin of one's own, and put it to its contracts.",
     "doctor": "Tell what is installed, what can run here and what clashes.",
 }
 

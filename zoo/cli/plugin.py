@@ -1,17 +1,19 @@
 """``zoo plugin``: for those who write one."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from zoo.cli.output import note
+from zoo.cli.output import note, print_json, print_table
+from zoo.errors import PluginError
 from zoo.plugins import installed
 from zoo.scaffolding import KINDS, scaffold
 
 
 @click.group("plugin")
 def command() -> None:
-    """Write a plugin of one's own."""
+    """Write a plugin of one's own, and put it to its contracts."""
 
 
 @command.command("new")
@@ -28,3 +30,28 @@ def new(kind: str, name: str, out: Path) -> None:
     path = scaffold(kind, name, out, plugins=installed())
     note(f"its README.md says how to install, test, train and export it: {path / 'README.md'}")
     click.echo(path)
+
+
+@command.command("check")
+@click.argument("distribution")
+@click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
+def check(distribution: str, as_json: bool) -> None:
+    """Put everything that an installed distribution registers to its contracts. Exits with 1 where one fails."""
+    from zoo.checking import check as put_to_contracts
+
+    found = put_to_contracts(distribution, installed())
+    if as_json:
+        print_json([asdict(checked) for checked in found])
+    else:
+        print_table(
+            ("WHAT", "PASSED", "FAILED", "EXCEPTED"),
+            [(checked.name, checked.passed, len(checked.failed), len(checked.excepted)) for checked in found],
+        )
+    for checked in found:
+        for test, reason in checked.excepted:
+            note(f"{checked.name} is excepted from {test}: {reason}")
+        for reason in checked.stated:
+            note(f"{checked.name} states {reason}")
+    failures = [f"{checked.name}: {test}: {reason}" for checked in found for test, reason in checked.failed]
+    if failures:
+        raise PluginError(f"{distribution} fails {len(failures)} tests of its contracts; the first is {failures[0]}")

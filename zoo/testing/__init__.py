@@ -10,7 +10,10 @@ from zoo.testing.decoder import DecoderContract, LikelihoodContract
 from zoo.testing.encoder import EncoderContract
 from zoo.testing.exporter import ExporterContract
 from zoo.testing.modality import ModalityContract
+from zoo.testing.numbers import number_batch, number_inputs
 from zoo.testing.objective import ObjectiveContract
+from zoo.testing.plugin import PluginContract
+from zoo.testing.suite import contracts_of
 
 __all__ = [
     "DatasetContract",
@@ -20,4 +23,8 @@ __all__ = [
     "LikelihoodContract",
     "ModalityContract",
     "ObjectiveContract",
+    "PluginContract",
+    "contracts_of",
+    "number_batch",
+    "number_inputs",
 ]

@@ -7,12 +7,15 @@ import pytest
 from zoo.errors import ZooError
 from zoo.plugins import installed
 from zoo.protocols import Dataset
+from zoo.testing.contract import Contract
 
 _SPLITS = ("train", "validation", "test")
 
 
-class DatasetContract:
+class DatasetContract(Contract):
     """Fixture to give: ``dataset``."""
+
+    subject = "dataset"
 
     @pytest.fixture
     def dataset(self) -> Dataset:

@@ -13,10 +13,13 @@ from torch import Tensor, nn
 
 from zoo.judging import judge, make_cases
 from zoo.protocols import Axis, Exporter, Graph, TensorSpec
+from zoo.testing.contract import Contract
 
 
-class ExporterContract:
+class ExporterContract(Contract):
     """Fixture to give: ``exporter``."""
+
+    subject = "exporter"
 
     @pytest.fixture
     def exporter(self) -> Exporter:

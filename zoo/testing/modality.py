@@ -13,11 +13,14 @@ from PIL.Image import Image
 
 from zoo.errors import DataError
 from zoo.protocols import Modality
+from zoo.testing.contract import Contract
 from zoo.testing.drawing import sizes_of
 
 
-class ModalityContract:
+class ModalityContract(Contract):
     """Fixtures to give: ``modality``, fitted, and ``values``, at least three raw values."""
+
+    subject = "modality"
 
     @pytest.fixture
     def modality(self) -> Modality:

@@ -13,12 +13,15 @@ from zoo.components import make_exporter
 from zoo.judging import judge, make_cases
 from zoo.modules import Batch, Losses, Objective
 from zoo.plugins import installed
+from zoo.testing.contract import Contract
 
 _TOLERANCE = 1e-5
 
 
-class ObjectiveContract:
+class ObjectiveContract(Contract):
     """Fixtures to give: ``objective``, and ``batch`` of at least six rows without gaps."""
+
+    subject = "objective"
 
     @pytest.fixture
     def objective(self) -> Objective:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from zoo import DataError, NotFoundError, Sample
 from zoo_datasets.captions import Captions, Row, read_captions
@@ -32,6 +33,7 @@ class Folder:
     captions: str = "captions.csv"
 
     license = "your own"
+    contract_exceptions = MappingProxyType({"check": "it reads a folder that only a user can name"})
 
     @cached_property
     def inputs(self) -> Mapping[str, str]:

@@ -1,0 +1,43 @@
+"""What every plugin must pass, whatever it registers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from zoo.packages import path_in_package
+from zoo.plugins import Plugin, installed
+from zoo.registry import read_registry
+from zoo.testing.contract import Contract
+
+
+class PluginContract(Contract):
+    """Fixture to give: ``plugin``, as discovery found it."""
+
+    subject = "plugin"
+
+    @pytest.fixture
+    def plugin(self) -> Plugin:
+        """Return the plugin."""
+        raise NotImplementedError("give a fixture 'plugin' in the subclass")
+
+    def test_its_entry_point_imports_nothing_but_the_zoo(self, plugin: Plugin) -> None:
+        """A listing imports every entry point, so each must be light."""
+        code = f"import sys, zoo; before = set(sys.modules); import {plugin.module}; print(*set(sys.modules) - before)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        light = {plugin.module.split(".")[0], "zoo", "pluggy", *sys.stdlib_module_names}
+        assert not {name.split(".")[0] for name in done.stdout.split()} - light
+
+    def test_its_translations_are_functions(self, plugin: Plugin) -> None:
+        """Each can be imported and called."""
+        for component in plugin.components:
+            if component.kind == "translation":
+                assert callable(installed().load("translation", component.name)), component.name
+
+    def test_its_registries_can_be_read(self, plugin: Plugin) -> None:
+        """Each file is where it is said to be, and holds entries."""
+        for file in plugin.registries:
+            assert read_registry(path_in_package(file)), file
