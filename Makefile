@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+DIST := dist
 ENTRIES := emoji-alignment emoji-search emoji-sigmoid fashion-autoencoder fashion-denoising fashion-vae text-autoencoder
 
 # One constraints file pins every install, build tools included.
@@ -37,7 +38,7 @@ lint: setup
 check: lint test
 
 verify: setup
-	$(BIN)/python -m pytest -n 2 -m verify
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m verify
 	for name in $(ENTRIES); do $(BIN)/zoo evaluate $$name --verify || exit 1; done
 
 bench: setup
@@ -45,5 +46,5 @@ bench: setup
 
 dist: setup
 	for folder in . plugins/* exporters/*; do \
-		if test -f $$folder/pyproject.toml; then $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist $$folder || exit 1; fi; \
+		if test -f $$folder/pyproject.toml; then $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(DIST) $$folder || exit 1; fi; \
 	done

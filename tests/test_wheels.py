@@ -1,58 +1,128 @@
-"""What users install: wheels of the core and the plugins, in a fresh environment without torch or a checkout."""
+"""What users install: wheels in fresh environments beside a stranger's, no checkout, with torch and without it."""
 
 import json
 import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from zoo.plugins import Plugins
+from zoo.scaffolding import scaffold
+
 ROOT = Path(__file__).parent.parent
-SERVING = (".", "plugins/text", "plugins/image", "plugins/datasets")
-pytestmark = pytest.mark.verify
+RUNTIME = "onnxruntime-gpu" if sys.platform == "linux" else "onnxruntime"
+WAVE = "0 .4 .7 .9 1 .9 .7 .4 0 -.4 -.7 -.9 -1 -.9 -.7 -.4"
+CONSTRAINED = {"PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_BUILD_CONSTRAINT": str(ROOT / "constraints.txt")}
+pytestmark = [pytest.mark.verify, pytest.mark.xdist_group("wheels")]  # one process builds the environments once
 
 
-def run(*command: object, **settings: object) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **settings)
-    assert done.returncode == 0, done.stderr
+def run(*command, **settings):
+    outside = {key: value for key, value in os.environ.items() if key != "PYTHONPATH" and not key.startswith("ZOO_")}
+    env = {**outside, **CONSTRAINED}
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, env=env, **settings)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A fresh virtual environment, and commands run in it from a folder without a checkout."""
+
+    folder: Path
+
+    def install(self, *packages):
+        run(self.folder / "bin/python", "-m", "pip", "install", "--quiet", *packages)
+
+    def __call__(self, *command, cwd):
+        return run(self.folder / "bin" / command[0], *command[1:], cwd=cwd)
 
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory):
+    """What `make dist` builds, by distribution."""
     folder = tmp_path_factory.mktemp("wheels")
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder, *(ROOT / part for part in SERVING))
-    return sorted(folder.glob("*.whl"))
+    run("make", "dist", f"DIST={folder}", cwd=ROOT)
+    return {wheel.name.split("-")[0].replace("_", "-"): wheel for wheel in folder.glob("*.whl")}
 
 
 @pytest.fixture(scope="module")
-def python(wheels, tmp_path_factory):
-    """A fresh environment with the wheels and onnxruntime, and no torch."""
-    folder = tmp_path_factory.mktemp("fresh")
-    run(sys.executable, "-m", "venv", folder)
-    runtime = "onnxruntime-gpu" if sys.platform == "linux" else "onnxruntime"
-    run(folder / "bin/python", "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", *wheels, runtime)
-    return folder / "bin/python"
+def stranger(tmp_path_factory):
+    """The wheel of a plugin that nobody here wrote by hand, and its folder with the recipe."""
+    source = scaffold("modality", "time-series", tmp_path_factory.mktemp("stranger"), plugins=Plugins(()))
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, source)
+    (wheel,) = folder.glob("*.whl")
+    return wheel, source
+
+
+@pytest.fixture(scope="module")
+def training(wheels, stranger, tmp_path_factory):
+    """An environment with every wheel, the stranger's and torch."""
+    made = Environment(tmp_path_factory.mktemp("training"))
+    run(sys.executable, "-m", "venv", made.folder)
+    made.install(*wheels.values(), stranger[0], "modalzoo[train,test]", RUNTIME)
+    return made
+
+
+@pytest.fixture(scope="module")
+def serving(wheels, stranger, tmp_path_factory):
+    """An environment with the core, the modalities and onnxruntime; no torch."""
+    made = Environment(tmp_path_factory.mktemp("serving"))
+    run(sys.executable, "-m", "venv", made.folder)
+    parts = ("modalzoo", "modalzoo-text", "modalzoo-image", "modalzoo-datasets")
+    made.install(*(wheels[part] for part in parts), stranger[0], RUNTIME)
+    return made
+
+
+def test_every_folder_of_a_distribution_becomes_a_wheel(wheels):
+    folders = [*ROOT.glob("plugins/*/pyproject.toml"), *ROOT.glob("exporters/*/pyproject.toml")]
+    assert set(wheels) == {"modalzoo", *(f"modalzoo-{path.parent.name}" for path in folders)}
 
 
 def test_the_cores_wheel_holds_zoo_alone(wheels):
-    (core,) = (wheel for wheel in wheels if wheel.name.startswith("modalzoo-"))
-    names = zipfile.ZipFile(core).namelist()
+    names = zipfile.ZipFile(wheels["modalzoo"]).namelist()
     assert {name.split("/")[0] for name in names} == {"zoo", "modalzoo-0.1.0.dist-info"}
     assert "zoo/registry.toml" in names
 
 
-def test_a_bundle_runs_where_torch_is_not_installed(python, tmp_path):
-    bundle = tmp_path / "bundle"
-    run(Path(sys.executable).with_name("zoo"), "export", "emoji-search", "--out", bundle)
-    outside = {"cwd": tmp_path, "env": {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}}
-    assert run(python, "-c", "import importlib.util as u; print(u.find_spec('torch'))", **outside).strip() == "None"
-    zoo = python.with_name("zoo")
-    listed = json.loads(run(zoo, "list", "--json", **outside))
+def test_nothing_is_installed_editable_and_nothing_comes_from_the_checkout(training, tmp_path):
+    listed = training("python", "-m", "pip", "list", "--format=json", "--editable", cwd=tmp_path)
+    assert json.loads(listed) == []
+    assert str(ROOT) not in training("python", "-c", "import zoo, zoo_text; print(zoo, zoo_text)", cwd=tmp_path)
+
+
+def test_the_quickstart_runs_from_wheels_alone(training, tmp_path):
+    training("zoo", "quickstart", cwd=tmp_path)
+    assert (tmp_path / "quickstart/index.html").exists()
+
+
+def test_a_strangers_plugin_goes_the_whole_line_and_is_served_without_torch(training, serving, stranger, tmp_path):
+    plugins = json.loads(training("zoo", "plugins", "--json", cwd=tmp_path))
+    assert not [plugin["fault"] for plugin in plugins if plugin["fault"]]
+    checked = json.loads(training("zoo", "plugin", "check", "modalzoo-time-series", "--json", cwd=tmp_path))
+    assert {found["name"] for found in checked} >= {"modality time-series", "encoder time-series/mlp"}
+    training("zoo", "train", stranger[1] / "recipe.toml", "--out", "run", cwd=tmp_path)
+    training("zoo", "export", "run", "--to", "onnx", "--out", "bundle", cwd=tmp_path)
+    training("zoo", "parity", "bundle", cwd=tmp_path)
+    answers = []
+    for environment in (training, serving):
+        said = environment("zoo", "run", "bundle", "encode_row", "-i", f"row={WAVE}", "--json", cwd=tmp_path)
+        answers.append(json.loads(said)["encode_row.latent"])
+    assert answers[0] == answers[1]
+    assert len(answers[0][0]) == 4
+
+
+def test_bundles_of_entries_run_where_torch_is_not_installed(training, serving, tmp_path):
+    training("zoo", "export", "emoji-search", "--out", "bundle", cwd=tmp_path)
+    found = serving("python", "-c", "import importlib.util as u; print(u.find_spec('torch'))", cwd=tmp_path)
+    assert found.strip() == "None"
+    listed = json.loads(serving("zoo", "list", "--json", cwd=tmp_path))
     assert {"emoji-search", "fashion-vae"} <= {entry["name"] for entry in listed}
-    run(zoo, "parity", bundle, **outside)
-    answer = json.loads(run(zoo, "run", bundle, "encode_caption", "-i", "caption=red heart", "--json", **outside))
-    (embedding,) = answer["encode_caption.embedding"]
+    serving("zoo", "parity", "bundle", cwd=tmp_path)
+    said = serving("zoo", "run", "bundle", "encode_caption", "-i", "caption=red heart", "--json", cwd=tmp_path)
+    (embedding,) = json.loads(said)["encode_caption.embedding"]
     assert sum(value * value for value in embedding) == pytest.approx(1, abs=1e-5)
