@@ -231,3 +231,35 @@ def test_the_doctor_names_a_plugin_that_is_out(zoo, site):
     result = zoo("doctor")
     assert result.exit_code == 1
     assert result.stderr.startswith("error: modalzoo-birds 1.0: RuntimeError: no feathers; reinstall or remove")
+
+
+def test_a_data_set_is_told_and_drawn(zoo, tmp_path):
+    from PIL import Image
+
+    result = zoo("data", "toy", "-o", "gaps=true", "--rows", "3", "--out", tmp_path / "toy.png")
+    assert result.exit_code == 0
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["INPUT", "MODALITY", "TRAIN", "VALIDATION", "TEST"],
+        ["left", "vectors", "32", "32", "32"],
+        ["right", "vectors", "21", "21", "21"],
+        ["samples", "32", "32", "32"],
+        [str(tmp_path / "toy.png")],
+    ]
+    assert "label parity: even 48, odd 48" in result.stderr
+    assert "licence: CC0-1.0" in result.stderr
+    picture = Image.open(tmp_path / "toy.png").convert("RGB")
+    grey = sum(picture.getpixel((x, y)) == (229, 231, 235) for x in range(picture.width) for y in range(picture.height))
+    assert grey == 2 * 96 * 96  # of the samples 0, 10 and 21 the first and the last lack the right one
+
+
+def test_a_data_set_is_told_as_json_by_a_recipe_with_an_option(zoo, recipe_file, tmp_path):
+    result = zoo("data", recipe_file(data={"rows": 5}), "-o", "rows=4", "--out", tmp_path / "toy.png", "--json")
+    assert result.json["samples"] == {"train": 4, "validation": 4, "test": 4}
+    assert result.json["inputs"]["left"] == {"modality": "vectors", "train": 4, "validation": 4, "test": 4}
+    assert result.json["labels"] == {"parity": {"even": 6, "odd": 6}}
+
+
+def test_a_data_set_that_there_is_not_is_a_usage_error(zoo):
+    assert "no dataset 'toi'; there is toy. Did you mean 'toy'?" in zoo("data", "toi").error
+    assert "data 'toy': unknown option 'row'; it takes rows: int = 32" in zoo("data", "toy", "-o", "row=3").error
+    assert "-o rows: expected key=value" in zoo("data", "toy", "-o", "rows").error

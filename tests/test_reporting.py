@@ -14,7 +14,8 @@ from zoo.components import make_dataset
 from zoo.errors import UsageError
 from zoo.reporting.chart import chart
 from zoo.reporting.page import report
-from zoo.reporting.pictures import TILE, pictures_of, sheet
+from zoo.reporting.pictures import pictures_of
+from zoo.reporting.sheets import TILE, sheet
 from zoo.training import train
 
 

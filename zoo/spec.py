@@ -219,10 +219,8 @@ class Recipe:
         """Return the recipe with ``key=value`` set for each assignment, as in ``training.steps=100``."""
         tables = self.written()
         for assignment in assignments:
-            key, equals, text = assignment.partition("=")
-            if not equals:
-                raise SpecError(f"-o {assignment}: expected key=value, as in training.steps=100")
-            *path, last = key.strip().split(".")
+            key, value = read_assignment(assignment)
+            *path, last = key.split(".")
             table = tables
             for step in path:
                 inner = table.setdefault(step, {})
@@ -231,16 +229,19 @@ class Recipe:
                 if not isinstance(inner, dict):
                     raise SpecError(f"-o {assignment}: {step!r} is no table; `zoo info NAME --recipe` shows the keys")
                 table = inner
-            table[last] = _parsed(text)
+            table[last] = value
         return Recipe.read(tables, "-o")
 
 
-def _parsed(text: str) -> Any:
-    """Read a value as TOML, or as a bare text where it is none."""
+def read_assignment(assignment: str) -> tuple[str, Any]:
+    """Return the key and the value of ``key=value``; the value is read as TOML, or as a bare text where it is none."""
+    key, equals, text = assignment.partition("=")
+    if not equals:
+        raise SpecError(f"-o {assignment}: expected key=value, as in training.steps=100")
     try:
-        return parse_toml(f"value = {text}", "-o")["value"]
+        return key.strip(), parse_toml(f"value = {text}", "-o")["value"]
     except SpecError:
-        return text
+        return key.strip(), text
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ COMMANDS = {
     "list": "List the entries of the registry.",
     "info": "Show the card of an entry, or its recipe to start one's own from.",
     "fetch": "Fetch the weights of entries, check them and print their paths.",
+    "data": "Tell what a data set holds, and draw some of its samples.",
     "train": "Train an entry's recipe or one's own.",
     "evaluate": "Measure a model on held-out data.",
     "export": "Export a model as a bundle, judged against torch.",

@@ -1,0 +1,103 @@
+"""``zoo data``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.cli.output import note, print_json, print_table
+from zoo.errors import UsageError
+from zoo.plugins import Plugins, installed
+from zoo.spec import Part, Recipe, read_assignment
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from zoo.protocols import Sample
+
+SPLITS = ("train", "validation", "test")
+_MOST_VALUES = 12
+
+
+@click.command("data")
+@click.argument("source", metavar="DATASET|RECIPE.toml")
+@click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the data set.")
+@click.option("--split", type=click.Choice(SPLITS), default="train", show_default=True, help="What the picture shows.")
+@click.option("--rows", type=click.IntRange(1, 100), default=8, show_default=True, help="Samples in the picture.")
+@click.option("--out", type=click.Path(path_type=Path), help="The picture's file.  [default: data/NAME.png]")
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+def command(source: str, options: tuple[str, ...], split: str, rows: int, out: Path | None, as_json: bool) -> None:
+    """Tell what a data set holds, and draw some of its samples.
+
+    The path of the picture is printed last.
+    """
+    from zoo.components import make_dataset
+
+    plugins = installed()
+    part = Recipe.load(Path(source)).data if source.endswith(".toml") else Part(source)
+    part = Part(part.name, {**part.options, **dict(map(read_assignment, options))})
+    dataset = make_dataset(part, plugins)
+    samples = {name: dataset.split(name) for name in SPLITS}
+    picture = out or Path("data") / f"{part.name}.png"
+    if not samples[split]:
+        raise UsageError(f"the split {split!r} of {part.name} is empty; choose another by --split")
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    _sheet(samples[split], dataset.inputs, rows, plugins).save(picture)
+    held = {
+        name: {split: sum(sample.inputs.get(name) is not None for sample in found) for split, found in samples.items()}
+        for name in dataset.inputs
+    }
+    labels = _labels([sample for found in samples.values() for sample in found])
+    if as_json:
+        inputs = {name: {"modality": dataset.inputs[name], **counts} for name, counts in held.items()}
+        sizes = {name: len(found) for name, found in samples.items()}
+        described = {"name": part.name, "license": dataset.license, "samples": sizes, "inputs": inputs}
+        print_json({**described, "labels": labels, "picture": str(picture)})
+        return
+    sizes = [len(found) for found in samples.values()]
+    rows_shown = [(name, dataset.inputs[name], *counts.values()) for name, counts in held.items()]
+    print_table(("INPUT", "MODALITY", *map(str.upper, SPLITS)), [*rows_shown, ("samples", "", *sizes)])
+    for name, counts in labels.items():
+        note(f"label {name}: {_written(counts)}")
+    note(f"licence: {dataset.license}")
+    click.echo(picture)
+
+
+def _labels(samples: Sequence[Sample]) -> dict[str, dict[str, int]]:
+    """Return how many samples bear each value of each label, the most frequent first."""
+    counted: dict[str, Counter[str]] = {}
+    for sample in samples:
+        for name, value in sample.labels.items():
+            counted.setdefault(name, Counter())[value] += 1
+    return {name: dict(counts.most_common()) for name, counts in counted.items()}
+
+
+def _written(counts: Mapping[str, int]) -> str:
+    shown = [f"{value} {count:,}" for value, count in list(counts.items())[:_MOST_VALUES]]
+    more = len(counts) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more values" if more else "")
+
+
+def _sheet(samples: Sequence[Sample], inputs: Mapping[str, str], rows: int, plugins: Plugins) -> Image:
+    """Return some samples of a split, evenly taken, a row each; a grey tile where an input is missing."""
+    from PIL import Image as images
+
+    from zoo.components import make_modality
+    from zoo.reporting.sheets import TILE, sheet
+
+    gap = images.new("RGB", (TILE, TILE), (229, 231, 235))
+    modalities = {name: make_modality(Part(kind), f"the input {name}", plugins) for name, kind in inputs.items()}
+    count = min(rows, len(samples))
+    chosen = [samples[place * len(samples) // count] for place in range(count)]
+    drawn = [
+        [
+            gap if sample.inputs.get(name) is None else modality.draw(sample.inputs[name])
+            for name, modality in modalities.items()
+        ]
+        for sample in chosen
+    ]
+    return sheet(drawn)
