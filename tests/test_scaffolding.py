@@ -35,6 +35,25 @@ def test_what_is_written_is_pinned(kind):
     assert page(kind) == (PINNED / f"{kind}.txt").read_text()
 
 
+def checked(*command, cwd):
+    done = subprocess.run((sys.executable, "-m", *command), cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_is_linted_and_formatted(kind, tmp_path):
+    folder = scaffold(kind, NAME, tmp_path, plugins=Plugins(()))
+    checked("ruff", "check", "--isolated", "--line-length=120", "--select=E,F,I,UP,B,RUF,PT,SIM", ".", cwd=folder)
+    checked("ruff", "format", "--check", "--isolated", "--line-length=120", ".", cwd=folder)
+
+
+def test_what_is_written_is_typed(tmp_path):
+    folders = [scaffold(kind, f"{kind}-of-mine", tmp_path, plugins=Plugins(())) for kind in KINDS]
+    packages = [path.parent for folder in folders for path in folder.glob("zoo_*/__init__.py")]
+    assert len(packages) == len(KINDS)
+    checked("mypy", "--strict", f"--cache-dir={tmp_path / 'cache'}", *packages, cwd=tmp_path)
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def stranger(request, tmp_path_factory):
     """The kind of a fresh scaffold, and what runs a command where it is installed beside the first-party plugins."""
@@ -65,7 +84,7 @@ def test_it_trains_exports_and_runs_as_its_readme_says(stranger, tmp_path):
     kind, run = stranger
     zoo = str(Path(sys.executable).with_name("zoo"))
     run(zoo, "train", "recipe.toml", "-o", "training.steps=30", "--out", "run")
-    run(zoo, "export", "run", "--to", "onnx", "--out", "bundle")
+    run(zoo, "export", "run", "--to", NAME if kind == "exporter" else "onnx", "--out", "bundle")
     run(zoo, "parity", "bundle")
     Image.new("L", (16, 16)).save(tmp_path / "picture.png")
     graph, value = (

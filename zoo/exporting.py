@@ -46,10 +46,13 @@ def export(
     out: Path,
     *,
     origin: Origin,
+    exporter_name: str = "onnx",
     graphs: Sequence[str] = (),
     observe: Callable[[Verdict], None] | None = None,
 ) -> dict[str, Any]:
     """Export the graphs of a model, all or those named, into the folder ``out``, and return the bundle's manifest.
+
+    ``exporter_name`` is what the exporter is registered as: files that are no ONNX are run by it wherever they go.
 
     Raises ParityError where a graph does not compute what torch computes; ``out`` is then as it was before.
     """
@@ -58,6 +61,7 @@ def export(
         "schema": SCHEMA,
         "origin": asdict(origin),
         "checkpoint_sha256": checkpoint.sha256,
+        "exporter": exporter_name,
         "versions": {"modalzoo": __version__, **exporter.versions()},
         "graphs": {},
     }

@@ -148,7 +148,10 @@ class Exporter(Protocol):
         """Write ``graph`` to ``path``; the same model gives the same bytes each time."""
 
     def open(self, graph: Graph, path: Path) -> RunsArrays:
-        """Load the file that ``write`` left for ``graph``, ready to run many times."""
+        """Load the file that ``write`` left for ``graph``, ready to run many times.
+
+        Where a bundle is opened, ``graph`` has the names, tensors and axes alone: its module is None.
+        """
 
     def versions(self) -> Mapping[str, str]:
         """Return the versions of the tools that write and run the files, by distribution."""

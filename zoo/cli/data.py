@@ -51,16 +51,15 @@ def command(source: str, options: tuple[str, ...], split: str, rows: int, out: P
         name: {split: sum(sample.inputs.get(name) is not None for sample in found) for split, found in samples.items()}
         for name in dataset.inputs
     }
+    sizes = {name: len(found) for name, found in samples.items()}
     labels = _labels([sample for found in samples.values() for sample in found])
     if as_json:
         inputs = {name: {"modality": dataset.inputs[name], **counts} for name, counts in held.items()}
-        sizes = {name: len(found) for name, found in samples.items()}
         described = {"name": part.name, "license": dataset.license, "samples": sizes, "inputs": inputs}
         print_json({**described, "labels": labels, "picture": str(picture)})
         return
-    sizes = [len(found) for found in samples.values()]
     rows_shown = [(name, dataset.inputs[name], *counts.values()) for name, counts in held.items()]
-    print_table(("INPUT", "MODALITY", *map(str.upper, SPLITS)), [*rows_shown, ("samples", "", *sizes)])
+    print_table(("INPUT", "MODALITY", *map(str.upper, SPLITS)), [*rows_shown, ("samples", "", *sizes.values())])
     for name, counts in labels.items():
         note(f"label {name}: {_written(counts)}")
     note(f"licence: {dataset.license}")

@@ -36,7 +36,9 @@ def command(source: str, exporter_name: str, out: Path, graphs: tuple[str, ...],
     exporter = make_exporter(exporter_name, plugins)
     origin = Origin(target.name, entry.license, entry.data_license, entry.revision) if entry else Origin(target.name)
     checkpoint = load(target.weights, plugins=plugins)
-    manifest = export(checkpoint, exporter, out, origin=origin, graphs=graphs, observe=_note)
+    manifest = export(
+        checkpoint, exporter, out, origin=origin, exporter_name=exporter_name, graphs=graphs, observe=_note
+    )
     if as_json:
         print_json(manifest)
     else:

@@ -6,17 +6,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from zoo.components import make_modalities
+from zoo.components import make_exporter, make_modalities
 from zoo.errors import UnknownNameError, UsageError
 from zoo.plugins import installed
-from zoo.protocols import Axis, Modality, TensorSpec
+from zoo.protocols import Axis, Graph, Modality, TensorSpec
 from zoo.runtime.manifest import read_manifest
 from zoo.runtime.session import Session, open_session
 from zoo.spec import Recipe
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from zoo.protocols import Array
 
 _MODALITY = "modality:"
@@ -46,17 +48,24 @@ class Bundle:
         if name not in self.manifest["graphs"]:
             raise UnknownNameError("graph", name, self.graphs, hint="The bundle's README.md describes them.")
         if name not in self._sessions:
-            described = self.manifest["graphs"][name]
-            self._sessions[name] = open_session(
-                self.folder / described["file"],
-                name,
-                {key: spec_of(spec) for key, spec in described["inputs"].items()},
-                {key: Axis(**axis) for key, axis in described["axes"].items()},
-                tuple(described["outputs"]),
-                provider=self.provider,
-                threads=self.threads,
-            )
+            self._sessions[name] = self._opened(name)
         return self._sessions[name]
+
+    def _opened(self, name: str) -> Session:
+        described = self.manifest["graphs"][name]
+        path = self.folder / described["file"]
+        inputs, outputs = (
+            {key: spec_of(spec) for key, spec in described[way].items()} for way in ("inputs", "outputs")
+        )
+        axes = {key: Axis(**axis) for key, axis in described["axes"].items()}
+        if path.suffix == ".onnx":
+            return open_session(path, name, inputs, axes, tuple(outputs), provider=self.provider, threads=self.threads)
+        exporter_name = self.manifest["exporter"]
+        if self.provider != "cpu":
+            raise UsageError(f"{path.name} is run by the exporter {exporter_name!r}, which takes no --provider")
+        exporter = make_exporter(exporter_name, installed())
+        compute = exporter.open(Graph(name, cast(Any, None), inputs, outputs, axes, _draws_nothing), path)
+        return Session(name, inputs, axes, tuple(outputs), compute)
 
     def modality(self, name: str) -> Modality:
         """Return the modality of an input as it was fitted; its plugin must be installed."""
@@ -104,6 +113,10 @@ class Bundle:
                 known = sorted({tensor.split(".")[0] for tensor in session.inputs})
                 raise UsageError(f"the graph {graph!r} has no input {name!r}; it takes {', '.join(known)}")
         return session(arrays)
+
+
+def _draws_nothing(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:
+    raise UsageError("a graph that was opened from a bundle draws no inputs")
 
 
 def open_bundle(folder: Path | str, *, provider: str = "cpu", threads: int = 1) -> Bundle:

@@ -1,16 +1,16 @@
-"""One graph in onnxruntime: inputs are checked against what the graph takes, the provider is the one asked for."""
+"""One loaded graph: inputs are checked against what it takes; onnxruntime's provider is the one asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.errors import UsageError, ZooError
-from zoo.protocols import Axis, TensorSpec
+from zoo.protocols import Axis, RunsArrays, TensorSpec
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -27,7 +27,7 @@ class Session:
     inputs: Mapping[str, TensorSpec]
     axes: Mapping[str, Axis]
     outputs: tuple[str, ...]
-    session: Any
+    compute: RunsArrays
 
     def __call__(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Run the graph.
@@ -35,8 +35,7 @@ class Session:
         Raises UsageError, saying what the graph takes and what came, where a name, dtype, rank or size is wrong.
         """
         self._check(arrays)
-        found = self.session.run(list(self.outputs), dict(arrays))
-        return dict(zip(self.outputs, found, strict=True))
+        return dict(self.compute(arrays))
 
     def _check(self, arrays: Mapping[str, Array]) -> None:
         if set(arrays) != set(self.inputs):
@@ -107,4 +106,8 @@ def open_session(
             f"{wanted} cannot be used here, onnxruntime fell back to {session.get_providers()[0]}; "
             "check the driver and CUDA's libraries, or use --provider cpu"
         )
-    return Session(name, inputs, axes, outputs, session)
+
+    def compute(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+        return dict(zip(outputs, session.run(list(outputs), dict(arrays)), strict=True))
+
+    return Session(name, inputs, axes, outputs, compute)

@@ -1,8 +1,7 @@
 """Writes a plugin to start from: a distribution that installs, passes its contracts, trains and exports as it stands.
 
 What is written lies in the folders of ``templates``, several a kind. ``package`` in a path becomes the plugin's
-package, the ending ``.template`` falls away, and ``$name``, ``$kind``, ``$package``, ``$dataset``, ``$Class``,
-``$requires`` and ``$api`` are filled in.
+package, the ending ``.template`` falls away, and what stands as ``$name`` is filled in.
 """
 
 from __future__ import annotations
@@ -26,10 +25,12 @@ _FOLDERS = {
     "decoder": ("every", "pictures", "decoder"),
     "objective": ("every", "pictures", "objective"),
     "dataset": ("every", "pictures", "dataset"),
+    "exporter": ("every", "pictures", "exporter"),
 }
 KINDS = tuple(_FOLDERS)
 _NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _ENDING = ".template"
+_HIDDEN = ("hidden = [128]", "hidden = 128")  # of the plugin for pictures, of what is written
 
 
 def scaffold(kind: str, name: str, folder: Path, *, plugins: Plugins) -> Path:
@@ -62,6 +63,11 @@ def written(kind: str, name: str) -> Iterator[tuple[str, str]]:
         "kind": kind,
         "package": package,
         "dataset": name if kind == "dataset" else f"{name}-shapes",
+        "objective": name if kind == "objective" else "autoencoder",
+        "encoder": f'{{ name = "{name if kind == "encoder" else "mlp"}", {_HIDDEN[kind == "encoder"]} }}',
+        "decoder": f'{{ name = "{name if kind == "decoder" else "mlp"}", {_HIDDEN[kind == "decoder"]} }}',
+        "exporter": name if kind == "exporter" else "onnx",
+        "served": "by the exporter" if kind == "exporter" else "without torch",
         "Class": "".join(part.capitalize() for part in name.split("-")),
         "requires": f">={major}.{minor},<{major}.{minor + 1}",
         "api": str(API_VERSION),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -63,7 +64,8 @@ class ExporterContract(Contract):
         path = tmp_path / f"graph{exporter.suffix}"
         exporter.write(graph, path)
         arrays = graph.draw(2, {"words.length": 4}, np.random.default_rng(0))
-        assert set(exporter.open(graph, path)(arrays)) == set(graph.outputs)
+        opened = exporter.open(replace(graph, module=cast(Any, None)), path)  # as where a bundle is served
+        assert set(opened(arrays)) == set(graph.outputs)
 
 
 class _MaskedMean(nn.Module):
