@@ -23,9 +23,9 @@ def command() -> None:
     "--out", type=click.Path(path_type=Path), default=Path(), show_default=True, help="The folder to write into."
 )
 def new(kind: str, name: str, out: Path) -> None:
-    """Write a plugin to start from: it installs, passes its contracts, trains and exports as it stands.
+    """Write a plugin to start from.
 
-    The path of its folder is printed.
+    It installs, passes its contracts, trains and exports as it stands. The path of its folder is printed.
     """
     path = scaffold(kind, name, out, plugins=installed())
     note(f"its README.md says how to install, test, train and export it: {path / 'README.md'}")
@@ -36,7 +36,10 @@ def new(kind: str, name: str, out: Path) -> None:
 @click.argument("distribution")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
 def check(distribution: str, as_json: bool) -> None:
-    """Put everything that an installed distribution registers to its contracts. Exits with 1 where one fails."""
+    """Put an installed distribution to its contracts.
+
+    Everything that it registers is built by its defaults and tested. Exits with 1 where a test fails.
+    """
     from zoo.checking import check as put_to_contracts
 
     found = put_to_contracts(distribution, installed())
