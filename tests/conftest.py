@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -54,6 +55,17 @@ class Site:
         metadata.mkdir()
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: modalzoo-{name}\nVersion: {version}\n")
         (metadata / "entry_points.txt").write_text(f"[modalzoo]\n{name} = zoo_{name}\n")
+
+
+@pytest.fixture(scope="session")
+def blocks_of():
+    """Return the blocks of code of a page: the path that stands above one, or None, its language, its content."""
+
+    def blocks(page):
+        found = re.finditer(r"(?:^`([\w./-]+)`\n\n)?^```(\w+)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+        return [block.groups() for block in found]
+
+    return blocks
 
 
 @pytest.fixture

@@ -14,9 +14,6 @@ from zoo.scaffolding import written
 
 ROOT = Path(__file__).parent.parent
 PAGES = {"birds": ROOT / "plugins/README.md", "series": ROOT / "docs/modality.md"}
-BLOCK = re.compile(
-    r"(?:^`(?P<path>[\w./-]+)`\n\n)?^```(?P<language>\w+)\n(?P<content>.*?)^```", re.MULTILINE | re.DOTALL
-)
 
 
 @dataclass(frozen=True)
@@ -50,10 +47,9 @@ class Session:
         return done.stdout
 
 
-def follow(session, page):
+def follow(session, blocks):
     """Do all that a page says, in its order."""
-    for block in BLOCK.finditer(page.read_text()):
-        path, language, content = block.group("path", "language", "content")
+    for path, language, content in blocks:
         if path:
             session.write(path, content)
         elif language == "sh":
@@ -69,9 +65,9 @@ def follow(session, page):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_runs_from_its_first_block_to_its_last(name, tmp_path):
+def test_a_page_runs_from_its_first_block_to_its_last(name, tmp_path, blocks_of):
     session = Session(tmp_path)
-    follow(session, PAGES[name])
+    follow(session, blocks_of(PAGES[name]))
     assert (tmp_path / "bundle/manifest.json").exists()
     session.run(f"python -c \"import sys, zoo_{name}.modality; sys.exit('torch' in sys.modules)\"")
     if name == "birds":
@@ -79,8 +75,7 @@ def test_a_page_runs_from_its_first_block_to_its_last(name, tmp_path):
         assert re.search(r"\d+ passed", said)
 
 
-def test_the_exporter_of_the_page_is_the_one_that_is_scaffolded():
-    page = (ROOT / "exporters/README.md").read_text()
-    shown = {block["path"]: block["content"] for block in BLOCK.finditer(page) if block["path"]}
+def test_the_exporter_of_the_page_is_the_one_that_is_scaffolded(blocks_of):
+    shown = {path: content for path, _, content in blocks_of(ROOT / "exporters/README.md") if path}
     scaffolded = dict(written("exporter", "programs"))
     assert shown == {path: scaffolded[path] for path in ("zoo_programs/__init__.py", "zoo_programs/exporter.py")}
