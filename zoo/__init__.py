@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from zoo.fetching import Wanted as Wanted, fetch as fetch
     from zoo.graphs import (
         decode_graph as decode_graph,
+        embed_graph as embed_graph,
         encode_graph as encode_graph,
         reconstruct_graph as reconstruct_graph,
+        translate_graph as translate_graph,
     )
     from zoo.hookspecs import API_VERSION as API_VERSION, hookimpl as hookimpl
     from zoo.model import Model as Model, build as build
@@ -87,8 +89,10 @@ _PUBLIC = {
     "Tensors": "zoo.modules",
     "decode": "zoo.modules",
     "decode_graph": "zoo.graphs",
+    "embed_graph": "zoo.graphs",
     "encode_graph": "zoo.graphs",
     "reconstruct_graph": "zoo.graphs",
+    "translate_graph": "zoo.graphs",
     "Wanted": "zoo.fetching",
     "fetch": "zoo.fetching",
     "Recipe": "zoo.spec",

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo.modules import Decoder, Encoder, Tensors
-from zoo.protocols import Axis, Graph, Modality, TensorSpec
+from zoo.modules import Decoder, Encoder, Tensors, clean
+from zoo.protocols import PRESENT, Axis, Graph, Modality, TensorSpec
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -60,6 +60,28 @@ class _Reconstruct(nn.Module):
         return decoded
 
 
+class _Embed(nn.Module):
+    """The encoders of all inputs, then what joins them; what stands in a gap is set to zero first."""
+
+    def __init__(self, encoders: Mapping[str, Encoder], joint: nn.Module) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleDict(encoders)
+        self.joint = joint
+
+    def forward(self, tensors: Tensors) -> dict[str, Tensor]:
+        """Return the outputs of ``joint`` by name."""
+        present = {name: tensors[f"{name}.{PRESENT}"] for name in self.encoders}
+        features = {}
+        for name, encoder in self.encoders.items():
+            own = {
+                key.removeprefix(f"{name}."): clean(tensor, present[name])
+                for key, tensor in tensors.items()
+                if key.startswith(f"{name}.") and key != f"{name}.{PRESENT}"
+            }
+            features[name] = encoder(own)
+        return {f"embed.{output}": tensor for output, tensor in self.joint(features, present).items()}
+
+
 def encode_graph(
     input_name: str, modality: Modality, encoder: Encoder, head: nn.Module, outputs: Mapping[str, TensorSpec]
 ) -> Graph:
@@ -92,9 +114,51 @@ def reconstruct_graph(
 
     ``head`` is a module from features to named tensors, one of them ``latent``.
     """
-    name = f"reconstruct_{input_name}"
-    module = _Reconstruct(_Encode(encoder, head, input_name, ""), _Decode(decoder, f"{name}."))
-    return _from_input(name, input_name, modality, module, _outputs(name, decoder), encoder, decoder)
+    return _through_latent(f"reconstruct_{input_name}", input_name, modality, encoder, head, decoder)
+
+
+def translate_graph(
+    source: str, target: str, modality: Modality, encoder: Encoder, head: nn.Module, decoder: Decoder
+) -> Graph:
+    """Return the graph ``translate_<source>_to_<target>``: one input's tensors to the other's, through the latent.
+
+    ``modality`` and ``encoder`` are the source's, ``decoder`` is the target's; ``head`` as in ``reconstruct_graph``.
+    """
+    return _through_latent(f"translate_{source}_to_{target}", source, modality, encoder, head, decoder)
+
+
+def embed_graph(
+    modalities: Mapping[str, Modality],
+    encoders: Mapping[str, Encoder],
+    joint: nn.Module,
+    outputs: Mapping[str, TensorSpec],
+) -> Graph:
+    """Return the graph ``embed``: the tensors of all inputs, and ``<input>.present`` for each, to one answer.
+
+    ``joint`` is a module from the features and the presence of the inputs, by name, to named tensors, which ``outputs``
+    describes. What stands in a row that lacks an input changes nothing.
+    """
+    parts = [_input_of(name, modality) for name, modality in modalities.items()]
+    inputs = {key: spec for specs, _ in parts for key, spec in specs.items()}
+    inputs |= {f"{name}.{PRESENT}": TensorSpec("bool", ("batch",), 0, 1) for name in modalities}
+    axes = {key: axis for _, bounds in parts for key, axis in bounds.items()}
+
+    def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:
+        arrays: dict[str, Array] = {}
+        for name, modality in modalities.items():
+            arrays |= _drawn(name, modality, batch, sizes, generator)
+            arrays[f"{name}.{PRESENT}"] = generator.random(batch) < 0.7
+        return arrays
+
+    named = {f"embed.{output}": spec for output, spec in outputs.items()}
+    return Graph("embed", _Embed(encoders, joint), inputs, named, axes, draw, *_strictness(*encoders.values()))
+
+
+def _through_latent(
+    name: str, source: str, modality: Modality, encoder: Encoder, head: nn.Module, decoder: Decoder
+) -> Graph:
+    module = _Reconstruct(_Encode(encoder, head, source, ""), _Decode(decoder, f"{name}."))
+    return _from_input(name, source, modality, module, _outputs(name, decoder), encoder, decoder)
 
 
 def _outputs(name: str, decoder: Decoder) -> dict[str, TensorSpec]:
@@ -114,23 +178,32 @@ def _from_input(
     outputs: Mapping[str, TensorSpec],
     *parts: Encoder | Decoder,
 ) -> Graph:
-    def prefixed(axis: str | int) -> str | int:
-        return axis if axis == "batch" or isinstance(axis, int) else f"{input_name}.{axis}"
-
-    inputs = {
-        f"{input_name}.{tensor}": TensorSpec(spec.dtype, tuple(map(prefixed, spec.axes)), spec.low, spec.high)
-        for tensor, spec in modality.tensors.items()
-    }
-    axes: dict[str, Axis] = {f"{input_name}.{axis}": bounds for axis, bounds in modality.axes.items()}
+    inputs, axes = _input_of(input_name, modality)
 
     def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:
-        own = {axis.removeprefix(f"{input_name}."): size for axis, size in sizes.items()}
-        return {
-            f"{input_name}.{tensor}": array
-            for tensor, array in modality.example(batch, own, generator=generator).items()
-        }
+        return _drawn(input_name, modality, batch, sizes, generator)
 
     return Graph(name, module, inputs, outputs, axes, draw, *_strictness(*parts))
+
+
+def _input_of(name: str, modality: Modality) -> tuple[dict[str, TensorSpec], dict[str, Axis]]:
+    """Return the tensors and the free axes of an input, with its name as their prefix."""
+
+    def prefixed(axis: str | int) -> str | int:
+        return axis if axis == "batch" or isinstance(axis, int) else f"{name}.{axis}"
+
+    inputs = {
+        f"{name}.{tensor}": TensorSpec(spec.dtype, tuple(map(prefixed, spec.axes)), spec.low, spec.high)
+        for tensor, spec in modality.tensors.items()
+    }
+    return inputs, {f"{name}.{axis}": bounds for axis, bounds in modality.axes.items()}
+
+
+def _drawn(
+    name: str, modality: Modality, batch: int, sizes: Mapping[str, int], generator: np.random.Generator
+) -> dict[str, Array]:
+    own = {axis.removeprefix(f"{name}."): size for axis, size in sizes.items() if axis.startswith(f"{name}.")}
+    return {f"{name}.{tensor}": array for tensor, array in modality.example(batch, own, generator=generator).items()}
 
 
 def as_tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import DataError, UsageError
+from zoo.gaps import no_rows, with_gaps
 from zoo.graphs import as_tensors
 from zoo.modules import Batch
 from zoo.protocols import Modality, Sample
@@ -99,9 +100,7 @@ def to_batch(samples: Sequence[Sample], modalities: Mapping[str, Modality]) -> B
     for name, modality in modalities.items():
         there = np.array([sample.inputs.get(name) is not None for sample in samples])
         arrays = _arrays(modality, [sample for sample, here in zip(samples, there, strict=True) if here], name)
-        if not there.all():
-            arrays = {key: _with_gaps(array, there) for key, array in arrays.items()}
-        inputs[name] = as_tensors(arrays)
+        inputs[name] = as_tensors({key: with_gaps(array, there) for key, array in arrays.items()})
         present[name] = torch.from_numpy(there)
     return Batch(inputs, present)
 
@@ -143,9 +142,7 @@ def in_order(rows: Rows, index: Tensor, batch_size: int) -> Iterator[Batch]:
 
 def _arrays(modality: Modality, known: Sequence[Sample], name: str) -> Mapping[str, Any]:
     if not known:
-        smallest = {axis: bounds.smallest for axis, bounds in modality.axes.items()}
-        drawn = modality.example(1, smallest, generator=np.random.default_rng(0))
-        return {key: array[:0] for key, array in drawn.items()}
+        return no_rows(modality)
     try:
         return modality.to_arrays([sample.inputs[name] for sample in known])
     except DataError:
@@ -178,9 +175,3 @@ def _unreadable(
             skip(sample, named)
             found.append(sample)
     return found
-
-
-def _with_gaps(array: Any, there: Any) -> Any:
-    full = np.zeros((len(there), *array.shape[1:]), array.dtype)
-    full[there] = array
-    return full

@@ -42,16 +42,13 @@ class Batch:
 
     def with_clean_gaps(self) -> Batch:
         """Return the batch with every tensor of a missing slot set to zero, whatever stood there."""
-        clean = {
+        cleaned = {
             name: tensors
             if bool(self.present[name].all())
-            else {
-                key: torch.where(_like(self.present[name], tensor), tensor, torch.zeros_like(tensor))
-                for key, tensor in tensors.items()
-            }
+            else {key: clean(tensor, self.present[name]) for key, tensor in tensors.items()}
             for name, tensors in self.inputs.items()
         }
-        return Batch(clean, self.present)
+        return Batch(cleaned, self.present)
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         return Batch(
@@ -60,8 +57,11 @@ class Batch:
         )
 
 
-def _like(present: Tensor, tensor: Tensor) -> Tensor:
-    return present.reshape(-1, *(1 for _ in tensor.shape[1:]))
+def clean(tensor: Tensor, present: Bool[Tensor, " batch"]) -> Tensor:
+    """Return a tensor with zeros in the rows that are not present, whatever stands there."""
+    there = present.reshape(-1, *(1 for _ in tensor.shape[1:]))
+    # onnxruntime has no Where of booleans on the CPU.
+    return tensor & there if tensor.dtype == torch.bool else torch.where(there, tensor, torch.zeros_like(tensor))
 
 
 class Encoder(nn.Module, ABC):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+# The tensor of a graph that says which rows have an input: ``caption.present``.
+PRESENT = "present"
 DType = Literal["float32", "float64", "int64", "uint8", "bool"]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zoo.components import make_exporter, make_modalities
 from zoo.errors import UnknownNameError, UsageError
 from zoo.plugins import installed
-from zoo.protocols import Axis, Graph, Modality, TensorSpec
+from zoo.protocols import PRESENT, Axis, Graph, Modality, TensorSpec
 from zoo.runtime.manifest import read_manifest
 from zoo.runtime.session import Session, open_session
 from zoo.spec import Recipe
@@ -100,6 +100,7 @@ class Bundle:
         """Run a graph on raw values: texts, pictures, or arrays for inputs that have no modality, such as ``latent``.
 
         Values are given by input (``caption``), all lists of one length; arrays also by tensor (``picture.pixels``).
+        Where a graph says which inputs are present, one may be left out, and a value may be None.
         """
         session = self.graph(graph)
         arrays: dict[str, Array] = {}
@@ -107,12 +108,36 @@ class Bundle:
             if name in session.inputs:
                 arrays[name] = as_array(given, session.inputs[name], name)
             elif any(tensor.startswith(f"{name}.") for tensor in session.inputs):
-                made = self.modality(name).to_arrays(given)
-                arrays |= {f"{name}.{tensor}": array for tensor, array in made.items()}
+                arrays |= self._arrays(name, given, gaps=f"{name}.{PRESENT}" in session.inputs)
             else:
                 known = sorted({tensor.split(".")[0] for tensor in session.inputs})
                 raise UsageError(f"the graph {graph!r} has no input {name!r}; it takes {', '.join(known)}")
+        for tensor in session.inputs:
+            name, _, kind = tensor.partition(".")
+            if kind == PRESENT and name not in values and tensor not in arrays:
+                arrays |= self._arrays(name, [None] * _rows(arrays, values), gaps=True)
         return session(arrays)
+
+    def _arrays(self, name: str, given: Sequence[Any], *, gaps: bool) -> dict[str, Array]:
+        """Return the arrays of one input; with ``gaps``, rows of zeros for what is None, and which rows are present."""
+        modality = self.modality(name)
+        if not gaps:
+            return {f"{name}.{tensor}": array for tensor, array in modality.to_arrays(given).items()}
+        import numpy as np
+
+        from zoo.gaps import no_rows, with_gaps
+
+        there = np.array([value is not None for value in given])
+        made = modality.to_arrays([value for value in given if value is not None]) if there.any() else no_rows(modality)
+        arrays = {f"{name}.{tensor}": with_gaps(array, there) for tensor, array in made.items()}
+        return {**arrays, f"{name}.{PRESENT}": there}
+
+
+def _rows(arrays: Mapping[str, Array], values: Mapping[str, Sequence[Any]]) -> int:
+    """Return how many rows the given inputs have."""
+    if not arrays:
+        raise UsageError(f"give at least one input; got {', '.join(values) or 'none'}")
+    return len(next(iter(arrays.values())))
 
 
 def _draws_nothing(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:

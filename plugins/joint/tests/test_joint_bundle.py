@@ -1,0 +1,58 @@
+"""A bundle of a joint model answers for any subset of its inputs, without torch."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from zoo_onnx.exporter import OnnxExporter
+
+from zoo import DataError, Recipe, UsageError, export, load, open_bundle, train
+from zoo.exporting import Origin
+
+PICTURE = {"modality": {"name": "image", "size": 8, "channels": 1}, "encoder": "mlp", "decoder": "mlp"}
+CAPTION = {"modality": "text", "encoder": "bag-of-embeddings", "decoder": "bag-of-words"}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("joint")
+    rows = ["picture,caption"]
+    for place in range(20):
+        Image.new("L", (8, 8), 12 * place).save(folder / f"{place}.png")
+        rows.append(f"{place}.png,{'' if place % 4 == 0 else 'dark' if place < 10 else 'light'}")
+    (folder / "captions.csv").write_text("\n".join(rows))
+    spec = {"objective": "mvae", "latent_dim": 4, "inputs": {"picture": PICTURE, "caption": CAPTION}}
+    tables = {"spec": spec, "data": {"name": "folder", "path": str(folder)}, "training": {"steps": 5, "batch_size": 8}}
+    checkpoint = load(train(Recipe.read(tables, "a recipe"), folder / "run"))
+    export(checkpoint, OnnxExporter(), folder / "bundle", origin=Origin("joint"), graphs=["embed", "encode_caption"])
+    return open_bundle(folder / "bundle")
+
+
+def test_an_input_that_is_left_out_is_absent(bundle):
+    embedded = bundle.run("embed", {"caption": ["dark", "light"]})["embed.latent"]
+    encoded = bundle.run("encode_caption", {"caption": ["dark", "light"]})["encode_caption.latent"]
+    np.testing.assert_allclose(embedded, encoded, atol=1e-6)
+
+
+def test_rows_with_gaps_stand_beside_whole_ones(bundle):
+    picture = Image.new("L", (8, 8), 200)
+    mixed = bundle.run("embed", {"caption": ["dark", None, "dark"], "picture": [picture, picture, None]})
+    single = [
+        {"caption": ["dark"], "picture": [picture]},
+        {"picture": [picture]},
+        {"caption": ["dark"]},
+    ]
+    for row, values in enumerate(single):
+        np.testing.assert_allclose(
+            mixed["embed.latent"][row], bundle.run("embed", values)["embed.latent"][0], atol=1e-6
+        )
+    assert not np.allclose(mixed["embed.latent"][0], mixed["embed.latent"][1])
+
+
+def test_nothing_at_all_is_refused(bundle):
+    with pytest.raises(UsageError, match="give at least one input; got none"):
+        bundle.run("embed", {})
+
+
+def test_a_missing_value_is_refused_where_the_graph_knows_no_gaps(bundle):
+    with pytest.raises(DataError):
+        bundle.run("encode_caption", {"caption": ["dark", None]})

@@ -1,0 +1,95 @@
+"""What each input says of the latent, a Gaussian each, and products of those that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from zoo_autoencoding.posteriors import GaussianPosterior
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """Gaussians of every row: of each input, or of each subset of inputs."""
+
+    mean: Float[Tensor, "expert batch latent"]
+    log_var: Float[Tensor, "expert batch latent"]
+
+    def sample(self, noise: Float[Tensor, "expert batch latent"]) -> Float[Tensor, "expert batch latent"]:
+        """Return mean + standard deviation * noise."""
+        return self.mean + (0.5 * self.log_var).exp() * noise.to(self.mean)
+
+    def kl(self) -> Float[Tensor, "expert batch"]:
+        """Return KL(N(mean, var) ‖ N(0, I)) in nats. Source: Kingma & Welling 2014, appendix B, arXiv 1312.6114."""
+        return 0.5 * (self.mean.square() + self.log_var.exp() - self.log_var - 1).sum(dim=-1)
+
+
+class GaussianExperts(nn.Module):
+    """A Gaussian head a input, from its features to its expert."""
+
+    def __init__(self, feature_dims: Mapping[str, int], latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.heads = nn.ModuleDict({name: GaussianPosterior(size, latent_dim) for name, size in feature_dims.items()})
+
+    def forward(
+        self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]
+    ) -> tuple[Gaussians, Bool[Tensor, "input batch"]]:
+        """Return the experts and which of them are there; an absent one is N(0, I).
+
+        ``features`` may lack an input, which is then absent in every row.
+        """
+        some = next(iter(features.values()))
+        nobody = torch.zeros_like(some[:, 0], dtype=torch.bool)
+        there = torch.stack([present[name] if name in features else nobody for name in self.heads])
+        rows = [
+            self._expert(head, features[name], there[place]) if name in features else self._absent(some)
+            for place, (name, head) in enumerate(self.heads.items())
+        ]
+        mean, log_var = (torch.stack(parts) for parts in zip(*rows, strict=True))
+        return Gaussians(mean, log_var), there
+
+    def _expert(self, head: nn.Module, features: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+        found = head(features)
+        zeros = torch.zeros_like(found["mean"])
+        return tuple(torch.where(there.unsqueeze(-1), found[key], zeros) for key in ("mean", "log_var"))  # type: ignore[return-value]
+
+    def _absent(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        zeros = features.new_zeros(features.shape[0], self.latent_dim)  # len() would fix the batch in an export
+        return zeros, zeros
+
+
+def subsets_of(count: int) -> Bool[Tensor, "subset input"]:
+    """Return every subset of the inputs but the empty one: the single ones first, all of them last."""
+    chosen = [set(some) for size in range(1, count + 1) for some in combinations(range(count), size)]
+    return torch.tensor([[place in some for place in range(count)] for some in chosen])
+
+
+def products(
+    experts: Gaussians,
+    there: Bool[Tensor, "input batch"],
+    subsets: Bool[Tensor, "subset input"],
+    *,
+    prior_expert: bool,
+) -> Gaussians:
+    """Return the product of the experts of each subset that are there, with N(0, I) as one more if ``prior_expert``.
+
+    Precisions add up, means are weighed by them; one product of matrices serves all subsets. A subset of which nothing
+    is there gives N(0, I).
+
+    Source: Wu & Goodman 2018, section 2.2, arXiv 1802.05335.
+    """
+    own = (-experts.log_var).exp() * there.unsqueeze(-1).to(experts.mean.dtype)
+    members = subsets.to(own)
+    precision = torch.einsum("si,ibl->sbl", members, own)
+    pulled = torch.einsum("si,ibl->sbl", members, own * experts.mean)
+    if prior_expert:
+        precision = precision + 1
+    else:
+        nobody = torch.einsum("si,ib->sb", members, there.to(own)) == 0
+        precision = precision + nobody.unsqueeze(-1).to(own)
+    return Gaussians(pulled / precision, -precision.log())
