@@ -72,9 +72,9 @@ def write_outputs(bundle: Bundle, graph: str, outputs: dict[str, Array], folder:
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in outputs.items():
         np.save(folder / f"{name}.npy", array)
-    verb, _, input_name = graph.partition("_")
-    if verb in ("decode", "reconstruct"):
-        modality = bundle.modality(input_name)
+    verb, _, of = graph.partition("_")
+    if verb in ("decode", "reconstruct", "translate"):
+        modality = bundle.modality(of.rpartition("_to_")[2] if verb == "translate" else of)
         values = modality.from_arrays({name.removeprefix(f"{graph}."): array for name, array in outputs.items()})
         for number, value in enumerate(values):
             modality.draw(value).save(folder / f"{graph}-{number}.png")

@@ -40,12 +40,19 @@ def pictures_of(model: Model, samples: Sequence[Sample], *, seed: int = 0) -> It
     for name, modality in model.modalities.items():
         known = [sample for sample in samples if sample.inputs.get(name) is not None]
         if f"reconstruct_{name}" in graphs and known:
-            yield _reconstructions(graphs[f"reconstruct_{name}"], name, modality, known[: 2 * _SHOWN])
+            title = f"{name}: held-out values above, their reconstructions below"
+            yield _decoded(graphs[f"reconstruct_{name}"], name, modality, modality, known[: 2 * _SHOWN], title)
         encode = graphs.get(f"encode_{name}")
         # A latent with a variance of its own was pulled to the prior, so what the prior draws can be decoded.
         if f"decode_{name}" in graphs and encode and f"encode_{name}.log_var" in encode.outputs:
             yield _draws(graphs[f"decode_{name}"], name, modality, generator)
     for source, target in permutations(model.modalities, 2):
+        translate = graphs.get(f"translate_{source}_to_{target}")
+        known = [sample for sample in samples if sample.inputs.get(source) is not None]
+        if translate and known:
+            title = f"{source} to {target}: held-out values above, what they are translated to below"
+            first, second = model.modalities[source], model.modalities[target]
+            yield _decoded(translate, source, first, second, known[: 2 * _SHOWN], title)
         pair = [graphs.get(f"encode_{name}") for name in (source, target)]
         if all(graph and f"{graph.name}.embedding" in graph.outputs for graph in pair):
             both = [s for s in samples if s.inputs.get(source) is not None and s.inputs.get(target) is not None]
@@ -53,13 +60,16 @@ def pictures_of(model: Model, samples: Sequence[Sample], *, seed: int = 0) -> It
                 yield _answers(graphs, model.modalities, source, target, both[:_GALLERY])
 
 
-def _reconstructions(graph: Graph, name: str, modality: Modality, samples: Sequence[Sample]) -> Picture:
+def _decoded(
+    graph: Graph, name: str, source: Modality, target: Modality, samples: Sequence[Sample], title: str
+) -> Picture:
+    """Return values of one input, and what a graph makes of each, below it."""
     values = [sample.inputs[name] for sample in samples]
-    rebuilt = _values(graph, modality, _run(graph, _inputs(name, modality, values)))
-    above, below = ([modality.draw(value) for value in each] for each in (values, rebuilt))
+    above = [source.draw(value) for value in values]
+    below = [target.draw(value) for value in _values(graph, target, _run(graph, _inputs(name, source, values)))]
     count = per_row([*above, *below], _SHOWN)
     rows = [drawn[start : start + count] for start in range(0, len(above), count) for drawn in (above, below)]
-    return Picture(f"{name}: held-out values above, their reconstructions below", sheet(rows, rows_together=2))
+    return Picture(title, sheet(rows, rows_together=2))
 
 
 def _draws(graph: Graph, name: str, modality: Modality, generator: np.random.Generator) -> Picture:

@@ -6,14 +6,19 @@ from PIL import Image
 from zoo_onnx.exporter import OnnxExporter
 
 from zoo import DataError, Recipe, UsageError, export, load, open_bundle, train
+from zoo.cli.run import write_outputs
+from zoo.components import make_dataset
 from zoo.exporting import Origin
+from zoo.plugins import installed
+from zoo.reporting.pictures import pictures_of
 
 PICTURE = {"modality": {"name": "image", "size": 8, "channels": 1}, "encoder": "mlp", "decoder": "mlp"}
 CAPTION = {"modality": "text", "encoder": "bag-of-embeddings", "decoder": "bag-of-words"}
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
+def trained(tmp_path_factory):
+    """The folder of the data and the run, and the checkpoint."""
     folder = tmp_path_factory.mktemp("joint")
     rows = ["picture,caption"]
     for place in range(20):
@@ -22,8 +27,14 @@ def bundle(tmp_path_factory):
     (folder / "captions.csv").write_text("\n".join(rows))
     spec = {"objective": "mvae", "latent_dim": 4, "inputs": {"picture": PICTURE, "caption": CAPTION}}
     tables = {"spec": spec, "data": {"name": "folder", "path": str(folder)}, "training": {"steps": 5, "batch_size": 8}}
-    checkpoint = load(train(Recipe.read(tables, "a recipe"), folder / "run"))
-    export(checkpoint, OnnxExporter(), folder / "bundle", origin=Origin("joint"), graphs=["embed", "encode_caption"])
+    return folder, load(train(Recipe.read(tables, "a recipe"), folder / "run"))
+
+
+@pytest.fixture(scope="module")
+def bundle(trained):
+    folder, checkpoint = trained
+    graphs = ["embed", "encode_caption", "translate_caption_to_picture"]
+    export(checkpoint, OnnxExporter(), folder / "bundle", origin=Origin("joint"), graphs=graphs)
     return open_bundle(folder / "bundle")
 
 
@@ -56,3 +67,19 @@ def test_nothing_at_all_is_refused(bundle):
 def test_a_missing_value_is_refused_where_the_graph_knows_no_gaps(bundle):
     with pytest.raises(DataError):
         bundle.run("encode_caption", {"caption": ["dark", None]})
+
+
+def test_a_translation_is_written_as_the_target_is_drawn(bundle, tmp_path):
+    graph = "translate_caption_to_picture"
+    write_outputs(bundle, graph, bundle.run(graph, {"caption": ["dark", "light"]}), tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == [f"{graph}-0.png", f"{graph}-1.png"]
+
+
+def test_the_report_shows_translations_both_ways(trained):
+    _, checkpoint = trained
+    samples = make_dataset(checkpoint.recipe.data, installed()).split("train")
+    titles = [picture.title for picture in pictures_of(checkpoint.model, samples)]
+    assert titles == [
+        f"{a} to {b}: held-out values above, what they are translated to below"
+        for a, b in (("picture", "caption"), ("caption", "picture"))
+    ]
