@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DIST := dist
-ENTRIES := emoji-alignment emoji-search emoji-sigmoid fashion-autoencoder fashion-denoising fashion-vae text-autoencoder
+ENTRIES := emoji-alignment emoji-search emoji-sigmoid fashion-autoencoder fashion-denoising fashion-joint fashion-vae text-autoencoder
 
 # One constraints file pins every install, build tools included.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
