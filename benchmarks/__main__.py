@@ -15,7 +15,7 @@ import click
 
 from benchmarks.measuring import ROUNDS, Comparison
 
-NAMES = ("training", "objectives", "memory", "inference", "lstm", "commands", "listing", "discovery")
+NAMES = ("training", "objectives", "joint", "memory", "inference", "lstm", "commands", "listing", "discovery")
 HEADER = ("WHAT", "OURS", "OTHER", "RATIO", "TARGET", "OK")
 
 

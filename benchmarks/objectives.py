@@ -52,20 +52,22 @@ def measure(rounds: int) -> Iterator[Comparison]:
     torch.set_num_threads(before)
 
 
-def recipe(objective: str, inputs: tuple[str, ...], options: Mapping[str, Any]) -> Recipe:
-    """Return the recipe of an objective over pictures of noise."""
+def recipe(
+    objective: str, inputs: tuple[str, ...], options: Mapping[str, Any], *, decoders: bool = False, gaps: bool = False
+) -> Recipe:
+    """Return the recipe of an objective over pictures of noise; one input is decoded, several where ``decoders``."""
     layers = {"name": "mlp", "hidden": [HIDDEN]}
     picture: dict[str, Any] = {"modality": {"name": "image", "size": SIDE, "channels": 1}, "encoder": layers}
-    if len(inputs) == 1:
+    if len(inputs) == 1 or decoders:
         picture["decoder"] = layers
     spec = {
         "objective": {"name": objective, **options},
         "latent_dim": LATENT,
         "inputs": dict.fromkeys(inputs, picture),
     }
-    steps = EPOCHS * ROWS // BATCH
-    training = {"steps": steps, "batch_size": BATCH, "learning_rate": LEARNING_RATE, "checkpoint_every": steps}
-    data = {"name": "noise", "names": list(inputs)}
+    total = EPOCHS * ROWS // BATCH
+    training = {"steps": total, "batch_size": BATCH, "learning_rate": LEARNING_RATE, "checkpoint_every": total}
+    data = {"name": "noise", "names": list(inputs), "gaps": gaps}
     return Recipe.read({"spec": spec, "data": data, "training": training}, "benchmarks/objectives.py")
 
 
@@ -84,7 +86,7 @@ def bare_autoencoder(*, damaged: bool) -> Iterator[None]:
         logits = decoder(encoder(seen))
         return F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=-1).mean()
 
-    return _steps([pixels], [*encoder.parameters(), *decoder.parameters()], loss_of)
+    return steps([pixels], [*encoder.parameters(), *decoder.parameters()], loss_of)
 
 
 def bare_pairs(
@@ -105,10 +107,11 @@ def bare_pairs(
         return pair_loss(first, second, *numbers)
 
     numbers = [nn.Parameter(torch.tensor(start)) for start in learnt]
-    return _steps([pixels, pixels.clone()], [*left.parameters(), *right.parameters(), *numbers], loss_of)
+    return steps([pixels, pixels.clone()], [*left.parameters(), *right.parameters(), *numbers], loss_of)
 
 
-def _steps(inputs: Sequence[Tensor], parameters: list[Any], loss_of: Callable[..., Tensor]) -> Iterator[None]:
+def steps(inputs: Sequence[Tensor], parameters: list[Any], loss_of: Callable[..., Tensor]) -> Iterator[None]:
+    """Take a step of fused Adam each time that the next item is asked for."""
     import torch
 
     optimiser = torch.optim.Adam(parameters, lr=LEARNING_RATE, fused=True)

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,9 +35,13 @@ LEAST_SHARE = 0.9
 
 @dataclass(frozen=True)
 class Noise:
-    """Pictures of noise, as a data set of the zoo: one a row, or as many as ``names`` has."""
+    """Pictures of noise, as a data set of the zoo: one a row, or as many as ``names`` has.
+
+    With ``gaps``, every third row lacks the last of them.
+    """
 
     names: tuple[str, ...] = ("picture",)
+    gaps: bool = False
     license = "MIT"
 
     @property
@@ -47,7 +51,11 @@ class Noise:
 
     def split(self, name: str) -> Sequence[Sample]:
         """Return the same rows whatever the name."""
-        return [Sample(str(row), dict.fromkeys(self.names, picture)) for row, picture in enumerate(noise_pixels())]
+        samples = [Sample(str(row), dict.fromkeys(self.names, picture)) for row, picture in enumerate(noise_pixels())]
+        if self.gaps:
+            gap = {self.names[-1]: None}
+            samples[::3] = [replace(sample, inputs={**sample.inputs, **gap}) for sample in samples[::3]]
+        return samples
 
 
 def noise_pixels() -> Any:
@@ -107,7 +115,7 @@ def recipe(epochs: int) -> Recipe:
 def with_noise(plugins: Plugins) -> Plugins:
     """Return the plugins with the data set of noise."""
     noise = Component("dataset", "noise", f"{__name__}:Noise", "benchmarks")
-    return Plugins((*plugins.plugins, Plugin("benchmarks", "benchmarks", "0", (noise,))))
+    return Plugins((*plugins.plugins, Plugin("benchmarks", __name__, "benchmarks", "0", (noise,))))
 
 
 def bare_steps() -> Iterator[None]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.protocols import Modality
+from zoo.protocols import Modality, Sample
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -27,3 +30,23 @@ def with_gaps(array: Array, there: NDArray[np.bool_]) -> Array:
     full = np.zeros((len(there), *array.shape[1:]), array.dtype)
     full[there] = array
     return full
+
+
+def dropped(samples: Sequence[Sample], shares: Mapping[str, float], *, seed: int) -> Sequence[Sample]:
+    """Return the samples with a share of each input's values taken away.
+
+    Whether a value goes follows from the seed, the sample's key and the input alone: more data, or another order,
+    changes nothing, and a larger share takes away what a smaller one does and more.
+    """
+    if not shares:
+        return samples
+
+    def kept(sample: Sample) -> dict[str, Any]:
+        return {name: None if _goes(sample.key, name, shares, seed) else v for name, v in sample.inputs.items()}
+
+    return [replace(sample, inputs=kept(sample)) for sample in samples]
+
+
+def _goes(key: str, name: str, shares: Mapping[str, float], seed: int) -> bool:
+    digest = hashlib.sha256(f"{seed}/{name}/{key}".encode()).digest()
+    return int.from_bytes(digest[:8]) < shares.get(name, 0) * 2**64

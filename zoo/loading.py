@@ -125,6 +125,8 @@ def fit_modality(modality: Modality, samples: Sequence[Sample], name: str, *, sk
     Raises DataError naming the sample that cannot be read.
     """
     known = [sample for sample in samples if sample.inputs.get(name) is not None]
+    if not known:
+        return modality  # load_rows says that no sample has the input
     try:
         return modality.fit(sample.inputs[name] for sample in known)
     except DataError:

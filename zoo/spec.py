@@ -108,6 +108,7 @@ class Training:
     compare those of a part. ``precision`` is ``fp32``, ``bf16`` or, on a GPU, ``fp16``. ``compile`` runs the steps
     through torch.compile. ``workers`` processes read data ahead that does not fit in memory. ``validate_every`` steps
     the split ``validation`` is measured; 0 is never. ``trackers`` are names that Accelerate knows: ``tensorboard``.
+    ``drop`` is the share of training values that are taken away, by input, to study gaps: which, ``seed`` says.
     """
 
     steps: int = 1000
@@ -124,14 +125,15 @@ class Training:
     workers: int = 0
     validate_every: int = 0
     trackers: tuple[str, ...] = ()
+    drop: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def read(cls, value: Any, where: str) -> Training:
         """Read ``[training]``; what is missing has the default."""
         table = Table(value, where)
-        simple = [known for known in fields(cls) if known.name != "trackers"]
+        simple = [known for known in fields(cls) if known.name not in ("trackers", "drop")]
         taken = {known.name: table.take(known.name, type(known.default), known.default) for known in simple}
-        read = cls(**taken, trackers=table.texts("trackers"))
+        read = cls(**taken, trackers=table.texts("trackers"), drop=table.take("drop", dict, {}))
         table.done()
         for key in ("steps", "batch_size", "checkpoint_every", "accumulate"):
             if getattr(read, key) < 1:
@@ -139,12 +141,20 @@ class Training:
         for key in ("weight_decay", "warmup_steps", "seed", "workers", "validate_every"):
             if not 0 <= getattr(read, key) < float("inf"):
                 raise SpecError(f"{where}: {key!r} takes a number from 0, got {getattr(read, key)}")
+        for name, share in read.drop.items():
+            if type(share) not in (int, float) or not 0 <= share <= 1:
+                raise SpecError(f"{where}: 'drop' takes a share from 0 to 1 for {name!r}, got {share!r}")
         if not 0 < read.learning_rate < float("inf"):
             raise SpecError(f"{where}: 'learning_rate' takes a number above 0, got {read.learning_rate}")
         for key, known in {"schedule": ("constant", "cosine"), "precision": ("fp32", "bf16", "fp16")}.items():
             if getattr(read, key) not in known:
                 raise SpecError(f"{where}: {key!r} takes {_listed(known)}, got {getattr(read, key)!r}")
         return read
+
+    def written(self) -> dict[str, Any]:
+        """Return what ``read`` reads; without ``drop`` where nothing is dropped."""
+        tables = {**asdict(self), "trackers": list(self.trackers), "drop": dict(self.drop)}
+        return tables if self.drop else {key: value for key, value in tables.items() if key != "drop"}
 
 
 @dataclass(frozen=True)
@@ -187,12 +197,16 @@ class Recipe:
             raise SpecError(
                 f"{where}: the table [spec] is missing; `zoo info NAME --recipe` prints a recipe to start from"
             )
-        return cls(
+        read = cls(
             ModelSpec.read(spec, f"{where}: spec"),
             Part.read(data, f"{where}: data"),
             Training.read({} if training is None else training, f"{where}: training"),
             Evaluation.read({} if evaluation is None else evaluation, f"{where}: evaluation"),
         )
+        inputs = [entry.name for entry in read.spec.inputs]
+        if unknown := [name for name in read.training.drop if name not in inputs]:
+            raise SpecError(f"{where}: training: 'drop' names {unknown[0]!r}; the inputs are {', '.join(inputs)}")
+        return read
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
@@ -205,7 +219,7 @@ class Recipe:
             "schema": SCHEMA,
             "spec": self.spec.written(),
             "data": {"name": self.data.name, **self.data.options},
-            "training": {**asdict(self.training), "trackers": list(self.training.trackers)},
+            "training": self.training.written(),
             "evaluation": asdict(self.evaluation),
         }
 

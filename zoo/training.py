@@ -16,6 +16,7 @@ from zoo.checkpoint import load
 from zoo.components import make_dataset, make_modalities
 from zoo.errors import TrainingError
 from zoo.evaluation import HeldOut, measure
+from zoo.gaps import dropped
 from zoo.loading import Rows, Skip, fit_modality, load_rows
 from zoo.loop import Loop, accelerator_for, is_first_process
 from zoo.model import Model, build
@@ -92,7 +93,7 @@ def _prepared(
 ) -> tuple[Model, Rows, HeldOut | None]:
     """Return the model to go on with, the rows to train on, and those to validate on where the recipe validates."""
     dataset = make_dataset(recipe.data, plugins)
-    samples = dataset.split("train")
+    samples = dropped(dataset.split("train"), recipe.training.drop, seed=recipe.training.seed)
     if newest is not None:
         model = load(newest.weights, plugins=plugins).model
     else:
