@@ -60,7 +60,7 @@ class Bundle:
         axes = {key: Axis(**axis) for key, axis in described["axes"].items()}
         if path.suffix == ".onnx":
             return open_session(path, name, inputs, axes, tuple(outputs), provider=self.provider, threads=self.threads)
-        exporter_name = self.manifest["exporter"]
+        exporter_name = self.manifest.get("exporter", "")
         if self.provider != "cpu":
             raise UsageError(f"{path.name} is run by the exporter {exporter_name!r}, which takes no --provider")
         exporter = make_exporter(exporter_name, installed())
@@ -112,11 +112,21 @@ class Bundle:
             else:
                 known = sorted({tensor.split(".")[0] for tensor in session.inputs})
                 raise UsageError(f"the graph {graph!r} has no input {name!r}; it takes {', '.join(known)}")
-        for tensor in session.inputs:
-            name, _, kind = tensor.partition(".")
-            if kind == PRESENT and name not in values and tensor not in arrays:
-                arrays |= self._arrays(name, [None] * _rows(arrays, values), gaps=True)
+        for name in {tensor.partition(".")[0] for tensor in session.inputs if tensor.endswith(f".{PRESENT}")}:
+            if f"{name}.{PRESENT}" not in arrays:
+                arrays |= self._presence(name, arrays)
         return session(arrays)
+
+    def _presence(self, name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Return which rows have an input: all, where its tensors are given, or none, with zeros for its tensors."""
+        if not arrays:
+            raise UsageError("give at least one input; got none")
+        import numpy as np
+
+        rows = len(next(iter(arrays.values())))
+        if any(tensor.startswith(f"{name}.") for tensor in arrays):
+            return {f"{name}.{PRESENT}": np.ones(rows, bool)}
+        return self._arrays(name, [None] * rows, gaps=True)
 
     def _arrays(self, name: str, given: Sequence[Any], *, gaps: bool) -> dict[str, Array]:
         """Return the arrays of one input; with ``gaps``, rows of zeros for what is None, and which rows are present."""
@@ -131,13 +141,6 @@ class Bundle:
         made = modality.to_arrays([value for value in given if value is not None]) if there.any() else no_rows(modality)
         arrays = {f"{name}.{tensor}": with_gaps(array, there) for tensor, array in made.items()}
         return {**arrays, f"{name}.{PRESENT}": there}
-
-
-def _rows(arrays: Mapping[str, Array], values: Mapping[str, Sequence[Any]]) -> int:
-    """Return how many rows the given inputs have."""
-    if not arrays:
-        raise UsageError(f"give at least one input; got {', '.join(values) or 'none'}")
-    return len(next(iter(arrays.values())))
 
 
 def _draws_nothing(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:

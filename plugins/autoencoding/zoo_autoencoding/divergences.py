@@ -30,7 +30,7 @@ class GaussianKL:
         return gaussian_kl(parameters["mean"], parameters["log_var"])
 
 
-def gaussian_kl(mean: Float[Tensor, "batch latent"], log_var: Float[Tensor, "batch latent"]) -> Float[Tensor, " batch"]:
+def gaussian_kl(mean: Float[Tensor, "*row latent"], log_var: Float[Tensor, "*row latent"]) -> Float[Tensor, "*row"]:
     """Return KL(N(mean, exp(log_var)) ‖ N(0, I)) of each row, in nats.
 
     Source: Kingma & Welling 2014, appendix B, arXiv 1312.6114.

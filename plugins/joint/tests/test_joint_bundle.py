@@ -59,6 +59,15 @@ def test_rows_with_gaps_stand_beside_whole_ones(bundle):
     assert not np.allclose(mixed["embed.latent"][0], mixed["embed.latent"][1])
 
 
+def test_arrays_that_are_given_by_tensor_are_present(bundle):
+    picture = Image.new("L", (8, 8), 200)
+    pixels = bundle.modality("picture").to_arrays([picture])["pixels"]
+    by_tensor, by_value = (
+        bundle.run("embed", values) for values in ({"picture.pixels": pixels}, {"picture": [picture]})
+    )
+    np.testing.assert_array_equal(by_tensor["embed.latent"], by_value["embed.latent"])
+
+
 def test_nothing_at_all_is_refused(bundle):
     with pytest.raises(UsageError, match="give at least one input; got none"):
         bundle.run("embed", {})

@@ -9,6 +9,7 @@ from itertools import combinations
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from zoo_autoencoding.divergences import gaussian_kl
 from zoo_autoencoding.posteriors import GaussianPosterior
 
 
@@ -24,8 +25,8 @@ class Gaussians:
         return self.mean + (0.5 * self.log_var).exp() * noise.to(self.mean)
 
     def kl(self) -> Float[Tensor, "expert batch"]:
-        """Return KL(N(mean, var) ‖ N(0, I)) in nats. Source: Kingma & Welling 2014, appendix B, arXiv 1312.6114."""
-        return 0.5 * (self.mean.square() + self.log_var.exp() - self.log_var - 1).sum(dim=-1)
+        """Return KL(N(mean, var) ‖ N(0, I)) in nats."""
+        return gaussian_kl(self.mean, self.log_var)
 
 
 class GaussianExperts(nn.Module):
@@ -81,7 +82,7 @@ def products(
     Precisions add up, means are weighed by them; one product of matrices serves all subsets. A subset of which nothing
     is there gives N(0, I).
 
-    Source: Wu & Goodman 2018, section 2.2, arXiv 1802.05335.
+    Source: Wu & Goodman 2018, section 2, arXiv 1802.05335.
     """
     own = (-experts.log_var).exp() * there.unsqueeze(-1).to(experts.mean.dtype)
     members = subsets.to(own)

@@ -43,7 +43,7 @@ class Fusion(JointModel):
     The loss of a row is the negative log-likelihood of each of its inputs given the code. Gaps: an absent input gives
     zeros and a flag to the code, and is not in the loss.
 
-    Source: Ngiam et al. 2011, "Multimodal deep learning", section 4.
+    Source: Ngiam et al. 2011, "Multimodal deep learning".
     """
 
     def __init__(self, inputs: Mapping[str, Input], latent_dim: int, *, hidden: tuple[int, ...] = (128,)) -> None:

@@ -38,7 +38,7 @@ class MMVAE(JointModel):
 
     Gaps: an absent input is no expert and is not in the loss.
 
-    Source: Shi et al. 2019, section 3.2, arXiv 1911.03393.
+    Source: Shi et al. 2019, "Variational mixture-of-experts autoencoders", arXiv 1911.03393.
     """
 
     def __init__(self, inputs: Mapping[str, Input], latent_dim: int, *, samples: int = 10) -> None:

@@ -48,7 +48,7 @@ class MoPoE(JointModel):
 
     Gaps: the mixture has the subsets of what is there, and an absent input is not in the loss.
 
-    Source: Sutter et al. 2021, "Generalized multimodal ELBO", eq. 4, arXiv 2105.02470.
+    Source: Sutter et al. 2021, "Generalized multimodal ELBO", arXiv 2105.02470.
     """
 
     def __init__(self, inputs: Mapping[str, Input], latent_dim: int, *, beta: float = 1.0) -> None:

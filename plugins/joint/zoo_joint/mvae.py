@@ -46,7 +46,7 @@ class MVAE(JointModel):
     Gaps: an absent input is no expert and is not in the loss; a row with one input has the joint ELBO alone, since
     that of its input is the same.
 
-    Source: Wu & Goodman 2018, eq. 3 and 5, arXiv 1802.05335; of its sub-sampled terms the single inputs.
+    Source: Wu & Goodman 2018, section 2, arXiv 1802.05335; of its sub-sampled terms the single inputs.
     """
 
     def __init__(
