@@ -12,6 +12,7 @@ def zoo_datasets() -> Mapping[str, str]:
     """Register the data sets."""
     return {
         "fashion-mnist": "zoo_datasets.fashion_mnist:FashionMNIST",
+        "five-digits": "zoo_datasets.five_digits:FiveDigits",
         "folder": "zoo_datasets.folder:Folder",
         "openmoji": "zoo_datasets.openmoji:OpenMoji",
     }

@@ -8,11 +8,8 @@ Source: Xiao, Rasul & Vollgraf 2017, arXiv 1708.07747.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import logging
 import os
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo import DataError, NotFoundError, OfflineError, Sample, Wanted, fetch
+from zoo_datasets.packed import Packed, images_bytes, images_in, labels_bytes, labels_in
 
 CLASSES = (
     "t-shirt or top",
@@ -37,67 +35,44 @@ CLASSES = (
 _BUNDLED = Path(__file__).with_name("data") / "fashion-mnist"
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 _UPSTREAM = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
-_SIDE_PIXELS = 28
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Packed:
-    """One file of the data set: what its authors publish (gzip), and what that holds."""
+class _Published(Packed):
+    """One file of the data set as its authors publish it."""
 
-    name: str
     size_bytes: int
     sha256: str
-    unpacked_bytes: int
-    unpacked_sha256: str
-
-    def unpacked(self, path: Path) -> bytes:
-        """Return the content of a copy, however it was compressed, read no further than it should be long.
-
-        Raises DataError where it holds anything else.
-        """
-        try:
-            with gzip.open(path) as stream:
-                content = stream.read(self.unpacked_bytes + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path} cannot be unpacked: {error}; install or fetch it again") from error
-        found = hashlib.sha256(content).hexdigest()
-        if found != self.unpacked_sha256:
-            raise DataError(
-                f"{path}: expected {self.unpacked_bytes} bytes with sha256 {self.unpacked_sha256} once unpacked, came "
-                f"{'more' if len(content) > self.unpacked_bytes else f'{len(content)} bytes with {found}'}; "
-                "install or fetch it again"
-            )
-        return content
 
 
-_TRAIN_IMAGES = _Packed(
+_TRAIN_IMAGES = _Published(
     "train-images-idx3-ubyte.gz",
+    images_bytes(60000),
+    "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     26421880,
     "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-    16 + 60000 * _SIDE_PIXELS**2,
-    "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
 )
-_TRAIN_LABELS = _Packed(
+_TRAIN_LABELS = _Published(
     "train-labels-idx1-ubyte.gz",
+    labels_bytes(60000),
+    "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
     29515,
     "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-    8 + 60000,
-    "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
 )
-_TEST_IMAGES = _Packed(
+_TEST_IMAGES = _Published(
     "t10k-images-idx3-ubyte.gz",
+    images_bytes(10000),
+    "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     4422102,
     "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-    16 + 10000 * _SIDE_PIXELS**2,
-    "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
 )
-_TEST_LABELS = _Packed(
+_TEST_LABELS = _Published(
     "t10k-labels-idx1-ubyte.gz",
+    labels_bytes(10000),
+    "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     5148,
     "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-    8 + 10000,
-    "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 )
 _SPLITS = {"train": slice(0, 55000), "validation": slice(55000, 60000), "test": slice(0, 10000)}
 
@@ -129,17 +104,17 @@ class FashionMNIST:
             labels = _TEST_LABELS.unpacked(_BUNDLED / _TEST_LABELS.name)
         else:
             images, labels = _training_file(_TRAIN_IMAGES), _training_file(_TRAIN_LABELS)
-        pictures = np.frombuffer(images, np.uint8, offset=16).reshape(-1, _SIDE_PIXELS, _SIDE_PIXELS)
+        pictures, classes = images_in(images), labels_in(labels)
         rows = range(len(pictures))[_SPLITS[name]]
         part = "t10k" if name == "test" else "train"
-        return [_sample(f"{part}-{row:05d}", pictures[row], CLASSES[labels[8 + row]]) for row in rows]
+        return [_sample(f"{part}-{row:05d}", pictures[row], CLASSES[classes[row]]) for row in rows]
 
 
 def _sample(key: str, picture: NDArray[np.uint8], clothing: str) -> Sample:
     return Sample(key, {"picture": picture, "caption": clothing}, {"class": clothing})
 
 
-def _training_file(packed: _Packed) -> bytes:
+def _training_file(packed: _Published) -> bytes:
     place = os.environ.get("ZOO_FASHION_MNIST", "")
     if place and "://" not in place:
         return packed.unpacked(Path(place).expanduser() / packed.name)
