@@ -15,4 +15,5 @@ def zoo_datasets() -> Mapping[str, str]:
         "five-digits": "zoo_datasets.five_digits:FiveDigits",
         "folder": "zoo_datasets.folder:Folder",
         "openmoji": "zoo_datasets.openmoji:OpenMoji",
+        "stamps": "zoo_datasets.stamps:Stamps",
     }

