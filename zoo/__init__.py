@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from zoo.reporting.page import report as report
     from zoo.runtime import Session as Session, open_bundle as open_bundle, open_session as open_session
     from zoo.spec import Recipe as Recipe
+    from zoo.subsets import by_subset as by_subset, every_subset as every_subset
     from zoo.training import train as train
 
 __version__ = "0.1.0"
@@ -96,6 +97,8 @@ _PUBLIC = {
     "Wanted": "zoo.fetching",
     "fetch": "zoo.fetching",
     "Recipe": "zoo.spec",
+    "by_subset": "zoo.subsets",
+    "every_subset": "zoo.subsets",
     "Model": "zoo.model",
     "build": "zoo.model",
     "load": "zoo.checkpoint",

@@ -2,17 +2,32 @@ import math
 
 import pytest
 import torch
-from zoo_joint.experts import Gaussians, products, subsets_of
+from zoo_joint.cvae import CVAE
+from zoo_joint.dmvae import DMVAE
+from zoo_joint.experts import products, subsets_of
 from zoo_joint.fusion import Fusion
+from zoo_joint.jmvae import JMVAE
+from zoo_joint.mixtures import Gaussians, Mixture
 from zoo_joint.mmvae import MMVAE
 from zoo_joint.mopoe import MoPoE
 from zoo_joint.mvae import MVAE
+from zoo_joint.mvtcae import MVTCAE
 
 from zoo import Batch, SpecError
 from zoo.testing import ObjectiveContract, number_batch, number_inputs
 
 NAMES = ("caption", "picture", "sound")
-KINDS = [(Fusion, {}), (MVAE, {}), (MVAE, {"subsampling": False}), (MoPoE, {}), (MMVAE, {"samples": 3})]
+KINDS = [
+    (Fusion, {}),
+    (MVAE, {}),
+    (MVAE, {"subsampling": False}),
+    (MoPoE, {}),
+    (MMVAE, {"samples": 3}),
+    (MVTCAE, {}),
+    (JMVAE, {}),
+    (DMVAE, {"private_dim": 2}),
+    (CVAE, {"condition_dim": 3}),
+]
 EVERY_KIND = pytest.mark.parametrize(("kind", "options"), KINDS, ids=lambda part: getattr(part, "__name__", None))
 # Every subset of three inputs, the empty one last.
 PATTERNS = torch.cat([subsets_of(3), torch.zeros(1, 3, dtype=torch.bool)])
@@ -58,7 +73,8 @@ def test_rows_of_every_pattern_of_gaps_have_the_losses_and_latents_that_they_hav
         for name, term in found.terms.items():
             torch.testing.assert_close(term[0], together.terms[name][row], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(features_of(model, alone)[0], latents[row], atol=1e-6, rtol=1e-5)
-    assert together.weight.tolist() == [1.0] * 7 + [0.0]
+    counted = PATTERNS[:, 0] if kind is CVAE else PATTERNS.any(1)
+    assert together.weight.tolist() == counted.tolist()
 
 
 @EVERY_KIND
@@ -76,11 +92,14 @@ def test_a_nan_in_a_gap_changes_no_latent(kind, options):
 @EVERY_KIND
 def test_the_graphs_are_all_that_can_be_asked(kind, options):
     names = {graph.name for graph in a_model(kind, options, NAMES[:2]).graphs()}
+    both_ways = {"decode_picture", "translate_caption_to_picture"} if kind is not CVAE else set()
     assert names == {
-        *(f"{verb}_{name}" for verb in ("encode", "decode") for name in NAMES[:2]),
-        "translate_caption_to_picture",
+        "encode_caption",
+        "encode_picture",
+        "decode_caption",
         "translate_picture_to_caption",
         "embed",
+        *both_ways,
     }
 
 
@@ -98,14 +117,37 @@ def test_embedding_one_input_alone_is_encoding_it(kind, options):
 
 
 @EVERY_KIND
-def test_metrics_name_each_reconstruction_and_translation(kind, options):
-    found = a_model(kind, options, NAMES[:2]).eval().metrics([gappy()], generator=torch.Generator())
-    assert set(found) == {
-        "reconstruction_caption",
-        "reconstruction_picture",
-        "translation_caption_to_picture",
-        "translation_picture_to_caption",
-    }
+def test_metrics_are_told_by_subset(kind, options):
+    sampled = {} if kind is Fusion else {"importance_samples": 2}
+    model = a_model(kind, {**options, **sampled}, NAMES[:2]).eval()
+    found = model.metrics([gappy()], generator=torch.Generator().manual_seed(0))
+    subsets = {"caption": {"caption"}, "picture": {"picture"}, "caption+picture": {"caption", "picture"}}
+    expected = set()
+    for row, given in subsets.items():
+        rebuilt, others = given & set(model.decoders), set(model.decoders) - given
+        expected |= {f"{row}.{name}" for name in ("reconstruction", "nll") if rebuilt}
+        expected |= {f"{row}.{name}" for name in ("translation", "conditional_nll") if others}
+    if kind is Fusion:
+        expected = {name for name in expected if "nll" not in name}
+    if kind is CVAE:  # its likelihood is that of the target under conditions
+        expected -= {"caption.nll", "caption+picture.nll"}
+    assert set(found) == expected
+
+
+@EVERY_KIND
+def test_metrics_of_a_subset_are_those_of_the_rows_that_have_it(kind, options):
+    """Rows that lack what is asked for change no number."""
+    model = a_model(kind, options, NAMES[:2]).eval()
+    batch = number_batch(*NAMES[:2])
+    gap = torch.arange(batch.rows) % 2 == 0
+    gapped = Batch(batch.inputs, {**batch.present, "picture": gap})
+    whole = gapped.take(gap.nonzero().squeeze(1))
+    names = {"caption.translation", "picture.reconstruction", "caption+picture.reconstruction"}
+    found, expected = (
+        model.metrics([rows.with_clean_gaps()], generator=torch.Generator().manual_seed(0)) for rows in (gapped, whole)
+    )
+    for name in names & set(expected):
+        assert found[name] == pytest.approx(expected[name], rel=1e-5), name
 
 
 @EVERY_KIND
@@ -143,7 +185,7 @@ def test_the_kl_divergence_is_that_of_torch():
 
 def test_a_mixture_of_products_draws_its_components_in_equal_shares():
     model, batch = a_model(MoPoE, {}), gappy()
-    _, shares = model.posterior.components(model.features(batch), batch.present)
+    shares = model.posterior.mixture(model.features(batch), batch.present).shares
     counts = PATTERNS.sum(1)
     for row in range(7):
         complete = 2 ** int(counts[row]) - 1
@@ -183,6 +225,142 @@ def test_beta_weighs_the_divergence():
     torch.testing.assert_close(second.loss - first.loss, 2 * first.means()["kl"])
 
 
-def test_no_samples_are_refused():
-    with pytest.raises(SpecError, match="samples is a number of latents from each expert, at least 1, got 0"):
-        a_model(MMVAE, {"samples": 0})
+def normal(mean, log_var):
+    return torch.distributions.Normal(mean, (0.5 * log_var).exp())
+
+
+def test_the_divergence_between_gaussians_is_that_of_torch():
+    experts, _ = some_experts()
+    others = Gaussians(experts.mean.flip(0) + 1, experts.log_var.flip(0))
+    expected = torch.distributions.kl_divergence(
+        normal(experts.mean, experts.log_var), normal(others.mean, others.log_var)
+    ).sum(-1)
+    torch.testing.assert_close(experts.kl_to(others), expected)
+
+
+def some_mixture():
+    experts, there = some_experts()
+    return Mixture.of_equals(experts, there.to(experts.mean))
+
+
+def test_the_density_of_a_mixture_is_that_of_torch():
+    mixture = some_mixture()
+    latents = torch.randn(4, 8, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = mixture.log_prob(latents)
+    for row in range(7):
+        parts = torch.distributions.Independent(
+            normal(mixture.components.mean[:, row], mixture.components.log_var[:, row]), 1
+        )
+        same = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(mixture.shares[:, row]), parts)
+        torch.testing.assert_close(found[:, row], same.log_prob(latents[:, row]), atol=0, rtol=1e-6)
+
+
+def test_draws_of_a_mixture_have_its_mean_and_its_variance():
+    mixture = some_mixture()
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.stack([mixture.draw(generator=generator) for _ in range(5_000)])[:, :7]
+    scale = (0.5 * mixture.log_variance()).exp()[:7]
+    assert ((drawn.mean(0) - mixture.mean()[:7]) / scale).abs().max() < 0.1
+    torch.testing.assert_close(drawn.var(0).log(), mixture.log_variance()[:7], atol=0.2, rtol=0)
+
+
+def test_many_importance_samples_reach_the_likelihood():
+    """Of one Gaussian input, likelihood and posterior: log p(x) = log N(x; 0, W W' + 1) for a linear decoder."""
+    model = a_model(MVAE, {"importance_samples": 1000}, NAMES[:2]).eval().double()
+    batch = number_batch(*NAMES[:2], rows=4)
+    batch = Batch({n: {k: t.double() for k, t in ts.items()} for n, ts in batch.inputs.items()}, batch.present)
+    found = model.metrics([batch], generator=torch.Generator().manual_seed(0))
+    exact = []
+    for name in NAMES[:2]:
+        decoder = model.decoders[name]
+        constant = decoder(torch.zeros(1, 5, dtype=torch.float64)).mode()["numbers"][0]
+        weight = torch.stack(
+            [decoder(unit.unsqueeze(0)).mode()["numbers"][0] - constant for unit in torch.eye(5, dtype=torch.float64)]
+        ).T
+        covariance = weight @ weight.T + torch.eye(len(constant), dtype=torch.float64)
+        exact.append((weight, constant, covariance))
+        p = torch.distributions.MultivariateNormal(constant, covariance)
+        expected = -p.log_prob(batch.inputs[name]["numbers"]).mean().item()
+        assert found[f"{name}.nll"] == pytest.approx(expected, abs=0.1)
+    weight = torch.cat([one[0] for one in exact])
+    both = torch.distributions.MultivariateNormal(
+        torch.cat([one[1] for one in exact]), weight @ weight.T + torch.eye(len(weight), dtype=torch.float64)
+    )
+    values = torch.cat([batch.inputs[name]["numbers"] for name in NAMES[:2]], dim=-1)
+    assert found["caption+picture.nll"] == pytest.approx(-both.log_prob(values).mean().item(), abs=0.1)
+
+
+def losses_and_parts(kind, options):
+    model, batch = a_model(kind, options).eval(), gappy()
+    noise = noise_of(model, batch.rows)
+    return model, batch, noise, model(batch, noise, "model")
+
+
+def test_mvtcae_weighs_its_terms_by_the_inputs_that_a_row_has():
+    _, _, _, found = losses_and_parts(MVTCAE, {"alpha": 0.6, "beta": 2.0})
+    total = 0.0
+    for row in range(7):
+        n = int(PATTERNS[row].sum())
+        nats = sum(found.terms[f"reconstruction_{name}"][row] for name in NAMES)
+        apart = sum(found.terms[f"kl_{name}"][row] for name in NAMES)
+        total += (n - 0.6) / n * nats + 2.0 * (0.4 * found.terms["kl"][row] + 0.6 / n * apart)
+    torch.testing.assert_close(found.loss, total / 7)
+    assert found.terms["kl_caption"][0].item() == pytest.approx(0, abs=1e-6)  # one expert is the product of itself
+
+
+def test_jmvae_takes_the_joint_encoder_where_everything_is_there_and_the_product_elsewhere():
+    model, batch, _, found = losses_and_parts(JMVAE, {})
+    clean = batch.with_clean_gaps()
+    features = model.features(clean)
+    joint, experts, there = model.posterior.joint_and_experts(features, batch.present)
+    product = products(experts, there, subsets_of(3)[-1:], prior_expert=False)
+    torch.testing.assert_close(joint.mean[0, :6], product.mean[0, :6])
+    assert not torch.allclose(joint.mean[0, 6], product.mean[0, 6])
+    kl = torch.distributions.kl_divergence(normal(joint.mean, joint.log_var), normal(experts.mean, experts.log_var))
+    torch.testing.assert_close(found.terms["kl_picture"][6], kl.sum(-1)[1, 6])
+
+
+def test_dmvae_decodes_each_input_from_the_shared_and_its_own_private_latent():
+    model, batch, noise, found = losses_and_parts(DMVAE, {"private_dim": 2})
+    shared, private = model.posterior.parts(model.features(batch.with_clean_gaps()), batch.present)
+    drawn = shared.sample(noise["shared"].transpose(0, 1))
+    own = Gaussians(private.mean[1], private.log_var[1]).sample(noise["private"][:, :, 1].transpose(0, 1))
+    whole = torch.zeros(8, 5 + 3 * 2)
+    whole[:, :5], whole[:, 7:9] = drawn[0], own[0]
+    expected = torch.where(batch.present["picture"], model.nats("picture", whole, batch), torch.zeros(8))
+    torch.testing.assert_close(found.terms["reconstruction_picture"], expected)
+
+
+def test_the_private_latents_of_others_change_nothing():
+    model = a_model(DMVAE, {"private_dim": 2}).eval()
+    latent = torch.randn(4, model.latent_dim, generator=torch.Generator().manual_seed(0))
+    other = latent.clone()
+    other[:, 5:7], other[:, 9:] = 7.0, -3.0
+    first, second = (model.decoders["picture"](one).mode()["numbers"] for one in (latent, other))
+    torch.testing.assert_close(first, second, atol=0, rtol=0)
+
+
+def test_cvae_measures_its_posterior_against_the_prior_that_the_conditions_give():
+    model, batch, _, found = losses_and_parts(CVAE, {"condition_dim": 3, "beta": 2.0})
+    _, prior, posterior = model.posterior.parts(model.features(batch.with_clean_gaps()), batch.present)
+    kl = torch.distributions.kl_divergence(normal(posterior.mean, posterior.log_var), normal(prior.mean, prior.log_var))
+    expected = torch.where(batch.present["caption"], kl.sum(-1)[0], torch.zeros(8))
+    torch.testing.assert_close(found.terms["kl"], expected)
+    nats = found.terms["reconstruction_caption"]
+    torch.testing.assert_close(found.loss, (nats + 2 * expected).sum() / batch.present["caption"].sum())
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (MMVAE, {"samples": 0}, "samples is a number of latents from each expert, at least 1, got 0"),
+        (MVAE, {"importance_samples": -1}, "importance_samples is a number of latents a row from 0, got -1"),
+        (MVTCAE, {"alpha": 1.5}, "alpha is the share of the conditional bottleneck, from 0 to 1, got 1.5"),
+        (JMVAE, {"alpha": 0.0}, "alpha weighs how the single experts learn from the joint one, above 0, got 0.0"),
+        (DMVAE, {"private_dim": 0}, "private_dim is the size of each private latent, at least 1, got 0"),
+        (CVAE, {"target": "sound"}, "target is the input to generate, one of caption, picture, got 'sound'"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(kind, options, message):
+    with pytest.raises(SpecError, match=message):
+        a_model(kind, options, NAMES[:2])

@@ -15,4 +15,8 @@ def zoo_objectives() -> Mapping[str, str]:
         "mvae": "zoo_joint.mvae:MVAE",
         "mmvae": "zoo_joint.mmvae:MMVAE",
         "mopoe": "zoo_joint.mopoe:MoPoE",
+        "mvtcae": "zoo_joint.mvtcae:MVTCAE",
+        "jmvae": "zoo_joint.jmvae:JMVAE",
+        "dmvae": "zoo_joint.dmvae:DMVAE",
+        "cvae": "zoo_joint.cvae:CVAE",
     }

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import combinations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor, nn
-from zoo_autoencoding.divergences import gaussian_kl
 from zoo_autoencoding.posteriors import GaussianPosterior
 
-
-@dataclass(frozen=True)
-class Gaussians:
-    """Gaussians of every row: of each input, or of each subset of inputs."""
-
-    mean: Float[Tensor, "expert batch latent"]
-    log_var: Float[Tensor, "expert batch latent"]
-
-    def sample(self, noise: Float[Tensor, "expert batch latent"]) -> Float[Tensor, "expert batch latent"]:
-        """Return mean + standard deviation * noise."""
-        return self.mean + (0.5 * self.log_var).exp() * noise.to(self.mean)
-
-    def kl(self) -> Float[Tensor, "expert batch"]:
-        """Return KL(N(mean, var) ‖ N(0, I)) in nats."""
-        return gaussian_kl(self.mean, self.log_var)
+from zoo import every_subset
+from zoo_joint.mixtures import Gaussians
 
 
 class GaussianExperts(nn.Module):
@@ -66,8 +50,8 @@ class GaussianExperts(nn.Module):
 
 def subsets_of(count: int) -> Bool[Tensor, "subset input"]:
     """Return every subset of the inputs but the empty one: the single ones first, all of them last."""
-    chosen = [set(some) for size in range(1, count + 1) for some in combinations(range(count), size)]
-    return torch.tensor([[place in some for place in range(count)] for some in chosen])
+    places = [str(place) for place in range(count)]
+    return torch.tensor([[place in some for place in places] for some in every_subset(places)])
 
 
 def products(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from itertools import permutations
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise, permutations
 from typing import ClassVar, cast
 
 import torch
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from zoo import (
     Batch,
-    DataError,
     Decoder,
     Encoder,
     Graph,
@@ -28,10 +27,13 @@ from zoo import (
     encode_graph,
     translate_graph,
 )
+from zoo_joint.subset_metrics import Measured, SubsetMeans
 
 
 class JointPosterior(nn.Module, ABC):
     """From the features of the inputs that are there to one latent."""
+
+    outputs: ClassVar[tuple[str, ...]] = ("latent",)
 
     @abstractmethod
     def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensors:
@@ -43,25 +45,42 @@ class JointPosterior(nn.Module, ABC):
 
 
 class JointModel(Objective, ABC):
-    """Encodes each input, joins what is there into one latent, decodes every input from it."""
+    """Encodes each input, joins what is there into one latent, decodes inputs from it."""
 
     needs_decoders: ClassVar[bool] = True
 
-    def __init__(self, inputs: Mapping[str, Input], latent_dim: int, name: str) -> None:
-        """``name`` is the objective's, for messages. A subclass sets ``posterior``."""
+    def __init__(
+        self,
+        inputs: Mapping[str, Input],
+        latent_dim: int,
+        name: str,
+        *,
+        decoded: Sequence[str] | None = None,
+        importance_samples: int = 0,
+    ) -> None:
+        """``name`` is the objective's, for messages; ``decoded`` are the inputs to decode, all of them by default.
+
+        ``latent_dim`` is the size of the latent that is deployed. ``importance_samples`` latents a row estimate the
+        likelihood of held-out rows, where the model has one. A subclass sets ``posterior``.
+        """
         super().__init__()
+        if importance_samples < 0:
+            raise SpecError(f"importance_samples is a number of latents a row from 0, got {importance_samples}")
+        self.importance_samples = importance_samples
         if len(inputs) < 2:
             raise SpecError(
                 f"the objective {name!r} joins inputs and needs at least two, got {', '.join(inputs) or 'none'}; "
                 "add another table spec.inputs.NAME"
             )
-        makers = {key: place.make_decoder for key, place in inputs.items() if place.make_decoder is not None}
-        if lacking := [key for key in inputs if key not in makers]:
-            raise SpecError(f"spec.inputs.{lacking[0]}: {name!r} decodes every input; add decoder = NAME")
         self.latent_dim = latent_dim
         self.modalities = {key: place.modality for key, place in inputs.items()}
         self.encoders = nn.ModuleDict({key: place.make_encoder() for key, place in inputs.items()})
-        self.decoders = nn.ModuleDict({key: make(latent_dim) for key, make in makers.items()})
+        self.decoders = nn.ModuleDict()
+        for key in inputs if decoded is None else decoded:
+            make = inputs[key].make_decoder
+            if make is None:
+                raise SpecError(f"spec.inputs.{key}: {name!r} decodes this input; add decoder = NAME")
+            self.decoders[key] = make(latent_dim)
         self.posterior: JointPosterior
 
     @property
@@ -75,43 +94,58 @@ class JointModel(Objective, ABC):
 
     @torch.no_grad()
     def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
-        """Return negative log-likelihoods in nats a row, each a mean over the rows that have what it takes.
+        """Return what ``measured`` finds, a mean over rows for each subset of the inputs, see ``zoo.by_subset``.
 
-        ``reconstruction_<input>`` decodes the latent of all that is there, ``translation_<a>_to_<b>`` that of ``a``
-        alone; latents are those that are deployed. Raises DataError where no row has any input.
+        Raises DataError where no row has any input.
         """
-        sums: dict[str, float] = {}
-        rows: dict[str, float] = {}
-
-        def count(name: str, nats: Tensor, among: Tensor) -> None:
-            sums[name] = sums.get(name, 0.0) + torch.where(among, nats, torch.zeros_like(nats)).double().sum().item()
-            rows[name] = rows.get(name, 0.0) + among.sum().item()
-
+        means = SubsetMeans(tuple(self.modalities))
         for batch in batches:
             features = self.features(batch)
-            latent = self.posterior(features, batch.present)["latent"]
-            for name in self.modalities:
-                count(f"reconstruction_{name}", self.nats(name, latent, batch), batch.present[name])
-            for source, target in permutations(self.modalities, 2):
-                alone = self.posterior({source: features[source]}, batch.present)["latent"]
-                both = batch.present[source] & batch.present[target]
-                count(f"translation_{source}_to_{target}", self.nats(target, alone, batch), both)
-        if not any(rows.values()):
-            raise DataError("no held-out row has any input; choose a split where some do")
-        return {name: total / rows[name] for name, total in sums.items() if rows[name]}
+            for subset in means.subsets:
+                given = {name: features[name] for name in subset}
+                means.add(subset, self.measured(given, batch, generator=generator))
+        return means.found()
+
+    def measured(self, given: Mapping[str, Tensor], batch: Batch, *, generator: torch.Generator) -> Iterator[Measured]:
+        """Yield what is measured of rows whose inputs ``given``, by their features, are known.
+
+        Negative log-likelihoods in nats at the deployed latent: ``reconstruction`` of the inputs that are given, of
+        rows that have them, and ``translation`` of all others together, of rows that have everything.
+        """
+        latent = self.posterior(given, batch.present)["latent"]
+        yield from self.scored(given, batch, {name: self.nats(name, latent, batch) for name in self.decoders})
+
+    def scored(
+        self,
+        given: Iterable[str],
+        batch: Batch,
+        nats: Mapping[str, Tensor],
+        names: tuple[str, str] = ("reconstruction", "translation"),
+    ) -> Iterator[Measured]:
+        """Yield the sum of the nats of the inputs that are given, and that of the others, each under its name."""
+        sides = {name: [key for key in nats if (key in given) == (name == names[0])] for name in names}
+        for name, keys in sides.items():
+            if keys:
+                needed = set(given) | set(keys)
+                rows = torch.stack([batch.present[key] for key in needed]).all(dim=0)
+                yield Measured(name, torch.stack([nats[key] for key in keys]).sum(dim=0), rows)
 
     def graphs(self) -> Iterable[Graph]:
         """Yield ``encode_<input>``, ``decode_<input>``, ``translate_<a>_to_<b>``, and ``embed`` of all inputs."""
-        latent = {"latent": TensorSpec("float32", ("batch", self.latent_dim))}
+        row = TensorSpec("float32", ("batch", self.latent_dim))
+        outputs = dict.fromkeys(self.posterior.outputs, row)
         alone = {name: _Alone(self.posterior, name) for name in self.modalities}
         for name, modality in self.modalities.items():
-            yield encode_graph(name, modality, self._encoder(name), alone[name], latent)
+            yield encode_graph(name, modality, self._encoder(name), alone[name], outputs)
+        for name in self.decoders:
             yield decode_graph(name, self._decoder(name))
         for source, target in permutations(self.modalities, 2):
-            encoder, decoder = self._encoder(source), self._decoder(target)
-            yield translate_graph(source, target, self.modalities[source], encoder, alone[source], decoder)
-        encoders = {name: self._encoder(name) for name in self.modalities}
-        yield embed_graph(self.modalities, encoders, self.posterior, latent)
+            if target in self.decoders:
+                encoder, decoder = self._encoder(source), self._decoder(target)
+                yield translate_graph(source, target, self.modalities[source], encoder, alone[source], decoder)
+        yield embed_graph(
+            self.modalities, {name: self._encoder(name) for name in self.modalities}, self.posterior, outputs
+        )
 
     def nats(self, name: str, latent: Float[Tensor, "batch latent"], batch: Batch) -> Float[Tensor, " batch"]:
         """Return the negative log-likelihood of an input given a latent, in rows that lack it, too."""
@@ -119,14 +153,25 @@ class JointModel(Objective, ABC):
         return -scores
 
     def losses_of(
-        self, terms: Mapping[str, Tensor], batch: Batch, weights: Mapping[str, float] | None = None
+        self,
+        terms: Mapping[str, Tensor],
+        rows: Bool[Tensor, " batch"],
+        weights: Mapping[str, float | Tensor] | None = None,
     ) -> Losses:
-        """Return the mean of the sum of ``terms`` over the rows that have any input; ``weights`` multiply some."""
-        weight = torch.stack([*batch.present.values()]).any(dim=0)
-        kept = {name: torch.where(weight, term, torch.zeros_like(term)) for name, term in terms.items()}
+        """Return the mean of the sum of ``terms`` over the rows that count; ``weights`` multiply some."""
+        kept = {name: torch.where(rows, term, torch.zeros_like(term)) for name, term in terms.items()}
         total = torch.stack([(weights or {}).get(name, 1.0) * term for name, term in kept.items()]).sum()
-        share = weight.to(total.dtype)
+        share = rows.to(total.dtype)
         return Losses(total / share.sum().clamp(min=1), kept, share)
+
+    def reconstructions(
+        self, latent: Float[Tensor, "batch latent"], batch: Batch
+    ) -> dict[str, Float[Tensor, " batch"]]:
+        """Return ``reconstruction_<input>``: the nats of each input given a latent, zero in rows that lack it."""
+        return {
+            f"reconstruction_{name}": only(batch.present[name], self.nats(name, latent, batch))
+            for name in self.decoders
+        }
 
     def _encoder(self, name: str) -> Encoder:
         return cast(Encoder, self.encoders[name])
@@ -136,14 +181,49 @@ class JointModel(Objective, ABC):
 
 
 class _Alone(nn.Module):
-    """The latent of one input where no other is there: the head of a graph."""
+    """The posterior of one input where no other is there: the head of a graph."""
 
     def __init__(self, posterior: JointPosterior, name: str) -> None:
         super().__init__()
         self.posterior = posterior
         self.name = name
 
-    def forward(self, features: Float[Tensor, "batch feature"]) -> dict[str, Tensor]:
-        """Return the latent."""
+    def forward(self, features: Float[Tensor, "batch feature"]) -> Tensors:
+        """Return the outputs of the posterior by name."""
         there: Bool[Tensor, " batch"] = torch.ones_like(features[:, 0], dtype=torch.bool)
-        return {"latent": self.posterior({self.name: features}, {self.name: there})["latent"]}
+        outputs: Tensors = self.posterior({self.name: features}, {self.name: there})
+        return outputs
+
+
+class Concatenation(nn.Module):
+    """The features of inputs side by side, zeros for an absent one, with a flag each, through layers with ReLU."""
+
+    def __init__(self, feature_dims: Mapping[str, int], hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.feature_dims = dict(feature_dims)
+        sizes = (sum(feature_dims.values()) + len(feature_dims), *hidden)
+        self.layers = nn.Sequential(*(nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(sizes)))
+        self.feature_dim = sizes[-1]
+
+    def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Float[Tensor, "batch feature"]:
+        """Return the last layer; ``features`` may lack inputs, which are then absent in every row."""
+        some = next(iter(features.values()))
+        parts: list[Tensor] = []
+        for name, size in self.feature_dims.items():
+            if name in features:
+                there = present[name].unsqueeze(-1)
+                parts += [torch.where(there, features[name], torch.zeros_like(features[name])), there.to(some.dtype)]
+            else:
+                parts.append(some.new_zeros(some.shape[0], size + 1))
+        joined: Tensor = self.layers(torch.cat(parts, dim=-1))
+        return joined
+
+
+def only(rows: Bool[Tensor, "*row"], term: Float[Tensor, "*leading"]) -> Float[Tensor, "*leading"]:
+    """Return a term where the rows count, zero elsewhere; the term may have axes in front of those of ``rows``."""
+    return torch.where(rows, term, torch.zeros_like(term))
+
+
+def any_present(batch: Batch) -> Bool[Tensor, " batch"]:
+    """Return the rows that have any input."""
+    return torch.stack([*batch.present.values()]).any(dim=0)

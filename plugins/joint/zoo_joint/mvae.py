@@ -5,43 +5,54 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from zoo import Batch, Input, Losses, Tensors, decode
-from zoo_joint.experts import GaussianExperts, Gaussians, products
-from zoo_joint.joint_model import JointModel, JointPosterior
+from zoo_joint.experts import GaussianExperts, products
+from zoo_joint.joint_model import any_present, only
+from zoo_joint.joint_vae import DensityPosterior, JointVAE
+from zoo_joint.mixtures import Gaussians, Mixture
 
 
-class ProductOfExperts(JointPosterior):
-    """The product of the prior and of the expert of each input that is there."""
+class ProductOfExperts(DensityPosterior):
+    """The product of the expert of each input that is there, and of the prior if ``prior_expert``."""
 
-    def __init__(self, feature_dims: Mapping[str, int], latent_dim: int) -> None:
+    def __init__(self, feature_dims: Mapping[str, int], latent_dim: int, *, prior_expert: bool) -> None:
         super().__init__()
         self.experts = GaussianExperts(feature_dims, latent_dim)
+        self.prior_expert = prior_expert
         count = len(feature_dims)
         subsets = torch.cat([torch.ones(1, count, dtype=torch.bool), torch.eye(count, dtype=torch.bool)])
         self.register_buffer("subsets", subsets, persistent=False)
 
-    def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensors:
-        """Return the mean of the product."""
-        experts, there = self.experts(features, present)
-        return {"latent": products(experts, there, self._all[:1], prior_expert=True).mean[0]}
+    def mixture(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Mixture:
+        """Return the product as the only component."""
+        return Mixture.of_one(self.joint_and_experts(features, present)[0])
 
     def joint_and_single(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Gaussians:
         """Return the product of all that is there, then that of each input alone."""
         experts, there = self.experts(features, present)
-        return products(experts, there, self._all, prior_expert=True)
+        return products(experts, there, self._all, prior_expert=self.prior_expert)
+
+    def joint_and_experts(
+        self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]
+    ) -> tuple[Gaussians, Gaussians, Bool[Tensor, "input batch"]]:
+        """Return the product of all that is there, the experts, and which of them are there."""
+        experts, there = self.experts(features, present)
+        return products(experts, there, self._all[:1], prior_expert=self.prior_expert), experts, there
 
     @property
     def _all(self) -> Tensor:
         return self.get_buffer("subsets")
 
 
-class MVAE(JointModel):
+class MVAE(JointVAE):
     """The multimodal VAE with a product of experts.
 
     The loss of a row is its negative ELBO given all that is there; with ``subsampling``, plus that of each input given
     itself alone, which trains the experts to do without the others. ``beta`` weighs the KL divergences.
+    ``importance_samples`` latents a row estimate the likelihood of held-out rows.
 
     Gaps: an absent input is no expert and is not in the loss; a row with one input has the joint ELBO alone, since
     that of its input is the same.
@@ -50,10 +61,16 @@ class MVAE(JointModel):
     """
 
     def __init__(
-        self, inputs: Mapping[str, Input], latent_dim: int, *, beta: float = 1.0, subsampling: bool = True
+        self,
+        inputs: Mapping[str, Input],
+        latent_dim: int,
+        *,
+        beta: float = 1.0,
+        subsampling: bool = True,
+        importance_samples: int = 0,
     ) -> None:
-        super().__init__(inputs, latent_dim, "mvae")
-        self.posterior: ProductOfExperts = ProductOfExperts(self.feature_dims, latent_dim)
+        super().__init__(inputs, latent_dim, "mvae", importance_samples=importance_samples)
+        self.posterior: ProductOfExperts = ProductOfExperts(self.feature_dims, latent_dim, prior_expert=True)
         self.beta = beta
         self.subsampling = subsampling
 
@@ -70,8 +87,7 @@ class MVAE(JointModel):
         for place, (name, present) in enumerate(batch.present.items()):
             chosen = latents[[0, 1 + place]] if self.subsampling else latents[:1]
             nats = -decode(self._decoder(name), chosen).log_prob(batch.inputs[name])
-            terms[f"reconstruction_{name}"] = torch.where(present, nats[0], torch.zeros_like(nats[0]))
+            terms[f"reconstruction_{name}"] = only(present, nats[0])
             if self.subsampling:
-                alone = nats[1] + self.beta * kl[1 + place]
-                terms[f"alone_{name}"] = torch.where(present & several, alone, torch.zeros_like(alone))
-        return self.losses_of(terms, batch, {"kl": self.beta})
+                terms[f"alone_{name}"] = only(present & several, nats[1] + self.beta * kl[1 + place])
+        return self.losses_of(terms, any_present(batch), {"kl": self.beta})

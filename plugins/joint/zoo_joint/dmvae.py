@@ -1,0 +1,160 @@
+"""DMVAE: a latent that all inputs share, and a private one of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from zoo import Batch, Decoder, Input, Likelihood, Losses, SpecError, Tensors, TensorSpec, decode
+from zoo_joint.experts import GaussianExperts, products
+from zoo_joint.joint_model import any_present, only
+from zoo_joint.joint_vae import DensityPosterior, JointVAE
+from zoo_joint.mixtures import Gaussians, Mixture
+
+
+class SharedAndPrivate(DensityPosterior):
+    """The shared latent, a product of experts with the prior, and behind it the private latent of each input."""
+
+    def __init__(self, feature_dims: Mapping[str, int], shared_dim: int, private_dim: int) -> None:
+        super().__init__()
+        self.experts = GaussianExperts(feature_dims, shared_dim + private_dim)
+        self.shared_dim = shared_dim
+        count = len(feature_dims)
+        subsets = torch.cat([torch.ones(1, count, dtype=torch.bool), torch.eye(count, dtype=torch.bool)])
+        self.register_buffer("subsets", subsets, persistent=False)
+
+    def parts(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> tuple[Gaussians, Gaussians]:
+        """Return the shared latent given all that is there, then given each input alone; and each private latent.
+
+        The private latent of an absent input is N(0, I).
+        """
+        experts, there = self.experts(features, present)
+        shared, private = (
+            Gaussians(experts.mean[..., part], experts.log_var[..., part])
+            for part in (slice(self.shared_dim), slice(self.shared_dim, None))
+        )
+        return products(shared, there, self.get_buffer("subsets"), prior_expert=True), private
+
+    def mixture(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Mixture:
+        """Return the whole latent as the only component: the shared one, then the private ones in the spec's order."""
+        shared, private = self.parts(features, present)
+        whole = (
+            torch.cat([of_shared[0], *of_private.unbind()], dim=-1).unsqueeze(0)
+            for of_shared, of_private in ((shared.mean, private.mean), (shared.log_var, private.log_var))
+        )
+        return Mixture.of_one(Gaussians(*whole))
+
+
+class PartOfLatent(Decoder):
+    """A decoder that reads two parts of the latent: the first ``shared`` numbers, and ``private`` of them."""
+
+    def __init__(self, decoder: Decoder, latent_dim: int, shared: int, private: slice) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.latent_dim = latent_dim
+        self.shared = shared
+        self.private = private
+        self.parity_ulps, self.parity_reason = decoder.parity_ulps, decoder.parity_reason  # type: ignore[misc]
+
+    @property
+    def tensors(self) -> Mapping[str, TensorSpec]:
+        """What the decoder makes."""
+        return self.decoder.tensors
+
+    def forward(self, latent: Float[Tensor, "batch latent"]) -> Likelihood:
+        """Return the distribution that each latent stands for."""
+        own = torch.cat([latent[:, : self.shared], latent[:, self.private]], dim=-1)
+        likelihood: Likelihood = self.decoder(own)
+        return likelihood
+
+
+class DMVAE(JointVAE):
+    """The disentangled multimodal VAE, with a shared latent and private ones.
+
+    Each input is decoded from the shared latent and its own private latent of ``private_dim`` numbers. The shared
+    posterior is a product of experts with the prior. The loss of a row, in nats, is its negative ELBO with the shared
+    latent given all that is there, plus that with the shared latent given each input alone, from which all inputs are
+    decoded. ``beta`` weighs the divergences of the shared latent, ``private_beta`` those of the private ones.
+    ``importance_samples`` latents a row estimate the likelihood of held-out rows.
+
+    What is deployed is one latent: the shared numbers, then the private ones of each input in the spec's order.
+
+    Gaps: an absent input is no expert and in no term; its private latent is that of the prior. A row with one input
+    has the joint ELBO alone, since that of its input is the same.
+
+    Source: Lee & Pavlovic 2021, "Private-shared disentangled multimodal VAE for learning of latent representations",
+    arXiv 2012.13024.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Input],
+        latent_dim: int,
+        *,
+        private_dim: int = 4,
+        beta: float = 1.0,
+        private_beta: float = 1.0,
+        importance_samples: int = 0,
+    ) -> None:
+        if private_dim < 1:
+            raise SpecError(f"private_dim is the size of each private latent, at least 1, got {private_dim}")
+        whole = latent_dim + len(inputs) * private_dim
+        parted = {
+            name: replace(place, make_decoder=_parted(place.make_decoder, latent_dim, number, private_dim))
+            for number, (name, place) in enumerate(inputs.items())
+        }
+        super().__init__(parted, whole, "dmvae", importance_samples=importance_samples)
+        self.posterior: SharedAndPrivate = SharedAndPrivate(self.feature_dims, latent_dim, private_dim)
+        self.private_dim = private_dim
+        self.beta = beta
+        self.private_beta = private_beta
+
+    def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
+        """Draw the noise of the shared latents, and of the private ones that go with each."""
+        count, shared = len(self.modalities), self.posterior.shared_dim
+        return {
+            "shared": torch.randn(rows, 1 + count, shared, generator=generator),
+            "private": torch.randn(rows, 1 + count, count, self.private_dim, generator=generator),
+        }
+
+    def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
+        """Return ``kl``, ``kl_<input>`` (private), ``reconstruction_<input>``; ``alone_<input>`` is a negative ELBO."""
+        shared, private = self.posterior.parts(self.features(batch), batch.present)
+        kl, latents = shared.kl(), shared.sample(noise["shared"].transpose(0, 1))
+        several = torch.stack([*batch.present.values()]).sum(dim=0) > 1
+        terms = {"kl": kl[0]}
+        alone = self.beta * kl[1:]
+        for place, (name, present) in enumerate(batch.present.items()):
+            own = Gaussians(private.mean[place], private.log_var[place])
+            drawn = own.sample(noise["private"][:, :, place].transpose(0, 1))
+            decoder = self._inner(name)
+            nats = only(present, -decode(decoder, torch.cat([latents, drawn], dim=-1)).log_prob(batch.inputs[name]))
+            terms[f"kl_{name}"] = only(present, own.kl())
+            terms[f"reconstruction_{name}"] = nats[0]
+            alone = alone + nats[1:] + self.private_beta * terms[f"kl_{name}"]
+        for place, (name, present) in enumerate(batch.present.items()):
+            terms[f"alone_{name}"] = only(present & several, alone[place])
+        weights = {"kl": self.beta, **{f"kl_{name}": self.private_beta for name in self.modalities}}
+        return self.losses_of(terms, any_present(batch), weights)
+
+    def _inner(self, name: str) -> Decoder:
+        return cast(PartOfLatent, self.decoders[name]).decoder
+
+
+def _parted(
+    make: Callable[[int], Decoder] | None, shared: int, number: int, private_dim: int
+) -> Callable[[int], Decoder] | None:
+    """Return what makes the decoder of the input ``number`` for the whole latent."""
+    if make is None:
+        return None
+    start = shared + number * private_dim
+
+    def parted(latent_dim: int) -> Decoder:
+        return PartOfLatent(make(shared + private_dim), latent_dim, shared, slice(start, start + private_dim))
+
+    return parted
