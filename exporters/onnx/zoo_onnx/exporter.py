@@ -105,8 +105,8 @@ def _forget_traced_rnns() -> None:
 
 
 def _example_size(smallest: int, largest: int) -> int:
-    """Return a size that is neither 0 nor 1, which tracing would take for a constant."""
-    return min(largest, max(smallest, 2) + 3)
+    """Return a size that is neither 0 nor 1, which tracing would take for a constant, even after strides of some size."""
+    return min(largest, max(smallest, 2) + max(3, (largest - smallest) // 2))
 
 
 def _reproducible(proto: onnx.ModelProto) -> onnx.ModelProto:

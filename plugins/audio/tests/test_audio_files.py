@@ -1,0 +1,109 @@
+import re
+
+import numpy as np
+import pytest
+import soundfile
+from zoo_audio.modality import AudioModality
+
+from zoo import DataError
+
+RATE = 16_000
+WHOLE = ["one.wav", "float.wav", "one.flac", "one.ogg", "opus.ogg", "one.mp3", "one.aiff"]
+SUBTYPES = {"float.wav": "FLOAT", "opus.ogg": "OPUS"}
+
+
+def chirp(rate=RATE, seconds=0.5):
+    moments = np.arange(round(seconds * rate)) / rate
+    return (0.5 * np.sin(2 * np.pi * (200 * moments + 1500 * moments**2))).astype(np.float32)
+
+
+def written(folder, name, samples=None, rate=RATE):
+    soundfile.write(folder / name, chirp() if samples is None else samples, rate, subtype=SUBTYPES.get(name))
+    return folder / name
+
+
+def waveform(path):
+    return AudioModality(seconds=1.0).to_arrays([path])["waveform"][0]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_file_of_each_format_is_read(name, tmp_path):
+    found = waveform(written(tmp_path, name))
+    assert abs(len(found) - len(chirp())) <= 2000  # lossy formats may add silence
+    mel = AudioModality().mel
+    difference = mel.log_mel(found)[:48, 5:45] - mel.log_mel(chirp())[:48, 5:45]
+    assert np.abs(difference).mean() < 2, name
+    if name in ("one.wav", "float.wav", "one.flac", "one.aiff"):
+        np.testing.assert_allclose(found, chirp(), atol=2**-15)
+
+
+def test_a_path_may_be_text(tmp_path):
+    np.testing.assert_array_equal(waveform(str(written(tmp_path, "a.wav"))), waveform(tmp_path / "a.wav"))
+
+
+@pytest.mark.parametrize("name", ["one.wav", "one.flac"])
+def test_a_file_and_its_samples_with_their_rate_are_the_same_sound(name, tmp_path):
+    stereo = np.stack([chirp(44_100, 3), np.zeros(3 * 44_100, np.float32)], axis=1)
+    path = written(tmp_path, name, stereo, 44_100)
+    given = AudioModality(seconds=1.0).to_arrays([soundfile.read(path, dtype="float32")])["waveform"][0]
+    np.testing.assert_array_equal(waveform(path), given)
+
+
+def test_of_a_long_file_only_the_beginning_is_read(tmp_path):
+    path = written(tmp_path, "long.wav", np.zeros(RATE * 600, np.int16))
+    assert len(waveform(path)) == RATE
+
+
+@pytest.mark.parametrize("kept", [1, 20, 44, 100, 0.5, 0.95])
+@pytest.mark.parametrize("name", ["one.wav", "float.wav", "one.flac", "one.ogg", "one.aiff"])
+def test_a_file_that_ends_early_is_refused_by_name(name, kept, tmp_path):
+    path = written(tmp_path, name)
+    content = path.read_bytes()
+    path.write_bytes(content[: kept if kept >= 1 else int(len(content) * kept)])
+    wrong = "cannot be read as WAV|ends before the length that it states; copy or download it again|at least one sample"
+    with pytest.raises(DataError, match=rf"^sound 0 \(.*{re.escape(name)}\): .*({wrong})"):
+        waveform(path)
+
+
+def test_a_recording_whose_length_was_not_known_in_advance_is_read(tmp_path):
+    path = written(tmp_path, "stream.wav")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data") + 4
+    content[4:8] = content[at : at + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    np.testing.assert_allclose(waveform(path), chirp(), atol=2**-15)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 100, b"this is no sound", "﻿name,speech\n".encode()])
+def test_a_file_that_only_has_the_name_of_a_sound_is_refused(content, tmp_path):
+    (tmp_path / "lie.wav").write_bytes(content)
+    with pytest.raises(DataError, match=r"sound 0 \(.*lie\.wav\): cannot be read as WAV, FLAC, OGG, MP3 or AIFF: "):
+        waveform(tmp_path / "lie.wav")
+
+
+def test_a_wrong_ending_does_not_matter(tmp_path):
+    path = written(tmp_path, "really.flac").rename(tmp_path / "really.wav")
+    np.testing.assert_allclose(waveform(path), chirp(), atol=2**-15)
+
+
+@pytest.mark.parametrize("make", [lambda path: path, lambda path: path.mkdir()])
+def test_what_is_no_file_is_named(make, tmp_path):
+    make(tmp_path / "none.wav")
+    with pytest.raises(DataError, match=r"sound 1 \(.*none\.wav\): no such file; paths are relative to the working"):
+        AudioModality().to_arrays([chirp(), tmp_path / "none.wav"])
+
+
+def test_a_file_without_samples_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"empty\.wav\): expected at least one sample, it has none; leave it out"):
+        waveform(written(tmp_path, "empty.wav", np.zeros(0, np.float32)))
+
+
+def test_a_file_with_samples_that_are_no_numbers_is_refused(tmp_path):
+    samples = chirp()
+    samples[7] = np.nan
+    with pytest.raises(DataError, match=r"float\.wav\): sample 7 is no finite number, as 1 are"):
+        waveform(written(tmp_path, "float.wav", samples))
+
+
+def test_a_file_of_silence_is_a_sound(tmp_path):
+    assert not waveform(written(tmp_path, "silent.flac", np.zeros(1000, np.int16))).any()

@@ -1,0 +1,253 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from zoo_audio.decoder import MelDecoder
+from zoo_audio.encoders import ConvolutionalEncoder, MelConvolutionalEncoder
+from zoo_audio.likelihoods import GaussianNoise, LaplaceNoise, MelFrames
+from zoo_audio.masking import MaskedGroupNorm
+from zoo_audio.modality import AudioModality
+from zoo_audio.spectrogram import SILENCE, LogMel
+from zoo_audio.transformer import TransformerEncoder
+
+from zoo import SpecError
+from zoo.testing import DecoderContract, EncoderContract, LikelihoodContract
+
+SHORT = AudioModality(sample_rate_hz=4000, seconds=0.4, mel_bands=12)
+
+
+class TestConvolutionalEncoder(EncoderContract):
+    @pytest.fixture
+    def modality(self):
+        return SHORT
+
+    @pytest.fixture
+    def encoder(self, modality):
+        torch.manual_seed(0)
+        return ConvolutionalEncoder(modality, channels=(8, 12), strides=(8, 4))
+
+
+class TestMelConvolutionalEncoder(EncoderContract):
+    @pytest.fixture
+    def modality(self):
+        return SHORT
+
+    @pytest.fixture
+    def encoder(self, modality):
+        torch.manual_seed(0)
+        return MelConvolutionalEncoder(modality, channels=(8, 12))
+
+
+class TestTransformerEncoder(EncoderContract):
+    @pytest.fixture
+    def modality(self):
+        return SHORT
+
+    @pytest.fixture
+    def encoder(self, modality):
+        torch.manual_seed(0)
+        return TransformerEncoder(modality, width=16, depth=2, heads=2, dropout=0.1)
+
+
+class TestMelDecoder(DecoderContract):
+    @pytest.fixture
+    def modality(self):
+        return SHORT
+
+    @pytest.fixture
+    def decoder(self, modality):
+        torch.manual_seed(0)
+        return MelDecoder(modality, 4, channels=(12, 8))
+
+
+class TestLaplaceMelDecoder(DecoderContract):
+    contract_exceptions: ClassVar = {"test_it_exports_with_parity": "the mode is that of the Gaussian decoder above"}
+
+    @pytest.fixture
+    def modality(self):
+        return SHORT
+
+    @pytest.fixture
+    def decoder(self, modality):
+        torch.manual_seed(0)
+        return MelDecoder(modality, 4, channels=(8,), likelihood="laplace", scale=0.5)
+
+
+class TestMelFrames(LikelihoodContract):
+    @pytest.fixture(params=[GaussianNoise, LaplaceNoise])
+    def likelihood(self, request):
+        return frames(3, noise=request.param())
+
+    @pytest.fixture
+    def targets(self):
+        return tensors_of(sound(0.4), sound(0.1), sound(0.001))
+
+
+def sound(seconds, seed=0):
+    return np.random.default_rng(seed).uniform(-0.5, 0.5, round(seconds * 4000)).astype(np.float32)
+
+
+def tensors_of(*values):
+    return {name: torch.from_numpy(array) for name, array in SHORT.to_arrays(values).items()}
+
+
+def frames(rows, *, noise=None, scale=1.5, lasting=None):
+    generator = torch.Generator().manual_seed(0)
+    centre = torch.randn(rows, 12, 40, generator=generator) - 10
+    logits = torch.randn(rows, 40, generator=generator) if lasting is None else lasting
+    return MelFrames(centre, logits, torch.tensor(scale), noise or GaussianNoise(), LogMel(SHORT).nats)
+
+
+ENCODERS = {
+    "convolutional": lambda: ConvolutionalEncoder(SHORT, channels=(8, 12), strides=(8, 4)),
+    "mel-convolutional": lambda: MelConvolutionalEncoder(SHORT, channels=(8, 12)),
+    "transformer": lambda: TransformerEncoder(SHORT, width=16, depth=1, heads=2),
+}
+
+
+@pytest.fixture(params=ENCODERS)
+def encoder(request):
+    torch.manual_seed(0)
+    return ENCODERS[request.param]().eval()
+
+
+@pytest.mark.parametrize("seconds", [0.00025, 0.0005, 0.0101, 0.123, 0.3])
+def test_padding_by_many_frames_changes_nothing(encoder, seconds):
+    alone, among = tensors_of(sound(seconds)), tensors_of(sound(seconds), sound(0.4, seed=1))
+    torch.testing.assert_close(encoder(alone)[0], encoder(among)[0], atol=1e-5, rtol=1e-5)
+
+
+def test_what_stands_under_the_mask_is_not_read(encoder):
+    tensors = tensors_of(sound(0.1), sound(0.4))
+    other = {**tensors, "waveform": torch.where(tensors["mask"], tensors["waveform"], torch.nan)}
+    torch.testing.assert_close(encoder(tensors), encoder(other), atol=0, rtol=0)
+
+
+def test_silence_has_features_and_they_differ_from_those_of_a_sound(encoder):
+    features = encoder(tensors_of(np.zeros(1600, np.float32), sound(0.4)))
+    assert torch.isfinite(features).all()
+    assert (features[0] - features[1]).abs().max() > 0.01
+
+
+def test_two_sounds_of_one_length_are_told_apart_after_a_few_steps(encoder):
+    tones = [
+        np.sin(2 * np.pi * hertz * np.arange(800) / 4000).astype(np.float32) / 2 for hertz in (200, 400, 800, 1600)
+    ]
+    tensors = tensors_of(*tones)
+    model = torch.nn.Sequential(encoder.train(), torch.nn.Linear(encoder.feature_dim, 4))
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(30):
+        loss = torch.nn.functional.cross_entropy(model(tensors), torch.arange(4))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert model(tensors).argmax(dim=1).tolist() == [0, 1, 2, 3]
+
+
+def test_masked_group_normalisation_is_that_of_the_valid_frames_alone():
+    hidden = torch.randn(2, 6, 5, 9, generator=torch.Generator().manual_seed(0))
+    mask = torch.arange(9) < torch.tensor([[9], [4]])
+    norm = MaskedGroupNorm(6)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    found = norm(hidden, mask)
+    for row, valid in ((0, 9), (1, 4)):
+        cut = hidden[row : row + 1, ..., :valid]
+        expected = torch.nn.functional.group_norm(cut, norm.groups, norm.weight, norm.bias)
+        torch.testing.assert_close(found[row : row + 1, ..., :valid], expected)
+
+
+def test_only_frames_of_the_sound_are_scored_and_the_length_is():
+    targets = tensors_of(sound(0.1), sound(0.4))
+    likelihood = frames(2)
+    score = likelihood.log_prob(targets)
+    moved = frames(2)
+    moved.centre[0, :, 10:] += 5  # the first sound has ten frames
+    torch.testing.assert_close(moved.log_prob(targets), score)
+    sure = torch.where(torch.arange(40) < torch.tensor([[10], [40]]), 20.0, -20.0)
+    assert (frames(2, lasting=sure).log_prob(targets) > score).all()
+
+
+@pytest.mark.parametrize(
+    ("noise", "distribution"),
+    [(GaussianNoise(), torch.distributions.Normal), (LaplaceNoise(), torch.distributions.Laplace)],
+)
+def test_the_score_of_a_frame_is_its_density(noise, distribution):
+    targets = tensors_of(sound(0.4))
+    likelihood = frames(1, noise=noise, lasting=torch.full((1, 40), 30.0))
+    log_mel, _ = LogMel(SHORT).nats(targets)
+    expected = distribution(likelihood.centre, 1.5).log_prob(log_mel).sum()
+    torch.testing.assert_close(likelihood.log_prob(targets)[0], expected, rtol=1e-4, atol=1e-2)
+    drawn = noise.draw(torch.zeros(200_000), torch.Generator().manual_seed(0))
+    assert drawn.std().item() == pytest.approx(distribution(0.0, 1.0).stddev.item(), rel=0.02)
+
+
+def test_target_and_mode_are_silent_where_the_sound_is_over():
+    targets = tensors_of(sound(0.1))
+    likelihood = frames(1, lasting=torch.where(torch.arange(40) < 10, 40.0, -40.0).unsqueeze(0))
+    for made in (likelihood.target(targets), likelihood.mode(), likelihood.sample(torch.Generator().manual_seed(0))):
+        torch.testing.assert_close(made["log_mel"][:, :, 10:], torch.full((1, 12, 30), SILENCE))
+        assert (made["log_mel"][:, :, :10] > SILENCE + 1).all()
+
+
+def test_sounds_come_back_from_a_trained_decoder():
+    torch.manual_seed(0)
+    targets = tensors_of(sound(0.1), sound(0.3))
+    decoder = MelDecoder(SHORT, 2, channels=(16, 8))
+    optimiser = torch.optim.Adam(decoder.parameters(), lr=0.02)
+    for _ in range(150):
+        loss = -decoder(torch.eye(2)).log_prob(targets).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    likelihood = decoder(torch.eye(2))
+    mode, target = likelihood.mode()["log_mel"], likelihood.target(targets)["log_mel"]
+    assert (mode - target).abs().mean() < 1.5
+    first, second = SHORT.from_arrays({"log_mel": mode.detach().numpy()})
+    assert np.abs(first[600:]).max() < 0.05 * np.abs(first).max()
+    assert np.abs(second[600:1100]).max() > 0.2 * np.abs(second).max()
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A modality of another kind."""
+
+    tensors = axes = ()
+    fit = state = with_state = to_arrays = from_arrays = example = draw = print
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ConvolutionalEncoder(SHORT, channels=()), r"'convolutional': channels holds the width .* got \[\]"),
+        (
+            lambda: ConvolutionalEncoder(SHORT, channels=(8, 8), strides=(4,)),
+            r"'convolutional': strides holds a number of at least 1 for each of channels, got \[4\] for \[8, 8\]",
+        ),
+        (lambda: ConvolutionalEncoder(SHORT, channels=(8,), strides=(0,)), r"strides holds .*, got \[0\] for \[8\]"),
+        (
+            lambda: MelConvolutionalEncoder(SHORT, channels=(8, 0)),
+            r"'mel-convolutional': channels holds .* got \[8, 0\]",
+        ),
+        (lambda: TransformerEncoder(SHORT, hop=0), "'transformer': hop is at least 1, got 0"),
+        (lambda: TransformerEncoder(SHORT, width=10), "width is a multiple of heads, got width 10 and heads 4"),
+        (lambda: TransformerEncoder(SHORT, dropout=1.0), "dropout is at least 0 and less than 1, got 1.0"),
+        (lambda: MelDecoder(SHORT, 2, channels=()), r"the decoder 'mel': channels holds the width .* got \[\]"),
+        (lambda: MelDecoder(SHORT, 2, scale=0.0), "'mel': scale is a width in nats above 0, .* to be learnt, got 0.0"),
+        (
+            lambda: ConvolutionalEncoder(_Picture()),
+            "'convolutional' works on the modality 'audio', got _Picture; choose",
+        ),
+        (
+            lambda: MelConvolutionalEncoder(_Picture()),
+            "'mel-convolutional' works on the modality 'audio', got _Picture",
+        ),
+        (lambda: TransformerEncoder(_Picture()), "'transformer' works on the modality 'audio', got _Picture"),
+        (lambda: MelDecoder(_Picture(), 2), "the decoder 'mel' works on the modality 'audio', got _Picture"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(make, message):
+    with pytest.raises(SpecError, match=message):
+        make()

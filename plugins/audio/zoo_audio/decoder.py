@@ -1,0 +1,88 @@
+"""A decoder of sounds: a fixed number of log-mel frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo import Decoder, Modality, SpecError, TensorSpec
+from zoo_audio.encoders import checked_widths, halved
+from zoo_audio.likelihoods import GaussianNoise, LaplaceNoise, MelFrames, Noise
+from zoo_audio.masking import LARGEST_GROUPS
+from zoo_audio.spectrogram import LogMel, audio_modality, to_nats
+
+NOISE: Mapping[str, type[Noise]] = {"gaussian": GaussianNoise, "laplace": LaplaceNoise}
+# In nats; narrower, a density would measure how exactly silence is met.
+SMALLEST_SCALE = 0.05
+
+
+class MelDecoder(Decoder):
+    """A small spectrogram of ``channels[0]`` channels, then a stage for each of ``channels`` that doubles both sides.
+
+    It decodes the log-mel of as many frames as the longest sound has, and how long the sound lasts; see ``MelFrames``.
+    ``scale`` fixes the width of the ``likelihood``, in nats of power; None has it learnt, one for all places.
+    """
+
+    fixed_scale: Tensor
+
+    def __init__(
+        self,
+        modality: Modality,
+        latent_dim: int,
+        *,
+        channels: tuple[int, ...] = (128, 64, 32),
+        likelihood: Literal["gaussian", "laplace"] = "gaussian",
+        scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        where = "the decoder 'mel'"
+        audio = audio_modality(modality, where)
+        widths = checked_widths(channels, f"{where}: channels")
+        if scale is not None and not 0 < scale < math.inf:
+            raise SpecError(f"{where}: scale is a width in nats above 0, or absent to be learnt, got {scale}")
+        self.latent_dim = latent_dim
+        self.shape = (audio.mel_bands, audio.mel.frames(audio.most_samples))
+        self.seed_shape = (widths[0], *(halved(side, len(widths)) for side in self.shape))
+        self.seed = nn.Sequential(nn.Linear(latent_dim, math.prod(self.seed_shape)), nn.SiLU())
+        self.stages = nn.Sequential(*(_Stage(before, after) for before, after in pairwise(widths)))
+        self.last = _doubling(widths[-1], 1)
+        self.lasting = nn.Linear(latent_dim, self.shape[1])
+        self.read = LogMel(audio)
+        self.noise = NOISE[likelihood]()
+        self.learns = scale is None
+        if scale is None:
+            self.log_scale = nn.Parameter(torch.tensor(0.0))
+        else:
+            self.register_buffer("fixed_scale", torch.tensor(scale), persistent=False)
+
+    @property
+    def tensors(self) -> Mapping[str, TensorSpec]:
+        """The natural logarithm of the power in each band of each frame."""
+        return {"log_mel": TensorSpec("float32", ("batch", *self.shape))}
+
+    def forward(self, latent: Float[Tensor, "batch latent"]) -> MelFrames:
+        """Return the distribution over sounds."""
+        spectrogram = self.last(self.stages(self.seed(latent).unflatten(-1, self.seed_shape)))
+        bands, frames = self.shape
+        scale = SMALLEST_SCALE + self.log_scale.exp() if self.learns else self.fixed_scale
+        # In mixed precision the last layers give bfloat16, of less than three digits.
+        centre = to_nats(spectrogram[:, 0, :bands, :frames].to(scale.dtype))
+        return MelFrames(centre, self.lasting(latent).to(scale.dtype), scale, self.noise, self.read.nats)
+
+
+class _Stage(nn.Sequential):
+    """Doubles both sides; every frame is decoded, so the normalisation needs no mask."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(_doubling(before, after), nn.GroupNorm(math.gcd(LARGEST_GROUPS, after), after), nn.SiLU())
+
+
+def _doubling(before: int, after: int) -> nn.ConvTranspose2d:
+    # A kernel of twice the stride covers every place equally often, so no checkerboard.
+    return nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1)

@@ -1,0 +1,96 @@
+"""Convolutional encoders of sounds: on the waveform, and on its log-mel spectrogram."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo import Encoder, Modality, SpecError, Tensors
+from zoo_audio.masking import MaskedStage, masked, masked_mean
+from zoo_audio.spectrogram import LogMel, audio_modality
+
+
+class ConvolutionalEncoder(Encoder):
+    """A stage for each of ``channels`` on the waveform itself, which keeps one sample of each of ``strides``.
+
+    Each stage is a convolution over four strides, group normalisation and SiLU. The features are the mean over time,
+    ``channels[-1]`` of them.
+
+    Source: after Dai et al. 2017, "Very Deep Convolutional Neural Networks for Raw Waveforms", arXiv 1610.00087.
+    """
+
+    full_scale: Tensor
+
+    def __init__(
+        self,
+        modality: Modality,
+        *,
+        channels: tuple[int, ...] = (32, 64, 128, 128),
+        strides: tuple[int, ...] = (8, 4, 4, 4),
+    ) -> None:
+        super().__init__()
+        where = "the encoder 'convolutional'"
+        audio_modality(modality, where)
+        widths = (1, *checked_widths(channels, f"{where}: channels"))
+        if len(strides) != len(channels) or min(strides) < 1:
+            raise SpecError(
+                f"{where}: strides holds a number of at least 1 for each of channels, got {list(strides)} for "
+                f"{list(channels)}"
+            )
+        self.stages = nn.ModuleList(
+            MaskedStage(nn.Conv1d(before, after, kernel_size=4 * stride + 1, stride=stride, padding=2 * stride))
+            for (before, after), stride in zip(pairwise(widths), strides, strict=True)
+        )
+        self.register_buffer("full_scale", torch.tensor(1.0), persistent=False)  # its dtype is the module's
+        self.feature_dim = widths[-1]
+
+    def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
+        """Return the mean of the last stage's channels."""
+        mask = tensors["mask"]
+        hidden = masked(tensors["waveform"].to(self.full_scale.dtype).unsqueeze(1), mask)
+        for stage in self.stages:
+            hidden, mask = stage(hidden, mask)
+        return masked_mean(hidden, mask)
+
+
+class MelConvolutionalEncoder(Encoder):
+    """A stage for each of ``channels`` on the log-mel spectrogram, which halves both its sides.
+
+    Each stage is a convolution, group normalisation and SiLU. The features are the mean over time of the last stage's
+    channels and bands, one beside the other.
+    """
+
+    def __init__(self, modality: Modality, *, channels: tuple[int, ...] = (32, 64, 128)) -> None:
+        super().__init__()
+        where = "the encoder 'mel-convolutional'"
+        audio = audio_modality(modality, where)
+        widths = (1, *checked_widths(channels, f"{where}: channels"))
+        self.read = LogMel(audio)
+        self.stages = nn.ModuleList(
+            MaskedStage(nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1))
+            for before, after in pairwise(widths)
+        )
+        self.feature_dim = widths[-1] * halved(audio.mel_bands, len(channels))
+
+    def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
+        """Return the mean over time."""
+        features, mask = self.read(tensors)
+        hidden = features.unsqueeze(1)
+        for stage in self.stages:
+            hidden, mask = stage(hidden, mask)
+        return masked_mean(hidden.flatten(1, 2), mask)
+
+
+def checked_widths(widths: tuple[int, ...], option: str) -> tuple[int, ...]:
+    """Return ``widths``; raise SpecError, naming ``option``, where there are none or one is below 1."""
+    if not widths or min(widths) < 1:
+        raise SpecError(f"{option} holds the width of each layer, at least one of at least 1, got {list(widths)}")
+    return widths
+
+
+def halved(size: int, stages: int) -> int:
+    """Return what is left of a side that was halved ``stages`` times, rounding up."""
+    return -(-size // (1 << stages))

@@ -1,0 +1,75 @@
+"""Layers over what varies in length: what is padded stays zero, and is counted in no mean."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+LARGEST_GROUPS = 8
+
+
+class MaskedStage(nn.Module):
+    """A convolution over time (the last axis), group normalisation, SiLU.
+
+    The convolution has an odd kernel and half of it as padding, so an output stands in the middle of what it sees, and
+    is valid where its middle is.
+    """
+
+    def __init__(self, convolution: nn.Conv1d | nn.Conv2d) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.stride = convolution.stride[-1]
+        self.norm = MaskedGroupNorm(convolution.out_channels)
+        self.activation = nn.SiLU()
+
+    def forward(
+        self, hidden: Float[Tensor, "batch before *place frame"], mask: Bool[Tensor, "batch frame"]
+    ) -> tuple[Float[Tensor, "batch after *fewer kept"], Bool[Tensor, "batch kept"]]:
+        """Return the next stage's channels, zero where they are not valid, and where they are."""
+        kept = mask[:, :: self.stride]
+        return masked(self.activation(self.norm(self.convolution(hidden), kept)), kept), kept
+
+
+class MaskedGroupNorm(nn.Module):
+    """Group normalisation with the mean and variance of what is valid.
+
+    Source: Wu & He 2018, "Group Normalization", arXiv 1803.08494, eq. 1 to 6, with the set of eq. 5 masked.
+    """
+
+    def __init__(self, channels: int, *, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.groups = math.gcd(LARGEST_GROUPS, channels)
+        self.epsilon = epsilon
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(
+        self, hidden: Float[Tensor, "batch channel *place frame"], mask: Bool[Tensor, "batch frame"]
+    ) -> Float[Tensor, "batch channel *place frame"]:
+        """Return the normalised channels; what is not valid holds no meaning."""
+        grouped = hidden.reshape(hidden.shape[0], self.groups, -1, hidden.shape[-1])  # batch, group, value, frame
+        weight = mask.to(hidden.dtype)[:, None, None, :]
+        count = weight.sum(dim=-1, keepdim=True).clamp(min=1) * grouped.shape[2]
+        centred = grouped - (grouped * weight).sum(dim=(2, 3), keepdim=True) / count
+        variance = (centred.square() * weight).sum(dim=(2, 3), keepdim=True) / count
+        normalised = (centred * torch.rsqrt(variance + self.epsilon)).reshape(hidden.shape)
+        each = (-1, *(1 for _ in hidden.shape[2:]))
+        return normalised * self.weight.reshape(each) + self.bias.reshape(each)
+
+
+def masked(
+    hidden: Float[Tensor, "batch *place frame"], mask: Bool[Tensor, "batch frame"]
+) -> Float[Tensor, "batch *place frame"]:
+    """Return zeros where the frame is not valid."""
+    there = mask.reshape(mask.shape[0], *(1 for _ in hidden.shape[1:-1]), mask.shape[-1])
+    return torch.where(there, hidden, torch.zeros_like(hidden))
+
+
+def masked_mean(
+    hidden: Float[Tensor, "batch feature frame"], mask: Bool[Tensor, "batch frame"]
+) -> Float[Tensor, "batch feature"]:
+    """Return the mean over the valid frames of what is zero in the others, zero where none is valid."""
+    return hidden.sum(dim=-1) / mask.to(hidden.dtype).sum(dim=-1, keepdim=True).clamp(min=1)

@@ -1,0 +1,150 @@
+"""The modality ``audio``: sounds as samples of one rate, padded, and a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo import Axis, DataError, SpecError, TensorSpec
+from zoo_audio.drawing import picture_of
+from zoo_audio.mel import MelScale
+from zoo_audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Reader
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Array = NDArray[Any]
+LONGEST_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class AudioModality:
+    """Sounds of at most ``seconds``, as samples at ``sample_rate_hz``.
+
+    A raw value is the path of a sound file, a pair of samples and their rate, or samples alone at the modality's rate.
+    Several channels are mixed down, another rate is resampled, and of what is longer the end is cut off. Silence is a
+    sound; a sound without samples is refused.
+
+    Models that read log-mel spectrograms compute them inside the graph, as ``mel_bands`` every ``hop_ms``, from windows
+    of ``window_ms``.
+
+    Raises SpecError where a size does not fit.
+    """
+
+    sample_rate_hz: int = 16_000
+    seconds: float = 2.0
+    mel_bands: int = 64
+    window_ms: float = 32.0
+    hop_ms: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if not LOWEST_RATE_HZ <= self.sample_rate_hz <= HIGHEST_RATE_HZ:
+            raise SpecError(
+                f"the option 'sample_rate_hz' is from {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}, got {self.sample_rate_hz}"
+            )
+        if not (0 < self.seconds <= LONGEST_SECONDS and self.most_samples >= 1):
+            raise SpecError(f"the option 'seconds' is above 0 and at most {LONGEST_SECONDS}, got {self.seconds}")
+        for name, length_ms in {"window_ms": self.window_ms, "hop_ms": self.hop_ms}.items():
+            if not 1 <= length_ms <= 1000:
+                raise SpecError(f"the option {name!r} is from 1 to 1000, got {length_ms}")
+        if self.hop_ms > self.window_ms / 2:
+            raise SpecError(
+                f"the option 'hop_ms' is at most half of 'window_ms', lest sound fall between two frames; got hop_ms "
+                f"{self.hop_ms} and window_ms {self.window_ms}"
+            )
+        if self.mel_bands < 1 or not self.mel.filters().any(axis=1).all():
+            raise SpecError(
+                f"the option 'mel_bands' is at least 1, and each band holds a frequency of the window; got "
+                f"{self.mel_bands} bands and a window of {self.window_ms} ms; take fewer bands or a longer window"
+            )
+
+    @property
+    def most_samples(self) -> int:
+        """The samples of the longest sound."""
+        return round(self.seconds * self.sample_rate_hz)
+
+    @property
+    def mel(self) -> MelScale:
+        """The sizes of the spectrogram."""
+        window = 2 * max(2, round(self.window_ms * self.sample_rate_hz / 2000))
+        return MelScale(
+            self.sample_rate_hz, self.mel_bands, window, max(1, round(self.hop_ms * self.sample_rate_hz / 1000))
+        )
+
+    @property
+    def tensors(self) -> Mapping[str, TensorSpec]:
+        """``waveform``, full scale at -1 and 1, zero where padded, and ``mask``, true where a sample stands."""
+        return {
+            "waveform": TensorSpec("float32", ("batch", "samples")),
+            "mask": TensorSpec("bool", ("batch", "samples"), 0, 1),
+        }
+
+    @property
+    def axes(self) -> Mapping[str, Axis]:
+        """``samples``."""
+        return {"samples": Axis(1, self.most_samples, padded=True)}
+
+    def fit(self, values: Iterable[Any]) -> Self:
+        """Return the modality itself: there is nothing to learn."""
+        return self
+
+    def state(self) -> Mapping[str, Array]:
+        """Return nothing: nothing was learnt."""
+        return {}
+
+    def with_state(self, state: Mapping[str, Array]) -> Self:
+        """Return the modality itself."""
+        return self
+
+    def to_arrays(self, values: Sequence[Any]) -> Mapping[str, Array]:
+        """Return waveform and mask, as long as the longest sound.
+
+        Raises DataError, naming the position and the file, where a value is no sound or a file is broken.
+        """
+        rows = [self._reader.read(value, position) for position, value in enumerate(values)]
+        longest = max((len(row) for row in rows), default=1)
+        waveform = np.zeros((len(rows), longest), np.float32)
+        mask = np.zeros((len(rows), longest), np.bool_)
+        for position, row in enumerate(rows):
+            waveform[position, : len(row)] = row
+            mask[position, : len(row)] = True
+        return {"waveform": waveform, "mask": mask}
+
+    def from_arrays(self, arrays: Mapping[str, Array]) -> Sequence[NDArray[np.float32]]:
+        """Return sounds at the modality's rate, of ``waveform`` and ``mask`` or of a decoder's ``log_mel``.
+
+        A spectrogram says nothing of phases; they are found by Griffin-Lim's algorithm, for listening. Raises DataError
+        where neither is there or a spectrogram is no number.
+        """
+        if "waveform" in arrays:
+            return [sound[mask] for sound, mask in zip(arrays["waveform"], arrays["mask"], strict=True)]
+        if "log_mel" not in arrays:
+            raise DataError(f"expected an array 'waveform' or 'log_mel', got {', '.join(arrays) or 'none'}")
+        if not np.isfinite(arrays["log_mel"]).all():
+            raise DataError(
+                "log_mel holds NaN or infinity, expected finite numbers; look for NaN in the model's inputs"
+            )
+        return [self.mel.sound(row)[: self.most_samples] for row in arrays["log_mel"]]
+
+    def example(self, batch: int, sizes: Mapping[str, int], *, generator: np.random.Generator) -> Mapping[str, Array]:
+        """Draw noise, rows of unequal length and loudness; the first row fills the axis."""
+        samples = sizes["samples"]
+        lengths = generator.integers(1, samples + 1, size=batch)
+        lengths[:1] = samples
+        mask = np.arange(samples) < lengths[:, None]
+        loudness = generator.uniform(0.01, 1, (batch, 1))
+        noise = generator.uniform(-1, 1, (batch, samples)) * loudness
+        return {"waveform": np.where(mask, noise, 0).astype(np.float32), "mask": mask}
+
+    def draw(self, value: Any) -> Image:
+        """Return the picture of a sound's log-mel spectrogram, as far as ``to_arrays`` would read it."""
+        return picture_of(self._reader.read(value, 0), self.mel)
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self.sample_rate_hz, self.most_samples)

@@ -1,0 +1,129 @@
+"""Opens whatever a sound comes as: a file, samples with their rate, or samples alone; mixed down and resampled."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from zoo import DataError
+
+MOST_CHANNELS = 64
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 768_000
+LOUDEST = 8.0
+# Read past the cut, so that what stands behind it is known to the filter that resamples.
+_MARGIN_SECONDS = 0.05
+_UNKNOWN_LENGTH = 0x7F000000  # what recorders write that do not know how long they will run
+_CUT_SHORT = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_EXPECTED = (
+    "the path of a sound file, a pair (samples, sample rate), or samples alone at the model's rate; samples are float "
+    "from -1 to 1 or int16, int32 or uint8, of shape (samples,) or (samples, channels)"
+)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads sounds at ``sample_rate_hz``, of at most ``most_samples``; what is longer is cut at the end."""
+
+    sample_rate_hz: int
+    most_samples: int
+
+    def read(self, value: Any, position: int) -> NDArray[np.float32]:
+        """Return a raw value as samples of one channel, at least one of them.
+
+        ``position`` is for the message. Raises DataError where ``value`` is no sound, a file is missing, broken or cut
+        short, or there is no sample or one that is no number.
+        """
+        if isinstance(value, str | Path):
+            what = f"sound {position} ({value})"
+            samples, rate_hz = self._opened(Path(value), what)
+        else:
+            what = f"sound {position}"
+            samples, rate_hz = self._given(value, what)
+        mono = _mono(samples[: self._enough(rate_hz)], what)
+        if rate_hz == self.sample_rate_hz:
+            return mono[: self.most_samples]
+        resampled = soxr.resample(mono, rate_hz, self.sample_rate_hz)[: self.most_samples]
+        return resampled if len(resampled) else mono[:1]
+
+    def _enough(self, rate_hz: float) -> int:
+        """Return how many samples of a sound at ``rate_hz`` count, with a margin."""
+        return math.ceil((self.most_samples / self.sample_rate_hz + _MARGIN_SECONDS) * rate_hz)
+
+    def _opened(self, path: Path, what: str) -> tuple[NDArray[Any], float]:
+        if not path.is_file():
+            raise DataError(f"{what}: no such file; paths are relative to the working folder")
+        try:
+            with soundfile.SoundFile(path) as file:
+                wanted = min(file.frames, self._enough(file.samplerate))
+                samples = file.read(frames=wanted, dtype="float32", always_2d=True)
+                whole = len(samples) == wanted and not _is_cut_short(file.extra_info)
+                rate_hz = file.samplerate
+        except soundfile.SoundFileError as error:
+            raise DataError(f"{what}: cannot be read as WAV, FLAC, OGG, MP3 or AIFF: {error}") from error
+        if not whole:
+            raise DataError(f"{what}: ends before the length that it states; copy or download it again")
+        return samples, rate_hz
+
+    def _given(self, value: Any, what: str) -> tuple[NDArray[Any], float]:
+        samples, rate_hz = value if isinstance(value, tuple) and len(value) == 2 else (value, self.sample_rate_hz)
+        if not isinstance(samples, np.ndarray):
+            raise DataError(f"{what}: expected {_EXPECTED}; got {_kinds(value)}")
+        if isinstance(rate_hz, bool) or not isinstance(rate_hz, Real):
+            raise DataError(f"{what}: expected a sample rate in Hz, got {_kinds(rate_hz)}; give (samples, sample rate)")
+        if not LOWEST_RATE_HZ <= float(rate_hz) <= HIGHEST_RATE_HZ:
+            raise DataError(
+                f"{what}: expected a sample rate from {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz, got {rate_hz}"
+            )
+        fits = samples.ndim == 1 or (samples.ndim == 2 and 1 <= samples.shape[1] <= MOST_CHANNELS)
+        if not fits or not (samples.dtype in (np.int16, np.int32, np.uint8) or samples.dtype.kind == "f"):
+            raise DataError(
+                f"{what}: expected {_EXPECTED}; got an array of {samples.dtype} and shape {samples.shape}"
+                + ("; transpose it" if samples.ndim == 2 and not fits else "")
+            )
+        return samples, float(rate_hz)
+
+
+def _mono(samples: NDArray[Any], what: str) -> NDArray[np.float32]:
+    if not len(samples):
+        raise DataError(f"{what}: expected at least one sample, it has none; leave it out")
+    mono = _scaled(samples, what).reshape(len(samples), -1).mean(axis=1, dtype=np.float32)
+    return np.ascontiguousarray(mono)
+
+
+def _scaled(samples: NDArray[Any], what: str) -> NDArray[np.float32]:
+    if samples.dtype == np.uint8:
+        return (samples.astype(np.float32) - 128) / np.float32(128)
+    if samples.dtype.kind == "i":
+        return samples.astype(np.float32) / np.float32(-float(np.iinfo(samples.dtype).min))
+    wrong = np.flatnonzero(~np.isfinite(samples).reshape(len(samples), -1).all(axis=1))
+    if len(wrong):
+        raise DataError(
+            f"{what}: sample {wrong[0]} is no finite number, as {len(wrong)} are; repair it or leave it out"
+        )
+    loudest = float(np.abs(samples).max())
+    if loudest > LOUDEST:
+        raise DataError(
+            f"{what}: expected float samples from -1 to 1, got {loudest:.6g}; divide them by the full scale"
+        )
+    return samples.astype(np.float32)
+
+
+def _is_cut_short(log: str) -> bool:
+    """Tell from libsndfile's log whether the file states more bytes of sound than it has."""
+    found = _CUT_SHORT.search(log)
+    return found is not None and int(found[2]) < int(found[1]) < _UNKNOWN_LENGTH
+
+
+def _kinds(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"a tuple of {', '.join(type(part).__name__ for part in value) or 'nothing'}"
+    return type(value).__name__

@@ -1,0 +1,69 @@
+"""The log-mel spectrogram as a part of a graph: fixed convolutions, never the STFT operator."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from zoo import Modality, SpecError, Tensors
+from zoo_audio.mel import FLOOR
+from zoo_audio.modality import AudioModality
+
+# Speech lies between about e⁻¹⁶ and 1; so the features are about zero on average, and about one in size.
+CENTRE, SPREAD = -9.0, 4.0
+SILENCE = math.log(FLOOR)
+
+
+def audio_modality(modality: Modality, component: str) -> AudioModality:
+    """Return ``modality`` as one of sounds; raise SpecError, naming ``component``, where it is not."""
+    if not isinstance(modality, AudioModality):
+        raise SpecError(
+            f"{component} works on the modality 'audio', got {type(modality).__name__}; choose a component of that one"
+        )
+    return modality
+
+
+class LogMel(nn.Module):
+    """Reads the logarithm of the power in each mel band of each frame; see ``zoo_audio.mel`` for their places.
+
+    A frame is valid where a sample stands in its middle. What lies behind a sound's own end is silence to the frames
+    that reach over it, whatever stands there.
+    """
+
+    kernels: Tensor
+    filters: Tensor
+
+    def __init__(self, modality: AudioModality) -> None:
+        super().__init__()
+        mel = modality.mel
+        self.hop = mel.hop
+        kernels = mel.kernels() / math.sqrt(
+            FLOOR
+        )  # power in units of the floor: a small addend may get lost in a graph
+        self.register_buffer("kernels", torch.from_numpy(kernels).float().unsqueeze(1), persistent=False)
+        self.register_buffer("filters", torch.from_numpy(mel.filters()).float(), persistent=False)
+
+    def nats(self, tensors: Tensors) -> tuple[Float[Tensor, "batch band frame"], Bool[Tensor, "batch frame"]]:
+        """Return the natural logarithm of the power, and which frames are valid."""
+        waveform, mask = tensors["waveform"], tensors["mask"]
+        sound = torch.where(mask, waveform, torch.zeros_like(waveform)).to(self.kernels.dtype).unsqueeze(1)
+        # Mixed precision would round the samples to bfloat16, 96 dB of noise below full scale to 48.
+        with torch.autocast(waveform.device.type, enabled=False):
+            waves = F.conv1d(sound, self.kernels, stride=self.hop, padding=self.kernels.shape[-1] // 2)
+            cosines, sines = waves.square().chunk(2, dim=1)
+            return torch.log1p(self.filters @ (cosines + sines)) + SILENCE, mask[:, :: self.hop]
+
+    def forward(self, tensors: Tensors) -> tuple[Float[Tensor, "batch band frame"], Bool[Tensor, "batch frame"]]:
+        """Return the spectrogram in the units of features, zero in frames that are not valid, and which are."""
+        log_mel, mask = self.nats(tensors)
+        features = (log_mel - CENTRE) / SPREAD
+        return torch.where(mask.unsqueeze(1), features, torch.zeros_like(features)), mask
+
+
+def to_nats(features: Float[Tensor, "*batch band frame"]) -> Float[Tensor, "*batch band frame"]:
+    """Return the logarithm of the power that stands behind a spectrogram in the units of features."""
+    return features * SPREAD + CENTRE
