@@ -14,6 +14,7 @@ def zoo_datasets() -> Mapping[str, str]:
         "fashion-mnist": "zoo_datasets.fashion_mnist:FashionMNIST",
         "five-digits": "zoo_datasets.five_digits:FiveDigits",
         "folder": "zoo_datasets.folder:Folder",
+        "molecules": "zoo_datasets.molecules:Molecules",
         "openmoji": "zoo_datasets.openmoji:OpenMoji",
         "stamps": "zoo_datasets.stamps:Stamps",
     }
