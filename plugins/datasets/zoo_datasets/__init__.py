@@ -16,5 +16,6 @@ def zoo_datasets() -> Mapping[str, str]:
         "folder": "zoo_datasets.folder:Folder",
         "molecules": "zoo_datasets.molecules:Molecules",
         "openmoji": "zoo_datasets.openmoji:OpenMoji",
+        "spoken-emoji": "zoo_datasets.spoken_emoji:SpokenEmoji",
         "stamps": "zoo_datasets.stamps:Stamps",
     }
