@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from zoo.coherence import coherence
 from zoo.components import make_dataset
 from zoo.errors import MetricError, UsageError
 from zoo.loading import Rows, in_order, load_rows
@@ -45,13 +46,17 @@ def evaluate(
     Where the recipe's evaluation names a label, the samples are taken apart by it, and each name begins with the
     label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Where it asks for
     probes, they are fitted on the split ``train`` and measured on the whole split: ``picture.latent.class.probe``,
-    see ``zoo.probing``. Deterministic for one ``seed``.
+    see ``zoo.probing``; likewise for the classifiers of ``zoo.coherence``. Deterministic for one ``seed``.
     """
-    dataset = make_dataset(recipe.data, plugins or installed())
+    plugins = plugins or installed()
+    dataset = make_dataset(recipe.data, plugins)
     held_out = HeldOut.load(dataset, split or recipe.evaluation.split, model, recipe)
     measured = measure(model, recipe, held_out, seed=seed)
     if recipe.evaluation.probe:
         measured |= probed(model, dataset.split("train"), held_out.samples, held_out.rows, seed=seed)
+    if recipe.evaluation.coherence:
+        training = dataset.split("train")
+        measured |= coherence(model, plugins, training, held_out.samples, held_out.rows, seed=seed)
     return measured
 
 

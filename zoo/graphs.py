@@ -60,7 +60,7 @@ class _Reconstruct(nn.Module):
         return decoded
 
 
-class _Embed(nn.Module):
+class Embed(nn.Module):
     """The encoders of all inputs, then what joins them; what stands in a gap is set to zero first."""
 
     def __init__(self, encoders: Mapping[str, Encoder], joint: nn.Module) -> None:
@@ -71,15 +71,19 @@ class _Embed(nn.Module):
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return the outputs of ``joint`` by name."""
         present = {name: tensors[f"{name}.{PRESENT}"] for name in self.encoders}
-        features = {}
-        for name, encoder in self.encoders.items():
-            own = {
+        own = {
+            name: {
                 key.removeprefix(f"{name}."): clean(tensor, present[name])
                 for key, tensor in tensors.items()
                 if key.startswith(f"{name}.") and key != f"{name}.{PRESENT}"
             }
-            features[name] = encoder(own)
-        return {f"embed.{output}": tensor for output, tensor in self.joint(features, present).items()}
+            for name in self.encoders
+        }
+        return {f"embed.{output}": tensor for output, tensor in self.joint(self.features(own), present).items()}
+
+    def features(self, inputs: Mapping[str, Tensors]) -> dict[str, Tensor]:
+        """Return the features of each input."""
+        return {name: encoder(inputs[name]) for name, encoder in self.encoders.items()}
 
 
 def encode_graph(
@@ -151,7 +155,7 @@ def embed_graph(
         return arrays
 
     named = {f"embed.{output}": spec for output, spec in outputs.items()}
-    return Graph("embed", _Embed(encoders, joint), inputs, named, axes, draw, *_strictness(*encoders.values()))
+    return Graph("embed", Embed(encoders, joint), inputs, named, axes, draw, *_strictness(*encoders.values()))
 
 
 def _through_latent(

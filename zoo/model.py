@@ -62,7 +62,7 @@ def build(
     for part in spec.inputs:
         if hasattr(torch.nn.ModuleDict, part.name):
             raise SpecError(f"spec.inputs.{part.name}: torch keeps this name for itself; choose another")
-    inputs = {part.name: _input(plugins, part, modalities[part.name]) for part in spec.inputs}
+    inputs = parts_of(spec, modalities, plugins)
     for name, place in inputs.items():
         if objective.needs_decoders and place.make_decoder is None:
             raise SpecError(
@@ -73,6 +73,11 @@ def build(
         torch.manual_seed(seed)
         with plugins.blaming("objective", spec.objective.name):
             return Model(spec, modalities, objective(inputs, spec.latent_dim, **options))
+
+
+def parts_of(spec: ModelSpec, modalities: Mapping[str, Modality], plugins: Plugins) -> dict[str, Input]:
+    """Return what makes the encoders and decoders that a spec names, by input."""
+    return {part.name: _input(plugins, part, modalities[part.name]) for part in spec.inputs}
 
 
 def _input(plugins: Plugins, entry: InputSpec, modality: Modality) -> Input:

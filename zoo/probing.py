@@ -1,59 +1,75 @@
-"""What the latent of a model tells of the samples' labels: nearest neighbours and a linear classifier.
-
-Neither the objective nor the modality is known here: whatever a graph ``encode_<input>`` calls ``latent`` or
-``embedding`` is probed.
-"""
+"""What the latent of a model tells of the samples' labels: nearest neighbours and a linear classifier."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from zoo.loading import Rows, in_order, load_rows
+from zoo.latents import Latents, latents_of
+from zoo.loading import Rows, load_rows
 from zoo.model import Model
-from zoo.protocols import Graph, Sample
+from zoo.protocols import Sample
+from zoo.subsets import by_subset
 
 TRAINING_ROWS = 10_000
 NEIGHBOURS = 20
 L2 = 1e-4
-_BATCH_ROWS = 256
 _COMPARED_AT_ONCE = 1024
 _LBFGS_STEPS = 200
-_ENCODE = "encode_"
-_PROBED = ("latent", "embedding")
 
 
 def probed(
     model: Model, training: Sequence[Sample], samples: Sequence[Sample], rows: Rows, *, seed: int = 0
 ) -> dict[str, float]:
-    """Return accuracies by ``<input>.<output>.<label>.<probe>``, for every encoder's latent and every label.
+    """Return accuracies by ``<inputs>.<output>.<label>.<probe>``, for every latent and every label that is a class.
 
+    The latents are those of ``zoo.latents``; of several inputs there is one for each subset, see ``zoo.by_subset``.
     ``knn@20`` is that of ``k_nearest``, ``probe`` that of ``linear_probe``, and ``chance`` that of naming always the
     commonest class of the training rows. They are fitted on at most 10,000 of the samples ``training``, drawn by
     ``seed``, and measured on ``samples``, whose tensors are ``rows``. A class that no training row has counts as
     missed. Labels that are constant, that are new with nearly every sample, or whose classes all are new to the
-    measured rows, are left out, and so are rows without the input or the label.
+    measured rows, are left out, and so are rows without the inputs or the label.
     """
-    drawn = torch.randperm(len(training), generator=torch.Generator().manual_seed(seed))[:TRAINING_ROWS]
-    known = [training[place] for place in drawn.sort().values.tolist()]
-    labels = [label for label in _labels(samples) if _is_class(known, label)]
-    graphs = [(graph, output) for graph in model.graphs() if (output := _probed_output(graph))] if labels else []
-    measured: dict[str, float] = {}
-    if not graphs:
-        return measured
-    known_rows = load_rows(known, model.modalities, where="the training rows of the probe")
-    for graph, output in graphs:
-        input_name = graph.name.removeprefix(_ENCODE)
-        fitted, found = (_encoded(model, graph, output, some) for some in (known_rows, rows))
-        for label in labels:
-            results = _compared(fitted, _classes(known, input_name, label), found, _classes(samples, input_name, label))
-            prefix = f"{input_name}.{output.rpartition('.')[-1]}.{label}"
-            measured |= {f"{prefix}.{name}": value for name, value in results.items()}
-    return measured
+    known = some_of(training, TRAINING_ROWS, seed=seed)
+    labels = class_labels(known, samples)
+    if not labels:
+        return {}
+    fitted = latents_of(model, load_rows(known, model.modalities, where="the training rows of the probe"))
+    found = latents_of(model, rows)
+    measured = {
+        inputs: {
+            f"{latents.output}.{label}.{name}": value
+            for label in labels
+            for name, value in _compared(
+                fitted[inputs], _classes(known, label), latents, _classes(samples, label)
+            ).items()
+        }
+        for inputs, latents in found.items()
+    }
+    return by_subset(list(model.modalities), measured)
+
+
+def some_of(samples: Sequence[Sample], count: int, *, seed: int) -> list[Sample]:
+    """Return at most ``count`` of the samples, drawn by ``seed``, in their own order."""
+    drawn = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[:count]
+    return [samples[place] for place in drawn.sort().values.tolist()]
+
+
+def class_labels(training: Sequence[Sample], samples: Sequence[Sample]) -> list[str]:
+    """Return the labels of ``samples`` that part the training samples into classes rather than naming each.
+
+    A class has two samples and more on average.
+    """
+
+    def is_class(label: str) -> bool:
+        counts = Counter(sample.labels[label] for sample in training if label in sample.labels)
+        return 1 < len(counts) <= counts.total() / 2
+
+    return [label for label in sorted({label for sample in samples for label in sample.labels}) if is_class(label)]
 
 
 def k_nearest(
@@ -110,19 +126,21 @@ def linear_probe(
 
 
 def _compared(
-    training: Tensor, training_classes: Sequence[str | None], latent: Tensor, classes: Sequence[str | None]
+    training: Latents, training_classes: Sequence[str | None], latents: Latents, classes: Sequence[str | None]
 ) -> dict[str, float]:
     """Return what the probes reach on the rows that have a class, or nothing where no row can be judged."""
-    names = sorted({name for name in training_classes if name is not None})
+    known, judged = (
+        [place for place, name in enumerate(named) if name is not None and known[place]]
+        for named, known in ((training_classes, training.known.tolist()), (classes, latents.known.tolist()))
+    )
+    names = sorted({str(training_classes[place]) for place in known})
     number = {name: place for place, name in enumerate(names)}
-    known = [place for place, name in enumerate(training_classes) if name is not None]
-    judged = [place for place, name in enumerate(classes) if name is not None]
-    if len(names) < 2 or not any(name in number for name in classes):
+    if len(names) < 2 or not any(classes[place] in number for place in judged):
         return {}
-    fitted = training[known]
-    fitted_classes = torch.tensor([number[str(training_classes[place])] for place in known], device=latent.device)
-    rows = latent[judged]
-    expected = torch.tensor([number.get(str(classes[place]), -1) for place in judged], device=latent.device)
+    device = latents.values.device
+    fitted_classes = torch.tensor([number[str(training_classes[place])] for place in known], device=device)
+    fitted, rows = training.values[known], latents.values[judged]
+    expected = torch.tensor([number.get(str(classes[place]), -1) for place in judged], device=device)
     named = {
         f"knn@{NEIGHBOURS}": k_nearest(fitted, fitted_classes, rows),
         "probe": linear_probe(fitted, fitted_classes, rows),
@@ -131,42 +149,5 @@ def _compared(
     return {name: (guess == expected).double().mean().item() for name, guess in named.items()}
 
 
-@torch.no_grad()
-def _encoded(model: Model, graph: Graph, output: str, rows: Rows) -> Float[Tensor, "row latent"]:
-    """Return the latent of every row; one without the input has that of zeros."""
-    objective, input_name = model.objective, graph.name.removeprefix(_ENCODE)
-    training, device = objective.training, next(objective.parameters()).device
-
-    def latents() -> Iterator[Tensor]:
-        for batch in in_order(rows, torch.arange(len(rows)), _BATCH_ROWS):
-            tensors = batch.to(device).with_clean_gaps().inputs[input_name]
-            yield graph.module({f"{input_name}.{name}": tensor for name, tensor in tensors.items()})[output]
-
-    try:
-        objective.eval()
-        graph.module.eval()
-        return torch.cat(list(latents()))
-    finally:
-        objective.train(training)
-
-
-def _probed_output(graph: Graph) -> str:
-    """Return the output of an encoder that is probed, empty where it has none or the graph is no encoder."""
-    if not graph.name.startswith(_ENCODE):
-        return ""
-    return next((name for name in graph.outputs if name.rpartition(".")[-1] in _PROBED), "")
-
-
-def _labels(samples: Sequence[Sample]) -> list[str]:
-    return sorted({label for sample in samples for label in sample.labels})
-
-
-def _classes(samples: Sequence[Sample], input_name: str, label: str) -> list[str | None]:
-    """Return the class of each sample, none where the label or the input is missing."""
-    return [sample.labels.get(label) if sample.inputs.get(input_name) is not None else None for sample in samples]
-
-
-def _is_class(samples: Sequence[Sample], label: str) -> bool:
-    """Tell whether a label parts the samples into classes of two and more on average, rather than naming each."""
-    counts = Counter(sample.labels[label] for sample in samples if label in sample.labels)
-    return 1 < len(counts) <= counts.total() / 2
+def _classes(samples: Sequence[Sample], label: str) -> list[str | None]:
+    return [sample.labels.get(label) for sample in samples]

@@ -102,7 +102,8 @@ class RegistryEntry:
     def compared(self) -> list[tuple[str, Metric, float | None]]:
         """Return each metric with what chance alone would give, None where that was not measured.
 
-        What chance gives is itself a metric, ``chance@10`` beside ``recall@10`` or ``chance`` beside ``probe``.
+        What chance gives is itself a metric: ``chance@10`` beside ``recall@10``, ``chance_map`` beside ``map``, or
+        ``chance`` beside ``probe``.
         """
         beside = {name: _chance_beside(name, self.metrics) for name in self.metrics}
         return [
@@ -226,8 +227,8 @@ def _chance_beside(metric: str, metrics: Mapping[str, Metric]) -> str:
     """Return the name under which the chance of a metric is recorded, empty where it is not."""
     before, dot, last = metric.rpartition(".")
     name, at, place = last.partition("@")
-    names = (f"{before}{dot}chance{at}{place}", f"{before}{dot}chance")
-    return next((beside for beside in names if name != "chance" and beside in metrics), "")
+    names = (f"{before}{dot}chance{at}{place}", f"{before}{dot}chance_{last}", f"{before}{dot}chance")
+    return next((beside for beside in names if not name.startswith("chance") and beside in metrics), "")
 
 
 def _brought(file: str) -> Path:

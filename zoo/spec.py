@@ -161,18 +161,25 @@ class Training:
 class Evaluation:
     """What ``zoo evaluate`` measures: on a split, taken apart by a label of its samples where ``by`` names one.
 
-    ``probe`` also asks how well the labels can be told from the latent.
+    ``probe`` also asks how well the labels can be told from the latent, ``coherence`` whether what one input is
+    translated to has its label.
     """
 
     split: str = "test"
     by: str = ""
     probe: bool = False
+    coherence: bool = False
 
     @classmethod
     def read(cls, value: Any, where: str) -> Evaluation:
         """Read ``[evaluation]``; what is missing has the default."""
         table = Table(value, where)
-        read = cls(table.take("split", str, "test"), table.take("by", str, ""), table.take("probe", bool, False))
+        read = cls(
+            table.take("split", str, "test"),
+            table.take("by", str, ""),
+            table.take("probe", bool, False),
+            table.take("coherence", bool, False),
+        )
         table.done()
         return read
 

@@ -37,14 +37,20 @@ def test_ranks_do_not_depend_on_how_many_queries_are_taken_at_once(monkeypatch):
     assert torch.equal(partner_ranks(queries, gallery), expected)
 
 
-def test_recalls_and_the_median_follow_from_the_ranks(monkeypatch):
-    monkeypatch.setattr(retrieval, "partner_ranks", lambda queries, gallery, by: torch.arange(1, 21))
+def test_recalls_precision_and_the_median_follow_from_the_ranks(monkeypatch):
+    ranks = torch.tensor([1, 1, 2, 4] * 5)
+    monkeypatch.setattr(retrieval, "partner_ranks", lambda queries, gallery, by: ranks)
     assert retrieval_metrics(torch.zeros(20, 2), torch.zeros(20, 2)) == {
-        "recall@1": 0.05,
-        "recall@5": 0.25,
-        "recall@10": 0.5,
-        "median_rank": 10.5,
+        "recall@1": 0.5,
+        "recall@5": 1,
+        "recall@10": 1,
+        "map": pytest.approx((1 + 1 + 1 / 2 + 1 / 4) / 4),
+        "median_rank": 1.5,
+        "chance@1": 0.05,
+        "chance@5": 0.25,
         "chance@10": 0.5,
+        "chance_map": pytest.approx(sum(1 / rank for rank in range(1, 21)) / 20),
+        "chance_median_rank": 10.5,
         "gallery": 20,
     }
 

@@ -186,8 +186,32 @@ def test_features_of_zero_have_a_finite_embedding_and_gradient():
 
 def test_each_input_has_a_graph_that_gives_its_embedding():
     graphs = {graph.name: graph for graph in an_objective().graphs()}
-    assert list(graphs) == ["encode_caption", "encode_picture"]
+    assert list(graphs) == ["encode_caption", "encode_picture", "embed"]
     assert list(graphs["encode_caption"].outputs) == ["encode_caption.embedding"]
+
+
+@pytest.mark.parametrize(("kind", "options"), [(InfoNCE, {}), (Alignment, {"guard": "none"})])
+def test_the_graph_of_all_inputs_gives_the_mean_of_the_embeddings_that_are_there(kind, options):
+    names = ("caption", "picture", "sound")
+    objective, batch = an_objective(*names, objective=kind, **options).eval(), a_batch(*names)
+    gappy = with_gaps(batch, caption=[0, 3], picture=[0, 1, 3], sound=[3])
+    embed = {graph.name: graph for graph in objective.graphs()}["embed"]
+    tensors = {f"{name}.numbers": batch.inputs[name]["numbers"] for name in names}
+    found = embed.module(tensors | {f"{name}.present": gappy.present[name] for name in names})["embed.embedding"]
+    each = torch.stack([objective.embed(name, batch.inputs[name]) for name in names])
+    both, one = (each[:, 1] * torch.tensor([[1.0], [0], [1]])).sum(0) / 2, each[2, 0]
+    if kind is InfoNCE:
+        both = both / both.norm()
+    torch.testing.assert_close(found[:2], torch.stack([one, both]))
+    assert found[3].tolist() == [0] * 5
+
+
+def test_of_three_inputs_the_others_together_ask_for_each():
+    names = ("caption", "picture", "sound")
+    found = an_objective(*names).metrics([a_batch(*names)], generator=torch.Generator())
+    asked = {name.partition("_to_")[0] for name in found}
+    assert asked == {*names, "caption+picture", "caption+sound", "picture+sound"}
+    assert "caption+picture_to_sound.map" in found
 
 
 def test_trained_embeddings_find_their_partners():
@@ -260,7 +284,7 @@ def test_the_reconstruction_guard_rebuilds_each_input_from_its_own_embedding():
         batch.inputs["picture"]
     )
     torch.testing.assert_close(losses_of(objective, batch).terms["reconstruction_picture"], expected)
-    assert [graph.name for graph in objective.graphs()][2:] == ["decode_caption", "decode_picture"]
+    assert [graph.name for graph in objective.graphs()][3:] == ["decode_caption", "decode_picture"]
 
 
 @pytest.mark.parametrize(

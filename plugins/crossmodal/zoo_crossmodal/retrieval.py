@@ -42,19 +42,25 @@ def retrieval_metrics(
     *,
     by: Literal["product", "distance"] = "product",
 ) -> Mapping[str, float]:
-    """Return recalls, the median rank, the size of the gallery, and the recall at 10 of a guess.
+    """Return recalls, the mean average precision, the median rank, the size of the gallery, and what a guess gives.
 
-    Without rows only the size is known.
+    A query has one right answer, so its average precision is one over the rank of its partner. What a guess gives is
+    ``chance@10`` for ``recall@10``, ``chance_map`` for ``map``. Without rows only the size is known.
+
+    Source: Manning, Raghavan & Schütze 2008, "Introduction to information retrieval", section 8.4.
     """
     size = len(gallery)
     if size == 0:
         return {"gallery": 0.0}
     ranks = partner_ranks(queries, gallery, by=by).double()
-    recalls = {f"recall@{count}": float((ranks <= count).double().mean()) for count in RECALL_AT}
+    every_rank = torch.arange(1, size + 1, dtype=torch.float64)
     return {
-        **recalls,
+        **{f"recall@{count}": float((ranks <= count).double().mean()) for count in RECALL_AT},
+        "map": float((1 / ranks).mean()),
         "median_rank": float(ranks.quantile(0.5)),
-        "chance@10": min(1.0, 10 / size),
+        **{f"chance@{count}": min(1.0, count / size) for count in RECALL_AT},
+        "chance_map": float((1 / every_rank).mean()),
+        "chance_median_rank": (size + 1) / 2,
         "gallery": float(size),
     }
 

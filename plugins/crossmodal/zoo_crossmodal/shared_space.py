@@ -11,10 +11,23 @@ from itertools import combinations, permutations
 from typing import ClassVar, Literal, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from zoo import Batch, DataError, Encoder, Graph, Input, Losses, Objective, SpecError, Tensors, TensorSpec, encode_graph
+from zoo import (
+    Batch,
+    DataError,
+    Encoder,
+    Graph,
+    Input,
+    Losses,
+    Objective,
+    SpecError,
+    Tensors,
+    TensorSpec,
+    embed_graph,
+    encode_graph,
+)
 from zoo_crossmodal.retrieval import retrieval_metrics
 
 SMALLEST_SQUARED_NORM = 1e-6
@@ -77,24 +90,39 @@ class SharedSpace(Objective, ABC):
     def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
         """Return how well each input finds its partner in each other one, over all rows that have both.
 
-        Keys are such as ``caption_to_picture.recall@1``; see ``retrieval_metrics``. Rows are taken to be different
-        things, so that a second row with the same caption makes the task harder.
+        Keys are such as ``caption_to_picture.recall@1``; see ``retrieval_metrics``. Of three inputs and more, all
+        others together ask for each, too: ``caption+speech_to_picture``. Rows are taken to be different things, so that
+        a second row with the same caption makes the task harder.
         """
         return self._retrieval(*self._embedded(batches))
 
     def graphs(self) -> Iterable[Graph]:
-        """Yield ``encode_<input>`` for each input, with the output ``embedding``."""
+        """Yield ``encode_<input>`` for each input, with the output ``embedding``, and ``embed`` of all inputs.
+
+        The embedding of several inputs is the mean of theirs, of length one where theirs are.
+        """
         bound = 1 if self.unit_length else float("inf")
         outputs = {"embedding": TensorSpec("float32", ("batch", self.latent_dim), -bound, bound)}
         for name, modality in self.modalities.items():
             yield encode_graph(name, modality, self._encoder(name), self.heads[name], outputs)
+        encoders = {name: self._encoder(name) for name in self.modalities}
+        yield embed_graph(self.modalities, encoders, _MeanHead(self.heads, unit_length=self.unit_length), outputs)
 
     def _retrieval(self, present: Tensors, embeddings: Tensors) -> dict[str, float]:
+        names = list(self.modalities)
+        asked = [((source,), target) for source, target in permutations(names, 2)]
+        if len(names) > 2:
+            asked += [(tuple(name for name in names if name != target), target) for target in names]
         found = {}
-        for source, target in permutations(self.modalities, 2):
-            both = present[source] & present[target]
-            measured = retrieval_metrics(embeddings[source][both], embeddings[target][both], by=self.nearest_by)
-            found.update({f"{source}_to_{target}.{key}": value for key, value in measured.items()})
+        for sources, target in asked:
+            rows = torch.stack([present[name] for name in (*sources, target)]).all(dim=0)
+            queries = mean_embedding(
+                torch.stack([embeddings[name][rows] for name in sources]),
+                torch.stack([present[name][rows] for name in sources]),
+                unit_length=self.unit_length,
+            )
+            measured = retrieval_metrics(queries, embeddings[target][rows], by=self.nearest_by)
+            found.update({f"{'+'.join(sources)}_to_{target}.{key}": value for key, value in measured.items()})
         return found
 
     def _embeddings(self, batch: Batch) -> Tensors:
@@ -152,9 +180,37 @@ class EmbeddingHead(LinearHead):
 
     def forward(self, features: Float[Tensor, "batch feature"]) -> dict[str, Float[Tensor, "batch latent"]]:
         """Return the embedding, by its name."""
-        projected = super().forward(features)["embedding"]
-        squared_norm = projected.square().sum(dim=-1, keepdim=True)
-        return {"embedding": projected * squared_norm.clamp(min=SMALLEST_SQUARED_NORM).rsqrt()}
+        return {"embedding": of_length_one(super().forward(features)["embedding"])}
+
+
+class _MeanHead(nn.Module):
+    """The heads of all inputs, then the mean of the embeddings that are there: what the graph ``embed`` makes."""
+
+    def __init__(self, heads: nn.ModuleDict, *, unit_length: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.unit_length = unit_length
+
+    def forward(self, features: Tensors, present: Tensors) -> dict[str, Float[Tensor, "batch latent"]]:
+        """Return the embedding, by its name."""
+        each = torch.stack([head(features[name])["embedding"] for name, head in self.heads.items()])
+        there = torch.stack([present[name] for name in self.heads])
+        return {"embedding": mean_embedding(each, there, unit_length=self.unit_length)}
+
+
+def mean_embedding(
+    embeddings: Float[Tensor, "input batch latent"], there: Bool[Tensor, "input batch"], *, unit_length: bool
+) -> Float[Tensor, "batch latent"]:
+    """Return the mean over the inputs that are there, of length one if ``unit_length``; zero where none is."""
+    share = there.unsqueeze(-1).to(embeddings.dtype)
+    mean = (share * embeddings).sum(dim=0) / share.sum(dim=0).clamp(min=1)
+    return of_length_one(mean) if unit_length else mean
+
+
+def of_length_one(vectors: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
+    """Return vectors of length one; one that is next to zero stays short, with finite gradients."""
+    squared_norm = vectors.square().sum(dim=-1, keepdim=True)
+    return vectors * squared_norm.clamp(min=SMALLEST_SQUARED_NORM).rsqrt()
 
 
 def squared_distances(

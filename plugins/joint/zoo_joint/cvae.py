@@ -101,15 +101,15 @@ class CVAE(JointModel):
 
     def measured(self, given: Mapping[str, Tensor], batch: Batch, *, generator: torch.Generator) -> Iterator[Measured]:
         """Yield what every joint model measures of the target, and ``conditional_nll`` given conditions alone."""
-        yield from super().measured(given, batch, generator=generator)
-        if self.target in given or not self.importance_samples:
+        yield from super().measured(given, batch, samples=samples, generator=generator)
+        if self.target in given or not samples:
             return
         code, prior, _ = self.posterior.parts(given, batch.present)
         scores = []
-        for _ in range(self.importance_samples):
+        for _ in range(samples):
             noise = torch.randn(prior.mean.shape, generator=generator)
             latent = torch.cat([prior.sample(noise)[0], code], dim=-1)
             nats = {self.target: self.nats(self.target, latent, batch)}
             scores += list(self.scored(given, batch, nats, ("nll", "conditional_nll")))
-        bound = torch.stack([-one.values for one in scores]).logsumexp(dim=0) - math.log(self.importance_samples)
+        bound = torch.stack([-one.values for one in scores]).logsumexp(dim=0) - math.log(samples)
         yield Measured("conditional_nll", -bound, scores[0].rows)

@@ -37,20 +37,20 @@ class JointVAE(JointModel, ABC):
     posterior: DensityPosterior
 
     def measured(self, given: Mapping[str, Tensor], batch: Batch, *, generator: torch.Generator) -> Iterator[Measured]:
-        """Yield what every joint model measures, and two bounds by ``importance_samples`` latents, in nats a row.
+        """Yield what every joint model measures, and two bounds by ``samples`` latents, in nats a row.
 
         ``nll`` is that of the inputs that are given: -log mean p(z) p(x | z) / q(z | x). ``conditional_nll`` is that of
         all other inputs given these: -log mean p(others | z). The latents are drawn from q, the posterior given these.
 
         Source: Burda et al. 2016, eq. 8, arXiv 1509.00519, for the first.
         """
-        yield from super().measured(given, batch, generator=generator)
-        if not self.importance_samples:
+        yield from super().measured(given, batch, samples=samples, generator=generator)
+        if not samples:
             return
         mixture = self.posterior.mixture(given, batch.present)
         weights: dict[str, list[Tensor]] = {"nll": [], "conditional_nll": []}
         rows: dict[str, Tensor] = {}
-        for _ in range(self.importance_samples):
+        for _ in range(samples):
             latent = mixture.draw(generator=generator)
             importance = standard_normal(latent).sum(dim=-1) - mixture.log_prob(latent)
             nats = {name: self.nats(name, latent, batch) for name in self.decoders}
@@ -58,5 +58,5 @@ class JointVAE(JointModel, ABC):
                 weights[one.name].append(-one.values + (importance if one.name == "nll" else 0.0))
                 rows[one.name] = one.rows
         for name, counted in rows.items():
-            bound = torch.stack(weights[name]).logsumexp(dim=0) - math.log(self.importance_samples)
+            bound = torch.stack(weights[name]).logsumexp(dim=0) - math.log(samples)
             yield Measured(name, -bound, counted)
