@@ -99,7 +99,9 @@ class CVAE(JointModel):
         terms = {"kl": posterior.kl_to(prior)[0], **self.reconstructions(latent, batch)}
         return self.losses_of(terms, batch.present[self.target], {"kl": self.beta})
 
-    def measured(self, given: Mapping[str, Tensor], batch: Batch, *, generator: torch.Generator) -> Iterator[Measured]:
+    def measured(
+        self, given: Mapping[str, Tensor], batch: Batch, *, samples: int, generator: torch.Generator
+    ) -> Iterator[Measured]:
         """Yield what every joint model measures of the target, and ``conditional_nll`` given conditions alone."""
         yield from super().measured(given, batch, samples=samples, generator=generator)
         if self.target in given or not samples:

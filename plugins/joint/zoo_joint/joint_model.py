@@ -111,7 +111,9 @@ class JointModel(Objective, ABC):
             rows += batch.rows
         return means.found()
 
-    def measured(self, given: Mapping[str, Tensor], batch: Batch, *, generator: torch.Generator) -> Iterator[Measured]:
+    def measured(
+        self, given: Mapping[str, Tensor], batch: Batch, *, samples: int, generator: torch.Generator
+    ) -> Iterator[Measured]:
         """Yield what is measured of rows whose inputs ``given``, by their features, are known.
 
         Negative log-likelihoods in nats at the deployed latent: ``reconstruction`` of the inputs that are given, of

@@ -36,7 +36,9 @@ class JointVAE(JointModel, ABC):
 
     posterior: DensityPosterior
 
-    def measured(self, given: Mapping[str, Tensor], batch: Batch, *, generator: torch.Generator) -> Iterator[Measured]:
+    def measured(
+        self, given: Mapping[str, Tensor], batch: Batch, *, samples: int, generator: torch.Generator
+    ) -> Iterator[Measured]:
         """Yield what every joint model measures, and two bounds by ``samples`` latents, in nats a row.
 
         ``nll`` is that of the inputs that are given: -log mean p(z) p(x | z) / q(z | x). ``conditional_nll`` is that of
