@@ -6,7 +6,9 @@ from zoo_graph.modality import UNREADABLE, GraphModality
 from zoo_graph.reading import GraphValue
 
 from zoo import DataError, SpecError, UsageError
+from zoo.plugins import installed
 from zoo.testing import ModalityContract
+from zoo.testing.building import raw_values
 
 ETHANOL = GraphValue(("C", "C", "O"), ((0, 1), (1, 2)), ("1", "1"))
 BENZENE = {
@@ -206,3 +208,8 @@ def test_the_state_of_something_else_is_refused():
 def test_a_size_below_one_is_refused(name):
     with pytest.raises(SpecError, match=f"the option '{name}' is at least 1, got 0"):
         GraphModality(**{name: 0})
+
+
+def test_the_contracts_find_graphs_past_a_data_set_that_only_a_user_can_open():
+    values = raw_values(installed().find("encoder", "graph/gcn"))
+    assert len(GraphModality().fit(values).to_arrays(values)["node_ids"]) == len(values) > 3
