@@ -16,15 +16,16 @@ import click
 from benchmarks.measuring import ROUNDS, Comparison
 
 NAMES = ("training", "objectives", "joint", "memory", "inference", "lstm", "commands", "listing", "discovery")
+ON_REQUEST = ("peers",)
 HEADER = ("WHAT", "OURS", "OTHER", "RATIO", "TARGET", "OK")
 
 
 @click.command("benchmarks")
-@click.argument("names", metavar="[NAME]...", nargs=-1, type=click.Choice(NAMES))
+@click.argument("names", metavar="[NAME]...", nargs=-1, type=click.Choice((*NAMES, *ON_REQUEST)))
 @click.option("--rounds", default=ROUNDS, show_default=True, type=click.IntRange(1), help="Rounds of each comparison.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the numbers to this file, too.")
 def command(names: Sequence[str], rounds: int, json_path: Path | None) -> None:
-    """Run the benchmarks NAME, all of them where none is named. Fewer rounds than 9 are good for a trial only."""
+    """Run the benchmarks NAME, all but ``peers`` where none is named. Fewer rounds than 9 are good for a trial only."""
     setting = {
         "cores": os.cpu_count(),
         "load_before": round(os.getloadavg()[0], 2),

@@ -15,7 +15,7 @@ class Comparison:
     """What ours took and what the other took: medians, in ``unit``.
 
     The ratio of the two is judged, or ours alone where there is no other: it may be at most ``at_most``, or must
-    be at least ``at_least`` where more is better.
+    be at least ``at_least`` where more is better. Without either it is for the reader to judge.
     """
 
     what: str
@@ -33,6 +33,8 @@ class Comparison:
     @property
     def target(self) -> str:
         """What is demanded of the ratio, or of ours where there is no other."""
+        if self.at_most is None and self.at_least is None:
+            return "-"
         bound = f"<= {self.at_most}" if self.at_most is not None else f">= {self.at_least}"
         return bound if self.other is not None else f"{bound} {self.unit}"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.measuring import Comparison
-from benchmarks.training import recipe, with_noise
+from benchmarks.training import recipe, with_data
 
 if TYPE_CHECKING:
     from zoo.training import Progress
@@ -43,7 +43,7 @@ def _train(answer: Connection) -> None:
         levels.append((progress.step, psutil.Process().memory_info().rss))
 
     with tempfile.TemporaryDirectory() as folder:
-        path = train(recipe(EPOCHS), Path(folder), observe=observe, plugins=with_noise(installed()))
+        path = train(recipe(EPOCHS), Path(folder), observe=observe, plugins=with_data(installed()))
         steps = int(path.parent.name.removeprefix("checkpoint-"))
     early = [level for step, level in levels if step <= steps * FIRST_EPOCHS / EPOCHS]
     answer.send((max(early), max(level for _, level in levels)))

@@ -53,9 +53,18 @@ def measure(rounds: int) -> Iterator[Comparison]:
 
 
 def recipe(
-    objective: str, inputs: tuple[str, ...], options: Mapping[str, Any], *, decoders: bool = False, gaps: bool = False
+    objective: str,
+    inputs: tuple[str, ...],
+    options: Mapping[str, Any],
+    *,
+    decoders: bool = False,
+    gaps: bool = False,
+    data: Mapping[str, Any] | None = None,
 ) -> Recipe:
-    """Return the recipe of an objective over pictures of noise; one input is decoded, several where ``decoders``."""
+    """Return the recipe of an objective; one input is decoded, several where ``decoders``.
+
+    The data are pictures of noise, a third of the rows with a gap where ``gaps``, or ``data``.
+    """
     layers = {"name": "mlp", "hidden": [HIDDEN]}
     picture: dict[str, Any] = {"modality": {"name": "image", "size": SIDE, "channels": 1}, "encoder": layers}
     if len(inputs) == 1 or decoders:
@@ -67,8 +76,8 @@ def recipe(
     }
     total = EPOCHS * ROWS // BATCH
     training = {"steps": total, "batch_size": BATCH, "learning_rate": LEARNING_RATE, "checkpoint_every": total}
-    data = {"name": "noise", "names": list(inputs), "gaps": gaps}
-    return Recipe.read({"spec": spec, "data": data, "training": training}, "benchmarks/objectives.py")
+    noise = {"name": "noise", "names": list(inputs), "gaps": gaps}
+    return Recipe.read({"spec": spec, "data": data or noise, "training": training}, "benchmarks/objectives.py")
 
 
 def bare_autoencoder(*, damaged: bool) -> Iterator[None]:

@@ -10,7 +10,7 @@ import statistics
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -78,6 +78,11 @@ def measure(rounds: int) -> Iterator[Comparison]:
 
 def steps_in_turn(recipe: Recipe, bare: Iterator[None]) -> tuple[float, float]:
     """Return the median seconds of a step of the zoo's and of a bare loop's, over stretches of a few steps each."""
+    return in_turn(recipe, lambda steps: timed(lambda: deque(islice(bare, steps), maxlen=0)))
+
+
+def in_turn(recipe: Recipe, take: Callable[[int], float]) -> tuple[float, float]:
+    """Return the median seconds of a step of the zoo's and of another's, which ``take`` has take steps and times."""
     from zoo import train
 
     ours: list[float] = []
@@ -88,14 +93,14 @@ def steps_in_turn(recipe: Recipe, bare: Iterator[None]) -> tuple[float, float]:
         nonlocal steps_before, start
         took = time.perf_counter() - start
         steps = progress.step - steps_before
-        bare_took = timed(lambda: deque(islice(bare, steps), maxlen=0))
+        other_took = take(steps)
         if progress.step > WARM_UP_STEPS:
             ours.append(took / steps)
-            other.append(bare_took / steps)
+            other.append(other_took / steps)
         steps_before, start = progress.step, time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder:
-        train(recipe, Path(folder), observe=observe, plugins=with_noise(installed()))
+        train(recipe, Path(folder), observe=observe, plugins=with_data(installed()))
     return statistics.median(ours), statistics.median(other)
 
 
@@ -112,10 +117,11 @@ def recipe(epochs: int) -> Recipe:
     return Recipe.read({"spec": spec, "data": "noise", "training": training}, "benchmarks/training.py")
 
 
-def with_noise(plugins: Plugins) -> Plugins:
-    """Return the plugins with the data set of noise."""
-    noise = Component("dataset", "noise", f"{__name__}:Noise", "benchmarks")
-    return Plugins((*plugins.plugins, Plugin("benchmarks", __name__, "benchmarks", "0", (noise,))))
+def with_data(plugins: Plugins) -> Plugins:
+    """Return the plugins with the data sets of the benchmarks."""
+    found = {"noise": f"{__name__}:Noise", "digits": "benchmarks.peers:Digits"}
+    data = tuple(Component("dataset", name, target, "benchmarks") for name, target in found.items())
+    return Plugins((*plugins.plugins, Plugin("benchmarks", __name__, "benchmarks", "0", data)))
 
 
 def bare_steps() -> Iterator[None]:
