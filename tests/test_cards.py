@@ -13,6 +13,7 @@ from PIL import Image
 from zoo import registering
 from zoo.cataloguing import catalogue
 from zoo.checkpoint import load
+from zoo.cli.info import measured
 from zoo.errors import DataError, SpecError
 from zoo.registry import own_registry, read_registry
 from zoo.reporting.cards import LARGEST_BYTES, WIDTH, card_png, stacked
@@ -98,12 +99,12 @@ def test_a_picture_that_cannot_be_small_is_refused(checkpoint, plugins, monkeypa
 
 
 def test_pictures_are_stacked_while_they_fit():
-    tall = Picture("a title", Image.new("RGB", (300, 500), "red"))
+    tall = Picture("a title", Image.new("RGB", (300, 700), "red"))
     wide = Picture("another " * 30, Image.new("RGB", (2 * WIDTH, 100), "blue"))
     both, one = np.asarray(stacked([tall, wide])), np.asarray(stacked([tall, tall]))
     assert (both.shape[1], one.shape[1]) == (WIDTH, WIDTH)
     assert (both == (0, 0, 255)).all(axis=-1).any()
-    assert (one == (255, 0, 0)).all(axis=-1).sum() == 300 * 500
+    assert (one == (255, 0, 0)).all(axis=-1).sum() == 300 * 700
 
 
 @pytest.mark.parametrize("picture", ["https://birds.example/toy.png", "hf:a/b@c/toy.png", "toy.jpg", "package:toy"])
@@ -130,16 +131,14 @@ def test_the_command_shows_the_card_with_its_picture(zoo, recorded, entry, monke
     assert zoo("info", "toy", "--json").json["picture"] == str(recorded / "weights/toy.png")
 
 
-def test_chance_stands_beside_its_metric(table, tmp_path):
+def test_what_was_measured_of_inputs_is_one_table_and_the_rest_is_told_one_by_one(table, tmp_path):
     path = tmp_path / "registry.toml"
-    names = {"en.recall@1": 0.1, "en.recall@10": 0.5, "en.chance@10": 0.25, "class.probe": 0.8, "class.chance": 0.125}
+    names = {"left.recall@10": 0.5, "left.chance@10": 0.25, "right.recall@10": 0.75, "right.chance@10": 0.25, "size": 3}
     metrics = {name: {"value": value, "tolerance": 0.01} for name, value in names.items()}
     path.write_text(tomlkit.dumps({"schema": 1, "entries": {"toy": {**table, "metrics": metrics}}}))
-    compared = read_registry(path)["toy"].compared()
-    assert [(name, metric.value, chance) for name, metric, chance in compared] == [
-        ("en.recall@1", 0.1, None),
-        ("en.recall@10", 0.5, 0.25),
-        ("class.probe", 0.8, 0.125),
+    assert measured(read_registry(path)["toy"]) == [
+        [("inputs", "recall@10"), ("left", "0.5"), ("right", "0.75"), ("by chance", "0.25")],
+        [("metric", "value", "within"), ("size", "3", "± 0.01")],
     ]
 
 

@@ -21,8 +21,9 @@ _INTRODUCTION = """\
 # Models
 
 What the registry holds, as `zoo info NAME` shows it. Each number was measured on held-out data by the command above its
-table, which anyone can run again; *within* is how far another measurement may lie. This page is written by
-`python -m zoo.cataloguing registry.toml docs/models.md`.
+table, which anyone can run again; `zoo info NAME --json` tells how far another measurement may lie. Likelihoods
+(`nll`, `reconstruction`, `translation`) are in nats, retrieval ranks and everything else that is no share counts.
+This page is written by `python -m zoo.cataloguing registry.toml docs/models.md`.
 """
 
 
@@ -43,8 +44,8 @@ def _section(entry: RegistryEntry, folder: Path) -> Iterator[str]:
     yield _table([("", ""), *((label, _code(label, text)) for label, text in facts(entry))])
     if entry.metrics:
         yield f"Measured by `{entry.metrics_command}`:\n"
-        header, *rows = measured(entry)
-        yield _table([header, *((f"`{name}`", *rest) for name, *rest in rows)])
+        for header, *rows in measured(entry):
+            yield _table([header, *((f"`{name}`", *rest) for name, *rest in rows)])
     yield f"Train it again with `zoo train {entry.name}`, export it with `zoo export {entry.name} --to onnx`.\n"
 
 

@@ -99,19 +99,6 @@ class RegistryEntry:
             return None
         return place if place.is_file() else None
 
-    def compared(self) -> list[tuple[str, Metric, float | None]]:
-        """Return each metric with what chance alone would give, None where that was not measured.
-
-        What chance gives is itself a metric: ``chance@10`` beside ``recall@10``, ``chance_map`` beside ``map``, or
-        ``chance`` beside ``probe``.
-        """
-        beside = {name: _chance_beside(name, self.metrics) for name in self.metrics}
-        return [
-            (name, metric, self.metrics[chance].value if (chance := beside[name]) else None)
-            for name, metric in self.metrics.items()
-            if name not in beside.values()
-        ]
-
     def listed(self) -> dict[str, Any]:
         """Return the row of a listing."""
         return {
@@ -221,14 +208,6 @@ def _metric(value: Any, where: str) -> Metric:
     metric = Metric(table.take("value", float), table.take("tolerance", float))
     table.done()
     return metric
-
-
-def _chance_beside(metric: str, metrics: Mapping[str, Metric]) -> str:
-    """Return the name under which the chance of a metric is recorded, empty where it is not."""
-    before, dot, last = metric.rpartition(".")
-    name, at, place = last.partition("@")
-    names = (f"{before}{dot}chance{at}{place}", f"{before}{dot}chance_{last}", f"{before}{dot}chance")
-    return next((beside for beside in names if not name.startswith("chance") and beside in metrics), "")
 
 
 def _brought(file: str) -> Path:

@@ -1,17 +1,12 @@
-"""What a model of several inputs is asked with: every subset of them, and the rows of a table that a subset counts in.
-
-No torch: a card reads the same names.
-"""
+"""What a model of several inputs is asked with: every subset of them, and the names of what is measured of each."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 JOINER = "+"
 MOST_NAMED = 3
-_OF = re.compile(r"\d+-of-\d+")
 
 
 def every_subset(names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -37,10 +32,3 @@ def rows_of(subset: Sequence[str], names: Sequence[str]) -> list[str]:
     if len(names) <= MOST_NAMED:
         return [JOINER.join(subset)]
     return [*subset[: len(subset) == 1], f"{len(subset)}-of-{len(names)}"]
-
-
-def is_row(part: str, names: Sequence[str]) -> bool:
-    """Tell whether a part of a metric's name is such a row, or a direction such as ``picture_to_caption``."""
-    asked, _, answered = part.partition("_to_")
-    sides = [asked, answered] if answered else [asked]
-    return bool(_OF.fullmatch(part)) or all(set(side.split(JOINER)) <= set(names) for side in sides)

@@ -4,6 +4,7 @@ import click
 
 from zoo.cli.output import note, print_json, print_table
 from zoo.errors import UsageError
+from zoo.metrics import tabulated
 from zoo.plugins import installed
 from zoo.targets import require_plugins, resolve
 
@@ -29,7 +30,11 @@ def command(source: str, split: str, verified: bool, as_json: bool) -> None:
     if as_json:
         print_json(measured)
     else:
-        print_table(("METRIC", "VALUE"), [(name, f"{value:.4g}") for name, value in measured.items()])
+        table, others = tabulated(measured, list(checkpoint.model.modalities))
+        if table:
+            print_table(table[0], table[1:])
+        if others:
+            print_table(("METRIC", "VALUE"), [(name, f"{measured[name]:.4g}") for name in others])
     if verified and target.entry is not None:
         verify(measured, target.entry.metrics, target.name)
         note(f"{target.name}: all {len(target.entry.metrics)} recorded metrics were measured again within tolerance")

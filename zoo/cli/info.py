@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import click
 
 from zoo.cli.output import aligned, print_json, size
+from zoo.metrics import chance_beside, tabulated
 from zoo.plugins import installed
 from zoo.registry import RegistryEntry, find, missing_plugins
 from zoo.spec import InputSpec, Part
@@ -50,11 +51,9 @@ def card(entry: RegistryEntry, missing: list[str]) -> str:
     said = [*facts(entry, missing), *([] if picture is None else [("picture", str(picture))])]
     lines = [f"{entry.name}: {entry.summary}", "", *(f"  {label:<{_LABEL}}{text}" for label, text in said), ""]
     if entry.metrics:
-        lines += [
-            f"  measured by `{entry.metrics_command}`:",
-            *(f"    {line}" for line in aligned(measured(entry))),
-            "",
-        ]
+        lines.append(f"  measured by `{entry.metrics_command}`; --json tells how far another measurement may lie:")
+        for table in measured(entry):
+            lines += [*(f"    {line}" for line in aligned(table)), ""]
     lines += ["  use it:", *(f"    {line}" for line in aligned(_commands(entry))), ""]
     return "\n".join(lines)
 
@@ -89,15 +88,25 @@ def _written(part: Part) -> str:
     return f"{part.name} ({given})" if given else part.name
 
 
-def measured(entry: RegistryEntry) -> list[tuple[str, ...]]:
-    """Return the table of an entry's metrics, a header first; with what chance gives where that is known of any."""
-    rows = entry.compared()
-    header = ("metric", "value", "within", *(["by chance"] if any(chance is not None for _, _, chance in rows) else []))
+def measured(entry: RegistryEntry) -> list[list[tuple[str, ...]]]:
+    """Return the tables of an entry's metrics, a header first in each, with what chance gives where that is known.
+
+    What was measured of subsets of the inputs makes one table, inputs by metrics; other metrics are told one by one.
+    """
+    values = {name: metric.value for name, metric in entry.metrics.items()}
+    table, others = tabulated(values, [part.name for part in entry.recipe.spec.inputs])
+    chances = {name: chance_beside(name, values) for name in others}
+    header = ("metric", "value", "within", *(["by chance"] if any(chances.values()) else []))
     cells = [
-        (name, f"{metric.value:.4g}", f"± {metric.tolerance:.2g}", "" if chance is None else f"{chance:.4g}")
-        for name, metric, chance in rows
+        (
+            name,
+            f"{values[name]:.4g}",
+            f"± {entry.metrics[name].tolerance:.2g}",
+            f"{values[chance]:.4g}" if (chance := chances[name]) else "",
+        )
+        for name in others
     ]
-    return [header, *(row[: len(header)] for row in cells)]
+    return [*([table] if table else []), *([[header, *(row[: len(header)] for row in cells)]] if cells else [])]
 
 
 def _commands(entry: RegistryEntry) -> list[tuple[str, str]]:

@@ -34,50 +34,68 @@ class Picture:
 
 
 def pictures_of(model: Model, samples: Sequence[Sample], *, seed: int = 0) -> Iterator[Picture]:
-    """Yield reconstructions, draws from the prior and nearest answers, each where the model has graphs for it."""
+    """Yield reconstructions, draws from the prior, translations, nearest answers: where the model has graphs for it."""
     graphs = {graph.name: graph for graph in model.graphs()}
-    generator = np.random.default_rng(seed)
-    for name, modality in model.modalities.items():
+    modalities = model.modalities
+    for name in modalities:
         known = [sample for sample in samples if sample.inputs.get(name) is not None]
         if f"reconstruct_{name}" in graphs and known:
             title = f"{name}: held-out values above, their reconstructions below"
-            yield _decoded(graphs[f"reconstruct_{name}"], name, modality, modality, known[: 2 * _SHOWN], title)
-        encode = graphs.get(f"encode_{name}")
-        # A latent with a variance of its own was pulled to the prior, so what the prior draws can be decoded.
-        if f"decode_{name}" in graphs and encode and f"encode_{name}.log_var" in encode.outputs:
-            yield _draws(graphs[f"decode_{name}"], name, modality, generator)
-    for source, target in permutations(model.modalities, 2):
-        translate = graphs.get(f"translate_{source}_to_{target}")
+            made = {name: graphs[f"reconstruct_{name}"]}
+            yield _decoded(made, name, modalities, known[: 2 * _SHOWN], title)
+    # A latent with a variance of its own was pulled to the prior, so what the prior draws can be decoded.
+    if any(f"{name}.log_var" in graph.outputs for name, graph in graphs.items() if name.startswith("encode_")):
+        decoders = {name: graphs[f"decode_{name}"] for name in modalities if f"decode_{name}" in graphs}
+        yield _draws(decoders, modalities, np.random.default_rng(seed))
+    for source in modalities:
         known = [sample for sample in samples if sample.inputs.get(source) is not None]
-        if translate and known:
-            title = f"{source} to {target}: held-out values above, what they are translated to below"
-            first, second = model.modalities[source], model.modalities[target]
-            yield _decoded(translate, source, first, second, known[: 2 * _SHOWN], title)
+        made = {
+            name: graphs[f"translate_{source}_to_{name}"] for name in modalities if _translates(graphs, source, name)
+        }
+        if made and known:
+            title = f"{source} to {', '.join(made)}: held-out values above, what they are translated to below"
+            yield _decoded(made, source, modalities, known[: _SHOWN * (2 if len(made) == 1 else 1)], title)
+    for source, target in permutations(modalities, 2):
         pair = [graphs.get(f"encode_{name}") for name in (source, target)]
         if all(graph and f"{graph.name}.embedding" in graph.outputs for graph in pair):
             both = [s for s in samples if s.inputs.get(source) is not None and s.inputs.get(target) is not None]
             if len(both) > _NEAREST:
-                yield _answers(graphs, model.modalities, source, target, both[:_GALLERY])
+                yield _answers(graphs, modalities, source, target, both[:_GALLERY])
+
+
+def _translates(graphs: Mapping[str, Graph], source: str, target: str) -> bool:
+    return f"translate_{source}_to_{target}" in graphs
 
 
 def _decoded(
-    graph: Graph, name: str, source: Modality, target: Modality, samples: Sequence[Sample], title: str
+    graphs: Mapping[str, Graph], name: str, modalities: Mapping[str, Modality], samples: Sequence[Sample], title: str
 ) -> Picture:
-    """Return values of one input, and what a graph makes of each, below it."""
+    """Return values of one input, and below it what each graph makes of them, by the input that it makes."""
     values = [sample.inputs[name] for sample in samples]
-    above = [source.draw(value) for value in values]
-    below = [target.draw(value) for value in _values(graph, target, _run(graph, _inputs(name, source, values)))]
-    count = per_row([*above, *below], _SHOWN)
-    rows = [drawn[start : start + count] for start in range(0, len(above), count) for drawn in (above, below)]
-    return Picture(title, sheet(rows, rows_together=2))
+    inputs = _inputs(name, modalities[name], values)
+    drawn = [[modalities[name].draw(value) for value in values]]
+    for target, graph in graphs.items():
+        made = _values(graph, modalities[target], _run(graph, inputs))
+        drawn.append([modalities[target].draw(value) for value in made])
+    count = per_row([one for row in drawn for one in row], _SHOWN)
+    rows = [row[start : start + count] for start in range(0, len(values), count) for row in drawn]
+    return Picture(title, sheet(rows, rows_together=len(drawn)))
 
 
-def _draws(graph: Graph, name: str, modality: Modality, generator: np.random.Generator) -> Picture:
-    values = _values(graph, modality, _run(graph, as_tensors(graph.draw(2 * _SHOWN, {}, generator))))
-    drawn = [modality.draw(value) for value in values]
-    count = per_row(drawn, _SHOWN)
-    rows = [drawn[start : start + count] for start in range(0, len(drawn), count)]
-    return Picture(f"{name}: decoded from latents drawn from the prior", sheet(rows))
+def _draws(graphs: Mapping[str, Graph], modalities: Mapping[str, Modality], generator: np.random.Generator) -> Picture:
+    """Return what the decoders of all inputs make of the same latents."""
+    shown = _SHOWN * (2 if len(graphs) == 1 else 1)
+    latents = as_tensors(next(iter(graphs.values())).draw(shown, {}, generator))
+    drawn = [
+        [modalities[name].draw(value) for value in _values(graph, modalities[name], _run(graph, latents))]
+        for name, graph in graphs.items()
+    ]
+    count = per_row([one for row in drawn for one in row], _SHOWN)
+    rows = [row[start : start + count] for start in range(0, shown, count) for row in drawn]
+    if len(graphs) == 1:
+        return Picture(f"{next(iter(graphs))}: decoded from latents drawn from the prior", sheet(rows))
+    title = f"{', '.join(graphs)}: decoded from latents drawn from the prior, one latent a column"
+    return Picture(title, sheet(rows, rows_together=len(graphs)))
 
 
 def _answers(

@@ -110,7 +110,7 @@ class SharedSpace(Objective, ABC):
 
     def _retrieval(self, present: Tensors, embeddings: Tensors) -> dict[str, float]:
         names = list(self.modalities)
-        asked = [((source,), target) for source, target in permutations(names, 2)]
+        asked: list[tuple[tuple[str, ...], str]] = [((source,), target) for source, target in permutations(names, 2)]
         if len(names) > 2:
             asked += [(tuple(name for name in names if name != target), target) for target in names]
         found = {}

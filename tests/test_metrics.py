@@ -1,0 +1,60 @@
+"""Metrics find their place in a table of inputs, and what chance gives stands below."""
+
+import pytest
+
+from zoo.metrics import chance_beside, row_and_column, tabulated
+
+INPUTS = ("caption", "picture", "sound")
+
+
+@pytest.mark.parametrize(
+    ("metric", "beside"),
+    [
+        ("en.recall@10", "en.chance@10"),
+        ("en.recall@1", ""),
+        ("en.map", "en.chance_map"),
+        ("class.probe", "class.chance"),
+        ("en.chance@10", ""),
+        ("class.chance", ""),
+    ],
+)
+def test_chance_is_found_beside_its_metric(metric, beside):
+    assert chance_beside(metric, ["en.chance@10", "en.chance_map", "class.chance"]) == beside
+
+
+@pytest.mark.parametrize(
+    ("metric", "place"),
+    [
+        ("caption.nll", ("caption", "nll")),
+        ("caption+sound.latent.class.knn@20", ("caption+sound", "latent.class.knn@20")),
+        ("2-of-5.class.coherence", ("2-of-5", "class.coherence")),
+        ("zh.caption+sound_to_picture.map", ("zh.caption+sound_to_picture", "map")),
+        ("prior.class.coherence", ("prior", "class.coherence")),
+        ("elbo", ("", "elbo")),
+        ("other.nll", ("", "other.nll")),
+    ],
+)
+def test_a_metric_stands_in_the_row_of_its_inputs(metric, place):
+    assert row_and_column(metric, INPUTS) == place
+
+
+def test_inputs_by_metrics_make_one_table_with_holes_where_nothing_was_measured():
+    metrics = {"caption.nll": 12.3456, "caption.class.probe": 0.5, "caption.class.chance": 0.1, "sound.nll": 7.0, "rows": 9.0}
+    table, others = tabulated(metrics, INPUTS)
+    assert table == [
+        ("inputs", "nll", "class.probe"),
+        ("caption", "12.35", "0.5"),
+        ("sound", "7", ""),
+        ("by chance", "", "0.1"),
+    ]
+    assert others == ["rows"]
+
+
+def test_chance_that_differs_is_told_as_a_range():
+    metrics = {f"{name}.{what}": v for name, v in (("caption", 0.1), ("sound", 0.2)) for what in ("probe", "chance")}
+    assert tabulated(metrics, INPUTS)[0][-1] == ("by chance", "0.1 to 0.2")
+
+
+def test_one_row_is_no_table():
+    metrics = {"caption.probe": 0.5, "caption.chance": 0.1}
+    assert tabulated(metrics, INPUTS) == ([], ["caption.probe"])
