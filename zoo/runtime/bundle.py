@@ -103,6 +103,12 @@ class Bundle:
         Where a graph says which inputs are present, one may be left out, and a value may be None.
         """
         session = self.graph(graph)
+        if len(counts := {name: len(given) for name, given in values.items()}) > 1 and len({*counts.values()}) > 1:
+            raise UsageError(
+                f"the graph {graph!r} takes one value a row of each input, got "
+                f"{', '.join(f'{count} of {name!r}' for name, count in counts.items())}"
+                f"{'; give None where a value is missing' if _knows_gaps(session) else ''}"
+            )
         arrays: dict[str, Array] = {}
         for name, given in values.items():
             if name in session.inputs:
@@ -141,6 +147,10 @@ class Bundle:
         made = modality.to_arrays([value for value in given if value is not None]) if there.any() else no_rows(modality)
         arrays = {f"{name}.{tensor}": with_gaps(array, there) for tensor, array in made.items()}
         return {**arrays, f"{name}.{PRESENT}": there}
+
+
+def _knows_gaps(session: Session) -> bool:
+    return any(tensor.endswith(f".{PRESENT}") for tensor in session.inputs)
 
 
 def _draws_nothing(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:

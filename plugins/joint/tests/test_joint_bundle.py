@@ -73,6 +73,26 @@ def test_nothing_at_all_is_refused(bundle):
         bundle.run("embed", {})
 
 
+def test_a_row_of_nothing_has_the_latent_of_nothing_known(bundle):
+    picture = Image.new("L", (8, 8), 200)
+    found = bundle.run("embed", {"caption": [None, "dark"], "picture": [None, picture]})["embed.latent"]
+    assert found[0].tolist() == [0] * 4  # the prior's mean
+    np.testing.assert_allclose(
+        found[1], bundle.run("embed", {"caption": ["dark"], "picture": [picture]})["embed.latent"][0], atol=1e-6
+    )
+
+
+def test_unequal_numbers_of_values_are_refused(bundle):
+    message = "'embed' takes one value a row of each input, got 2 of 'caption', 1 of 'picture'; give None where a value"
+    with pytest.raises(UsageError, match=message):
+        bundle.run("embed", {"caption": ["dark", "light"], "picture": [Image.new("L", (8, 8))]})
+
+
+def test_an_unknown_input_is_refused(bundle):
+    with pytest.raises(UsageError, match="the graph 'embed' has no input 'sound'; it takes caption, picture"):
+        bundle.run("embed", {"sound": ["bark"]})
+
+
 def test_a_missing_value_is_refused_where_the_graph_knows_no_gaps(bundle):
     with pytest.raises(DataError):
         bundle.run("encode_caption", {"caption": ["dark", None]})
