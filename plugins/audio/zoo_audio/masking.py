@@ -30,7 +30,7 @@ class MaskedStage(nn.Module):
     ) -> tuple[Float[Tensor, "batch after *fewer kept"], Bool[Tensor, "batch kept"]]:
         """Return the next stage's channels, zero where they are not valid, and where they are."""
         kept = mask[:, :: self.stride]
-        return masked(self.activation(self.norm(self.convolution(hidden), kept)), kept), kept
+        return self.activation(self.norm(self.convolution(hidden), kept)), kept  # SiLU leaves zeros as they are
 
 
 class MaskedGroupNorm(nn.Module):
@@ -49,15 +49,19 @@ class MaskedGroupNorm(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "batch channel *place frame"], mask: Bool[Tensor, "batch frame"]
     ) -> Float[Tensor, "batch channel *place frame"]:
-        """Return the normalised channels; what is not valid holds no meaning."""
+        """Return the normalised channels, zero where they are not valid."""
+        valid = mask.to(hidden.dtype)[:, None, None, :]
         grouped = hidden.reshape(hidden.shape[0], self.groups, -1, hidden.shape[-1])  # batch, group, value, frame
-        weight = mask.to(hidden.dtype)[:, None, None, :]
-        count = weight.sum(dim=-1, keepdim=True).clamp(min=1) * grouped.shape[2]
-        centred = grouped - (grouped * weight).sum(dim=(2, 3), keepdim=True) / count
-        variance = (centred.square() * weight).sum(dim=(2, 3), keepdim=True) / count
-        normalised = (centred * torch.rsqrt(variance + self.epsilon)).reshape(hidden.shape)
-        each = (-1, *(1 for _ in hidden.shape[2:]))
-        return normalised * self.weight.reshape(each) + self.bias.reshape(each)
+        grouped = grouped * valid
+        count = valid.sum(dim=-1, keepdim=True).clamp(min=1) * grouped.shape[2]
+        mean = grouped.sum(dim=(2, 3), keepdim=True) / count
+        centred = torch.addcmul(grouped, mean, valid, value=-1)
+        variance = centred.square().sum(dim=(2, 3), keepdim=True) / count
+        # Few passes over what is large: all that is multiplied with it is multiplied first.
+        scale = (torch.rsqrt(variance + self.epsilon).flatten(2) * self.weight.reshape(self.groups, -1)).flatten(1)
+        flat = centred.reshape(hidden.shape[0], self.weight.shape[0], -1, hidden.shape[-1])
+        shift = self.bias[:, None, None] * valid
+        return torch.addcmul(shift, flat, scale[:, :, None, None]).reshape(hidden.shape)
 
 
 def masked(
