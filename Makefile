@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DIST := dist
-ENTRIES := emoji-alignment emoji-search emoji-sigmoid fashion-autoencoder fashion-denoising fashion-joint fashion-vae text-autoencoder
+ENTRIES := $(shell sed -n 's/^\[entries\.\([a-z0-9-]*\)\]$$/\1/p' registry.toml)
 
 # One constraints file pins every install, build tools included.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
@@ -39,7 +39,7 @@ check: lint test
 
 verify: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m verify
-	for name in $(ENTRIES); do $(BIN)/zoo evaluate $$name --verify || exit 1; done
+	printf '%s\n' $(ENTRIES) | xargs -P 2 -I NAME $(BIN)/zoo evaluate NAME --verify
 
 bench: setup
 	$(BIN)/python -m benchmarks

@@ -39,7 +39,13 @@ def test_a_metric_stands_in_the_row_of_its_inputs(metric, place):
 
 
 def test_inputs_by_metrics_make_one_table_with_holes_where_nothing_was_measured():
-    metrics = {"caption.nll": 12.3456, "caption.class.probe": 0.5, "caption.class.chance": 0.1, "sound.nll": 7.0, "rows": 9.0}
+    metrics = {
+        "caption.nll": 12.3456,
+        "caption.class.probe": 0.5,
+        "caption.class.chance": 0.1,
+        "sound.nll": 7.0,
+        "rows": 9.0,
+    }
     table, others = tabulated(metrics, INPUTS)
     assert table == [
         ("inputs", "nll", "class.probe"),

@@ -1,0 +1,30 @@
+"""Every entry of the registry exports with parity."""
+
+import pytest
+from zoo_onnx.exporter import OnnxExporter
+
+from zoo.checkpoint import load
+from zoo.exporting import Origin, export
+from zoo.registry import own_registry, read_registry
+from zoo.runtime import open_bundle
+from zoo.targets import fetch_entry
+
+pytestmark = pytest.mark.verify
+ENTRIES = read_registry(own_registry())
+
+
+# Of an entry with many alike, one graph of each kind.
+MOST_GRAPHS = 12
+
+
+def some_of(graphs):
+    kinds = {graph.name.partition("_")[0]: graph.name for graph in graphs}
+    return [graph.name for graph in graphs] if len(graphs) <= MOST_GRAPHS else list(kinds.values())
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_exports_with_parity(name, tmp_path):
+    checkpoint = load(fetch_entry(ENTRIES[name]))
+    graphs = some_of(checkpoint.model.graphs())
+    export(checkpoint, OnnxExporter(), tmp_path / name, origin=Origin(name), graphs=graphs)
+    assert sorted(open_bundle(tmp_path / name).graphs) == sorted(graphs)
