@@ -116,7 +116,7 @@ def test_nan_in_the_gaps_changes_no_loss_and_no_gradient(preset, modalities, bat
         torch.testing.assert_close(one, other, atol=0, rtol=0)
 
 
-# What joins, and a line from one kind of data to another; encoders, decoders and presets are exported one by one elsewhere.
+# What joins, and lines from one kind of data to another; parts and presets are exported one by one elsewhere.
 EXPORTED = ("embed", "translate_sound_to_name", "translate_molecule_to_picture")
 
 
