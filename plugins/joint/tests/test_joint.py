@@ -12,8 +12,10 @@ from zoo_joint.mmvae import MMVAE
 from zoo_joint.mopoe import MoPoE
 from zoo_joint.mvae import MVAE
 from zoo_joint.mvtcae import MVTCAE
+from zoo_onnx.exporter import OnnxExporter
 
 from zoo import Batch, SpecError
+from zoo.judging import judge, make_cases
 from zoo.testing import ObjectiveContract, number_batch, number_inputs
 
 NAMES = ("caption", "picture", "sound")
@@ -28,6 +30,10 @@ KINDS = [
     (DMVAE, {"private_dim": 2}),
     (CVAE, {"condition_dim": 3}),
 ]
+# Encoders of two inputs are alike, and so are both directions; decoders are the inputs' own but where they read parts.
+EXPORTED = ["encode_caption", "translate_picture_to_caption", "embed"]
+EXPORTED_KINDS = [(kind, options, EXPORTED) for kind, options in KINDS if "subsampling" not in options]
+EXPORTED_KINDS += [(Fusion, {}, ["decode_caption"]), (DMVAE, {"private_dim": 2}, ["decode_caption"])]
 EVERY_KIND = pytest.mark.parametrize(("kind", "options"), KINDS, ids=lambda part: getattr(part, "__name__", None))
 # Every subset of three inputs, the empty one last.
 PATTERNS = torch.cat([subsets_of(3), torch.zeros(1, 3, dtype=torch.bool)])
@@ -60,6 +66,22 @@ class TestEveryKind(ObjectiveContract):
     @pytest.fixture
     def batch(self):
         return number_batch(*NAMES[:2])
+
+    contract_exceptions = {  # noqa: RUF012
+        "test_every_graph_exports_with_parity": "exported below, once for each structure of a graph"
+    }
+
+
+@pytest.mark.parametrize(("kind", "options", "names"), EXPORTED_KINDS)
+def test_every_structure_of_a_graph_exports_with_parity(kind, options, names, tmp_path):
+    exporter = OnnxExporter()
+    graphs = {graph.name: graph for graph in a_model(kind, options, NAMES[:2]).eval().graphs()}
+    for name in names:
+        path = tmp_path / f"{name}{exporter.suffix}"
+        exporter.write(graphs[name], path)
+        judge(
+            graphs[name], make_cases(graphs[name]), exporter.open(graphs[name], path), exporter.open(graphs[name], path)
+        )
 
 
 @EVERY_KIND

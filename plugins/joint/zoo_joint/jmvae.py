@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from zoo_autoencoding.posteriors import GaussianPosterior
 
-from zoo import Batch, Input, Losses, SpecError, Tensors
-from zoo_joint.joint_model import Concatenation, any_present, only
-from zoo_joint.joint_vae import DensityPosterior, JointVAE
-from zoo_joint.mixtures import Gaussians, Mixture
+from zoo import Input, SpecError
+from zoo_joint.joint_model import Concatenation
+from zoo_joint.matched import MatchedPosterior, MatchedVAE
+from zoo_joint.mixtures import Gaussians
 from zoo_joint.mvae import ProductOfExperts
 
 
-class JointOrProduct(DensityPosterior):
+class JointOrProduct(MatchedPosterior):
     """The joint encoder's Gaussian of rows that have every input, the product of the single experts of others."""
 
     def __init__(self, feature_dims: Mapping[str, int], latent_dim: int, hidden: tuple[int, ...]) -> None:
@@ -23,10 +23,6 @@ class JointOrProduct(DensityPosterior):
         self.single = ProductOfExperts(feature_dims, latent_dim, prior_expert=False)
         self.joined = Concatenation(feature_dims, hidden)
         self.head = GaussianPosterior(self.joined.feature_dim, latent_dim)
-
-    def mixture(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Mixture:
-        """Return the Gaussian of each row as the only component."""
-        return Mixture.of_one(self.joint_and_experts(features, present)[0])
 
     def joint_and_experts(
         self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]
@@ -44,7 +40,7 @@ class JointOrProduct(DensityPosterior):
         return Gaussians(*chosen), experts, there
 
 
-class JMVAE(JointVAE):
+class JMVAE(MatchedVAE):
     """The joint multimodal VAE.
 
     With q the posterior of a row, its loss in nats is its negative ELBO, plus ``alpha`` times the sum of KL(q ‖ expert)
@@ -77,16 +73,6 @@ class JMVAE(JointVAE):
         self.alpha = alpha
         self.beta = beta
 
-    def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
-        """Draw a latent's noise."""
-        return {"latent": torch.randn(rows, self.latent_dim, generator=generator)}
-
-    def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
-        """Return the terms ``kl``, ``reconstruction_<input>`` and ``kl_<input>``, the divergence from its expert."""
-        joint, experts, there = self.posterior.joint_and_experts(self.features(batch), batch.present)
-        latent = joint.sample(noise["latent"].unsqueeze(0))[0]
-        terms = {"kl": joint.kl()[0], **self.reconstructions(latent, batch)}
-        from_experts = only(there, joint.kl_to(experts))
-        matched = {f"kl_{name}": kl for name, kl in zip(self.modalities, from_experts, strict=True)}
-        weights = {"kl": self.beta, **dict.fromkeys(matched, self.alpha)}
-        return self.losses_of({**terms, **matched}, any_present(batch), weights)
+    def weights(self, count: Tensor) -> tuple[float, float, float]:
+        """Return 1, beta and alpha."""
+        return 1.0, self.beta, self.alpha

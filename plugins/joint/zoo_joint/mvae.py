@@ -11,11 +11,12 @@ from torch import Tensor
 from zoo import Batch, Input, Losses, Tensors, decode
 from zoo_joint.experts import GaussianExperts, products
 from zoo_joint.joint_model import any_present, only
-from zoo_joint.joint_vae import DensityPosterior, JointVAE
-from zoo_joint.mixtures import Gaussians, Mixture
+from zoo_joint.joint_vae import JointVAE
+from zoo_joint.matched import MatchedPosterior
+from zoo_joint.mixtures import Gaussians
 
 
-class ProductOfExperts(DensityPosterior):
+class ProductOfExperts(MatchedPosterior):
     """The product of the expert of each input that is there, and of the prior if ``prior_expert``."""
 
     def __init__(self, feature_dims: Mapping[str, int], latent_dim: int, *, prior_expert: bool) -> None:
@@ -25,10 +26,6 @@ class ProductOfExperts(DensityPosterior):
         count = len(feature_dims)
         subsets = torch.cat([torch.ones(1, count, dtype=torch.bool), torch.eye(count, dtype=torch.bool)])
         self.register_buffer("subsets", subsets, persistent=False)
-
-    def mixture(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Mixture:
-        """Return the product as the only component."""
-        return Mixture.of_one(self.joint_and_experts(features, present)[0])
 
     def joint_and_single(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Gaussians:
         """Return the product of all that is there, then that of each input alone."""

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
-from zoo import Batch, Input, Losses, SpecError, Tensors
-from zoo_joint.joint_model import any_present, only
-from zoo_joint.joint_vae import JointVAE
+from zoo import Input, SpecError
+from zoo_joint.matched import MatchedVAE
 from zoo_joint.mvae import ProductOfExperts
 
 
-class MVTCAE(JointVAE):
+class MVTCAE(MatchedVAE):
     """The multi-view total-correlation autoencoder.
 
     With q the product of the experts of the n inputs that are there, the loss of a row is, in nats, (n - alpha) / n
@@ -44,20 +42,7 @@ class MVTCAE(JointVAE):
         self.alpha = alpha
         self.beta = beta
 
-    def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
-        """Draw a latent's noise."""
-        return {"latent": torch.randn(rows, self.latent_dim, generator=generator)}
-
-    def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
-        """Return the terms ``kl``, ``reconstruction_<input>`` and ``kl_<input>``, the divergence from its expert."""
-        joint, experts, there = self.posterior.joint_and_experts(self.features(batch), batch.present)
-        latent = joint.sample(noise["latent"].unsqueeze(0))[0]
-        reconstructions = self.reconstructions(latent, batch)
-        from_experts = only(there, joint.kl_to(experts))
-        terms = {"kl": joint.kl()[0], **reconstructions}
-        terms |= {f"kl_{name}": kl for name, kl in zip(self.modalities, from_experts, strict=True)}
-        share = self.alpha / there.sum(dim=0).clamp(min=1)
-        weights: dict[str, float | Tensor] = {"kl": self.beta * (1 - self.alpha)}
-        weights |= dict.fromkeys(reconstructions, 1 - share)
-        weights |= {f"kl_{name}": self.beta * share for name in self.modalities}
-        return self.losses_of(terms, any_present(batch), weights)
+    def weights(self, count: Tensor) -> tuple[Tensor, float, Tensor]:
+        """Return (n - alpha) / n, and beta times 1 - alpha and alpha / n."""
+        share = self.alpha / count
+        return 1 - share, self.beta * (1 - self.alpha), self.beta * share

@@ -1,0 +1,56 @@
+"""Joint models whose posterior is kept close to each single expert: what MVTCAE and JMVAE have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from zoo import Batch, Losses, Tensors
+from zoo_joint.joint_model import any_present, only
+from zoo_joint.joint_vae import DensityPosterior, JointVAE
+from zoo_joint.mixtures import Gaussians, Mixture
+
+
+class MatchedPosterior(DensityPosterior, ABC):
+    """One Gaussian a row, beside an expert of each input."""
+
+    @abstractmethod
+    def joint_and_experts(
+        self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]
+    ) -> tuple[Gaussians, Gaussians, Bool[Tensor, "input batch"]]:
+        """Return the Gaussian given all that is there, the experts, and which of them are there."""
+
+    def mixture(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Mixture:
+        """Return the Gaussian of each row as the only component."""
+        return Mixture.of_one(self.joint_and_experts(features, present)[0])
+
+
+class MatchedVAE(JointVAE, ABC):
+    """The loss weighs reconstructions, KL(q ‖ prior), and KL(q ‖ expert) of each input that is there."""
+
+    posterior: MatchedPosterior
+
+    @abstractmethod
+    def weights(self, count: Tensor) -> tuple[float | Tensor, float, float | Tensor]:
+        """Return what reconstructions, the divergence from the prior and those from the experts count in a row.
+
+        ``count`` is the number of inputs that a row has, at least 1.
+        """
+
+    def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
+        """Draw a latent's noise."""
+        return {"latent": torch.randn(rows, self.latent_dim, generator=generator)}
+
+    def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
+        """Return the terms ``kl``, ``reconstruction_<input>`` and ``kl_<input>``, the divergence from its expert."""
+        joint, experts, there = self.posterior.joint_and_experts(self.features(batch), batch.present)
+        reconstructions = self.reconstructions(joint.sample(noise["latent"].unsqueeze(0))[0], batch)
+        apart = only(there, joint.kl_to(experts))
+        from_experts = {f"kl_{name}": kl for name, kl in zip(self.modalities, apart, strict=True)}
+        rebuilt, prior, expert = self.weights(there.sum(dim=0).clamp(min=1))
+        weights = {"kl": prior, **dict.fromkeys(reconstructions, rebuilt), **dict.fromkeys(from_experts, expert)}
+        return self.losses_of({"kl": joint.kl()[0], **reconstructions, **from_experts}, any_present(batch), weights)
