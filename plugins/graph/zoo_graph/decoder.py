@@ -30,9 +30,9 @@ class AdjacencyDecoder(Decoder):
         require_at_least_one({"width": width, "node_width": node_width})
         self.latent_dim = latent_dim
         self.places = graphs.max_nodes
-        self.layers = nn.Sequential(
-            nn.Linear(latent_dim, width), nn.GELU(), nn.Linear(width, self.places * node_width), nn.GELU()
-        )
+        self.layers = nn.Sequential(nn.Linear(latent_dim, width), nn.GELU(), nn.Linear(width, self.places * node_width))
+        # A product of two embeddings would grow with the square of the latent, until float32 has no digits left for it.
+        self.norm = nn.LayerNorm(node_width)
         self.node = nn.Linear(node_width, graphs.node_count)
         self.embedding = nn.Linear(node_width, node_width)
         self.relations = nn.Parameter(1 + 0.1 * torch.randn(graphs.edge_count, node_width))
@@ -50,7 +50,7 @@ class AdjacencyDecoder(Decoder):
 
     def forward(self, latent: Float[Tensor, "batch latent"]) -> IndependentGraph:
         """Return the distribution over graphs that each latent stands for."""
-        hidden = self.layers(latent.to(self.bias.dtype)).unflatten(-1, (self.places, -1))
+        hidden = self.norm(self.layers(latent.to(self.bias.dtype)).unflatten(-1, (self.places, -1)))
         embedded = self.embedding(hidden).unsqueeze(1)  # batch, 1, place, width
         weighed = embedded * self.relations[:, None, :] / self.relations.shape[-1] ** 0.5
         logits = (weighed @ embedded.transpose(-1, -2)).movedim(1, -1) + self.bias
