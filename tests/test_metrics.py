@@ -64,3 +64,9 @@ def test_chance_that_differs_is_told_as_a_range():
 def test_one_row_is_no_table():
     metrics = {"caption.probe": 0.5, "caption.chance": 0.1}
     assert tabulated(metrics, INPUTS) == ([], ["caption.probe"])
+
+
+def test_averages_stand_below_what_they_are_of():
+    metrics = dict.fromkeys(["caption.nll", "1-of-4.nll", "prior.coherence", "sound.nll", "2-of-4.nll"], 1.0)
+    rows = [row for row, *_ in tabulated(metrics, INPUTS)[0]]
+    assert rows == ["inputs", "caption", "sound", "1-of-4", "prior", "2-of-4"]

@@ -39,13 +39,13 @@ def row_and_column(metric: str, inputs: Sequence[str]) -> tuple[str, str]:
 def tabulated(metrics: Mapping[str, float], inputs: Sequence[str]) -> tuple[list[tuple[str, ...]], list[str]]:
     """Return a table of what was measured, a row a subset of inputs, and the metrics that stand in none.
 
-    The first row is the header. Where chance is known the last row tells it, as a range where it differs. Without two
-    rows to compare there is no table.
+    The first row is the header; averages stand below what they are of. Where chance is known the last row tells it,
+    as a range where it differs. Without two rows to compare there is no table.
     """
     chances = {name: beside for name in metrics if (beside := chance_beside(name, metrics))}
     shown = [name for name in metrics if name not in chances.values()]
     places = {name: row_and_column(name, inputs) for name in shown}
-    rows = list(dict.fromkeys(row for row, _ in places.values() if row))
+    rows = sorted(dict.fromkeys(row for row, _ in places.values() if row), key=_is_average)
     if len(rows) < 2:
         return [], shown
     columns = list(dict.fromkeys(column for row, column in places.values() if row))
@@ -62,6 +62,10 @@ def tabulated(metrics: Mapping[str, float], inputs: Sequence[str]) -> tuple[list
     return table, [name for name, (row, _) in places.items() if not row]
 
 
+def _is_average(row: str) -> bool:
+    return row == _PRIOR or bool(_SIZE_OF_SUBSET.fullmatch(row))
+
+
 def _range(values: Sequence[float]) -> str:
     ends = sorted({f"{value:.4g}" for value in (min(values), max(values))}, key=float) if values else []
     return " to ".join(ends)
@@ -71,4 +75,4 @@ def _is_row(part: str, inputs: Sequence[str]) -> bool:
     asked, _, answered = part.partition("_to_")
     sides = [asked, answered] if answered else [asked]
     named = all(set(side.split(JOINER)) <= set(inputs) for side in sides)
-    return named or part == _PRIOR or bool(_SIZE_OF_SUBSET.fullmatch(part))
+    return named or _is_average(part)
