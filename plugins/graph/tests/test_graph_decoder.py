@@ -1,4 +1,3 @@
-import copy
 from dataclasses import dataclass
 from itertools import product
 
@@ -122,12 +121,10 @@ def test_graphs_come_back_from_a_trained_decoder():
     assert graphs_of(decoder(torch.eye(4)).mode()) == VALUES
 
 
-def test_latents_far_out_keep_their_digits():
-    latent = 1e4 * torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
-    decoder = a_decoder()
-    single, double = decoder(latent).mode(), copy.deepcopy(decoder).double()(latent.double()).mode()
-    for name, probability in single.items():
-        torch.testing.assert_close(probability.double(), double[name], atol=2e-6, rtol=0)
+def test_latents_far_out_have_logits_that_float32_has_digits_for():
+    likelihood = a_decoder()(1e4 * torch.randn(3, 4, generator=torch.Generator().manual_seed(0)))
+    assert likelihood.edge_logits.abs().max() < 100
+    assert likelihood.node_logits.abs().max() < 100
 
 
 def test_a_graph_of_the_largest_size_fits():
