@@ -105,7 +105,7 @@ def _forget_traced_rnns() -> None:
 
 
 def _example_size(smallest: int, largest: int) -> int:
-    """Return a size that is neither 0 nor 1, which tracing would take for a constant, even after strides of some size."""
+    """Return a size that is neither 0 nor 1, which tracing takes for constants, nor becomes one of them by strides."""
     return min(largest, max(smallest, 2) + max(3, (largest - smallest) // 2))
 
 
