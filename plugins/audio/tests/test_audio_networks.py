@@ -1,3 +1,4 @@
+import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,12 +8,13 @@ import torch
 from zoo_audio.decoder import MelDecoder
 from zoo_audio.encoders import ConvolutionalEncoder, MelConvolutionalEncoder
 from zoo_audio.likelihoods import GaussianNoise, LaplaceNoise, MelFrames
-from zoo_audio.masking import MaskedGroupNorm
+from zoo_audio.masking import MaskedGroupNorm, groups_of
 from zoo_audio.modality import AudioModality
 from zoo_audio.spectrogram import SILENCE, LogMel
 from zoo_audio.transformer import TransformerEncoder
+from zoo_onnx.exporter import OnnxExporter
 
-from zoo import SpecError
+from zoo import SpecError, TensorSpec, encode_graph
 from zoo.testing import DecoderContract, EncoderContract, LikelihoodContract
 
 SHORT = AudioModality(sample_rate_hz=4000, seconds=0.4, mel_bands=12)
@@ -100,6 +102,11 @@ def frames(rows, *, noise=None, scale=1.5, lasting=None):
     return MelFrames(centre, logits, torch.tensor(scale), noise or GaussianNoise(), LogMel(SHORT).nats)
 
 
+class Named(torch.nn.Module):
+    def forward(self, features):
+        return {"features": features}
+
+
 ENCODERS = {
     "convolutional": lambda: ConvolutionalEncoder(SHORT, channels=(8, 12), strides=(8, 4)),
     "mel-convolutional": lambda: MelConvolutionalEncoder(SHORT, channels=(8, 12)),
@@ -157,6 +164,39 @@ def test_masked_group_normalisation_is_that_of_the_valid_frames_alone():
         cut = hidden[row : row + 1, ..., :valid]
         expected = torch.nn.functional.group_norm(cut, norm.groups, norm.weight, norm.bias)
         torch.testing.assert_close(found[row : row + 1, ..., :valid], expected)
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(1, 1), (6, 1), (8, 2), (9, 1), (12, 2), (16, 4), (20, 4), (48, 8), (128, 8)]
+)
+def test_a_group_holds_at_least_four_channels_where_there_are_as_many(channels, groups):
+    assert groups_of(channels) == groups
+
+
+def test_mixed_precision_normalises_in_full_precision():
+    hidden = torch.randn(2, 8, 50, generator=torch.Generator().manual_seed(0)) + 3
+    mask = torch.arange(50) < torch.tensor([[50], [20]])
+    expected = MaskedGroupNorm(8)(hidden.bfloat16().float(), mask)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = MaskedGroupNorm(8)(hidden.bfloat16(), mask)
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_long_silence_is_exported_as_exactly_as_torch_computes_it(tmp_path):
+    """A runtime that adds up one by one would round each of the many numbers, all alike."""
+    long = AudioModality(seconds=8.0)
+    torch.manual_seed(0)
+    module = ConvolutionalEncoder(long, channels=(16, 8), strides=(8, 4)).eval()
+    outputs = {"features": TensorSpec("float32", ("batch", module.feature_dim))}
+    graph = encode_graph("sound", long, module, Named(), outputs)
+    OnnxExporter().write(graph, tmp_path / "graph.onnx")
+    silence = {"sound.waveform": np.zeros((1, 128_000), np.float32), "sound.mask": np.ones((1, 128_000), bool)}
+    found = OnnxExporter().open(graph, tmp_path / "graph.onnx")(silence)["encode_sound.features"]
+    tensors = {"waveform": torch.zeros(1, 128_000), "mask": torch.ones(1, 128_000) > 0}
+    with torch.no_grad():
+        single, double = module(tensors).numpy(), copy.deepcopy(module).double()(tensors).numpy()
+    largest = max(8 * np.abs(single - double).max(), 16 * 2**-23 * np.abs(double).max())
+    assert np.abs(found - double).max() <= largest
 
 
 def test_only_frames_of_the_sound_are_scored_and_the_length_is():

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from zoo import Decoder, Modality, SpecError, TensorSpec
 from zoo_audio.encoders import checked_widths, halved
 from zoo_audio.likelihoods import GaussianNoise, LaplaceNoise, MelFrames, Noise
-from zoo_audio.masking import LARGEST_GROUPS
+from zoo_audio.masking import groups_of
 from zoo_audio.spectrogram import LogMel, audio_modality, to_nats
 
 NOISE: Mapping[str, type[Noise]] = {"gaussian": GaussianNoise, "laplace": LaplaceNoise}
@@ -80,7 +80,7 @@ class _Stage(nn.Sequential):
     """Doubles both sides; every frame is decoded, so the normalisation needs no mask."""
 
     def __init__(self, before: int, after: int) -> None:
-        super().__init__(_doubling(before, after), nn.GroupNorm(math.gcd(LARGEST_GROUPS, after), after), nn.SiLU())
+        super().__init__(_doubling(before, after), nn.GroupNorm(groups_of(after), after), nn.SiLU())
 
 
 def _doubling(before: int, after: int) -> nn.ConvTranspose2d:

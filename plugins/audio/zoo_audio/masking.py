@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 LARGEST_GROUPS = 8
+# In silence all frames are alike: a group of one channel would hold nothing but its rounding to divide by.
+FEWEST_CHANNELS = 4
 
 
 class MaskedStage(nn.Module):
@@ -41,7 +43,7 @@ class MaskedGroupNorm(nn.Module):
 
     def __init__(self, channels: int, *, epsilon: float = 1e-5) -> None:
         super().__init__()
-        self.groups = math.gcd(LARGEST_GROUPS, channels)
+        self.groups = groups_of(channels)
         self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
@@ -50,18 +52,33 @@ class MaskedGroupNorm(nn.Module):
         self, hidden: Float[Tensor, "batch channel *place frame"], mask: Bool[Tensor, "batch frame"]
     ) -> Float[Tensor, "batch channel *place frame"]:
         """Return the normalised channels, zero where they are not valid."""
+        # Mixed precision would take the means to three digits.
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self._normalised(hidden.to(self.weight.dtype), mask)
+
+    def _normalised(
+        self, hidden: Float[Tensor, "batch channel *place frame"], mask: Bool[Tensor, "batch frame"]
+    ) -> Float[Tensor, "batch channel *place frame"]:
         valid = mask.to(hidden.dtype)[:, None, None, :]
         grouped = hidden.reshape(hidden.shape[0], self.groups, -1, hidden.shape[-1])  # batch, group, value, frame
         grouped = grouped * valid
         count = valid.sum(dim=-1, keepdim=True).clamp(min=1) * grouped.shape[2]
-        mean = grouped.sum(dim=(2, 3), keepdim=True) / count
+        mean = _sum(grouped, valid) / count
         centred = torch.addcmul(grouped, mean, valid, value=-1)
-        variance = centred.square().sum(dim=(2, 3), keepdim=True) / count
+        variance = _sum(centred.square(), valid) / count
         # Few passes over what is large: all that is multiplied with it is multiplied first.
         scale = (torch.rsqrt(variance + self.epsilon).flatten(2) * self.weight.reshape(self.groups, -1)).flatten(1)
         flat = centred.reshape(hidden.shape[0], self.weight.shape[0], -1, hidden.shape[-1])
         shift = self.bias[:, None, None] * valid
         return torch.addcmul(shift, flat, scale[:, :, None, None]).reshape(hidden.shape)
+
+
+def groups_of(channels: int) -> int:
+    """Return into how many groups channels are normalised: as many as go, of a few channels each."""
+    shared = math.gcd(LARGEST_GROUPS, channels)
+    while shared > 1 and channels // shared < FEWEST_CHANNELS:
+        shared //= 2
+    return shared
 
 
 def masked(
@@ -75,5 +92,25 @@ def masked(
 def masked_mean(
     hidden: Float[Tensor, "batch feature frame"], mask: Bool[Tensor, "batch frame"]
 ) -> Float[Tensor, "batch feature"]:
-    """Return the mean over the valid frames of what is zero in the others, zero where none is valid."""
-    return hidden.sum(dim=-1) / mask.to(hidden.dtype).sum(dim=-1, keepdim=True).clamp(min=1)
+    """Return the mean over the valid frames, zero where none is valid."""
+    valid = mask.to(hidden.dtype)
+    with torch.autocast(hidden.device.type, enabled=False):
+        return _sum(hidden.unsqueeze(2), valid[:, None, None, :]).flatten(1) / valid.sum(dim=-1, keepdim=True).clamp(
+            min=1
+        )
+
+
+def _sum(
+    grouped: Float[Tensor, "batch group value frame"], valid: Float[Tensor, "batch 1 1 frame"]
+) -> Float[Tensor, "batch group 1 1"]:
+    """Return the sum over values and valid frames, as a product: a sum is added up one by one by some runtimes."""
+    total: Tensor = (grouped @ valid.transpose(2, 3)).sum(dim=2, keepdim=True)
+    return total
+
+
+def _sum(
+    grouped: Float[Tensor, "batch group value frame"], valid: Float[Tensor, "batch 1 1 frame"]
+) -> Float[Tensor, "batch group 1 1"]:
+    """Return the sum over values and valid frames, as a product: a sum is added up one by one by some runtimes."""
+    total: Tensor = (grouped @ valid.transpose(2, 3)).sum(dim=2, keepdim=True)
+    return total
