@@ -106,11 +106,3 @@ def _sum(
     """Return the sum over values and valid frames, as a product: a sum is added up one by one by some runtimes."""
     total: Tensor = (grouped @ valid.transpose(2, 3)).sum(dim=2, keepdim=True)
     return total
-
-
-def _sum(
-    grouped: Float[Tensor, "batch group value frame"], valid: Float[Tensor, "batch 1 1 frame"]
-) -> Float[Tensor, "batch group 1 1"]:
-    """Return the sum over values and valid frames, as a product: a sum is added up one by one by some runtimes."""
-    total: Tensor = (grouped @ valid.transpose(2, 3)).sum(dim=2, keepdim=True)
-    return total
