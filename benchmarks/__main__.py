@@ -37,7 +37,7 @@ def command(names: Sequence[str], rounds: int, json_path: Path | None) -> None:
     for name in names or NAMES:
         for comparison in importlib.import_module(f"benchmarks.{name}").measure(rounds):
             found.append(comparison)
-            click.echo(f"{len(found)}. {comparison.what}", err=True)
+            click.echo(f"{len(found)}. {', '.join(_row(comparison))}", err=True)
     click.echo(table(found))
     if json_path is not None:
         rows = [{**asdict(comparison), "ratio": comparison.ratio, "ok": comparison.ok} for comparison in found]
