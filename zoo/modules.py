@@ -83,11 +83,7 @@ class Encoder(nn.Module, ABC):
 
 @runtime_checkable
 class Likelihood(Protocol):
-    """A distribution over a modality's tensors, one a row.
-
-    Where ``repeats`` is true, ``log_prob`` also takes a part of the rows and repeats them, first to last, for the rows
-    that follow: several latents a row then need no copies of the tensors.
-    """
+    """A distribution over a modality's tensors, one a row."""
 
     def log_prob(self, tensors: Tensors) -> Float[Tensor, " batch"]:
         """Return the log-likelihood of each row, in nats, summed over the row."""
@@ -193,8 +189,7 @@ class Folded:
 
     def log_prob(self, tensors: Tensors) -> Float[Tensor, "*leading"]:
         """Return the log-likelihood of each row under each of its latents."""
-        given = tensors if getattr(self.likelihood, "repeats", False) else self._repeated(tensors)
-        return self.likelihood.log_prob(given).reshape(self.leading)
+        return self.likelihood.log_prob(self._repeated(tensors)).reshape(self.leading)
 
     def mode(self) -> Tensors:
         """Return the most probable tensors of each latent."""

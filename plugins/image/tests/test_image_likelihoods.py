@@ -8,7 +8,6 @@ from zoo_image.likelihood_heads import SMALLEST_SCALE, SMALLEST_SCALE_OF_MASS
 from zoo_image.likelihoods import Bernoulli, DiscretisedLogistic, Gaussian, Laplace
 from zoo_image.modality import ImageModality
 
-from zoo import decode
 from zoo.testing import DecoderContract, LikelihoodContract
 
 SCALED = {"gaussian": Gaussian, "laplace": Laplace, "discretised-logistic": DiscretisedLogistic}
@@ -260,12 +259,3 @@ def test_a_decoder_works_on_another_device(kind):
     decoder = _decoder(kind).to("meta")
     likelihood = decoder(torch.zeros(3, 2, device="meta"))
     assert likelihood.log_prob({"pixels": _pixels(3, 1, 8, 8).to("meta")}).device.type == "meta"
-
-
-@pytest.mark.parametrize("kind", ["bernoulli", *SCALED])
-def test_several_latents_of_a_picture_are_scored_as_each_alone(kind):
-    decoder = MLPDecoder(ImageModality(size=4), 2, likelihood=kind)
-    latents = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(0))
-    pictures = {"pixels": _pixels(5, 3, 6, 4)}
-    each = torch.stack([decoder(latent).log_prob(pictures) for latent in latents])
-    torch.testing.assert_close(decode(decoder, latents).log_prob(pictures), each)

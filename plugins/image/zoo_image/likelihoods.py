@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -36,14 +35,10 @@ class Bernoulli:
     logits: Float[Tensor, "batch channel size size"]
     read: Read
 
-    repeats: ClassVar[bool] = True
-
     def log_prob(self, tensors: Tensors) -> Float[Tensor, " batch"]:
         """Return the negative cross-entropy of each picture, summed over pixels and channels, in nats."""
         intensity = self.read(tensors["pixels"])
-        logits = self.logits.reshape(-1, *intensity.shape)
-        entropy = F.binary_cross_entropy_with_logits(logits, intensity.expand_as(logits), reduction="none")
-        return -entropy.flatten(2).sum(dim=-1).flatten()
+        return -F.binary_cross_entropy_with_logits(self.logits, intensity, reduction="none").flatten(1).sum(dim=-1)
 
     def mode(self) -> Tensors:
         """Return the expected brightness: the most probable picture would have no grey levels."""
