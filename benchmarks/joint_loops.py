@@ -6,6 +6,7 @@ A model holds its pixels as floats, ready to use, and returns its loss of a batc
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
@@ -26,7 +27,7 @@ def bare(model: Bare) -> Iterator[None]:
     return steps([pixels, pixels.clone()], list(model.parameters()), model)
 
 
-class Bare(nn.Module):
+class Bare(nn.Module, ABC):
     """Encoders and decoders of 784-512-``latent`` layers, and from features to Gaussians of ``expert`` dimensions."""
 
     def __init__(self, *, expert: int = LATENT, latent: int = LATENT, decoded: int = len(INPUTS)) -> None:
@@ -42,9 +43,9 @@ class Bare(nn.Module):
         self.pictures = pictures
         return self._loss([encoder(picture) for encoder, picture in zip(self.encoders, pictures, strict=True)])
 
+    @abstractmethod
     def _loss(self, features: list[Tensor]) -> Tensor:
         """Return the loss, given the features of each input."""
-        raise NotImplementedError
 
     def experts(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return means and log-variances, input x batch x latent."""

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from zoo.reporting.page import report as report
     from zoo.runtime import Session as Session, open_bundle as open_bundle, open_session as open_session
     from zoo.spec import Recipe as Recipe
-    from zoo.subsets import by_subset as by_subset, every_subset as every_subset
+    from zoo.subsets import by_subset as by_subset, every_subset as every_subset, subset_name as subset_name
     from zoo.training import train as train
 
 __version__ = "0.1.0"
@@ -99,6 +99,7 @@ _PUBLIC = {
     "Recipe": "zoo.spec",
     "by_subset": "zoo.subsets",
     "every_subset": "zoo.subsets",
+    "subset_name": "zoo.subsets",
     "Model": "zoo.model",
     "build": "zoo.model",
     "load": "zoo.checkpoint",

@@ -22,7 +22,9 @@ _INTRODUCTION = """\
 
 What the registry holds, as `zoo info NAME` shows it. Each number was measured on held-out data by the command above its
 table, which anyone can run again; `zoo info NAME --json` tells how far another measurement may lie. Likelihoods
-(`nll`, `reconstruction`, `translation`) are in nats, retrieval ranks and everything else that is no share counts.
+(`nll`, `reconstruction`, `translation`) are in nats; what is no share otherwise, such as `median_rank`, is a number of
+things. [Several inputs](joint.md) tells what is measured of subsets of the inputs.
+
 This page is written by `python -m zoo.cataloguing registry.toml docs/models.md`.
 """
 

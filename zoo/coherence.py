@@ -58,11 +58,16 @@ def coherence(
     found: dict[str, float] = {}
     for label in labels:
         classes = _Classes.of(known, label)
-        expected = classes.numbers(samples)
-        judges = {}
+        expected, known_classes = classes.numbers(samples), classes.numbers(known)
+        judges: dict[str, _Judge] = {}
         for name, decoder in decoders.items():
-            judges[name] = _judge(model, plugins, name, decoder, known_rows, classes.numbers(known), seed)
-            there = _present(rows, name) & (expected != _NO_CLASS)
+            there, learnt = (
+                _present(some, name) & (numbers != _NO_CLASS)
+                for some, numbers in ((rows, expected), (known_rows, known_classes))
+            )
+            if not (bool(there.any()) and bool(learnt.any())):
+                continue  # nobody could say how good this judge is
+            judges[name] = _judge(model, plugins, name, decoder, known_rows, known_classes, learnt, seed)
             found[f"{name}.{label}.classifier"] = _share(judges[name].named(rows)[there] == expected[there])
         conditional = {inputs: _conditional(inputs, given, judges, expected) for inputs, given in latents.items()}
         measured = {inputs: {f"{label}.coherence": share} for inputs, share in conditional.items() if share is not None}
@@ -145,10 +150,11 @@ def _judge(
     decoder: Graph,
     rows: Rows,
     classes: Int64[Tensor, " row"],
+    learnt: Bool[Tensor, " row"],
     seed: int,
 ) -> _Judge:
-    """Train a classifier of one input's values."""
-    there = (_present(rows, name) & (classes != _NO_CLASS)).nonzero().squeeze(1)
+    """Train a classifier of one input's values, on the rows ``learnt``."""
+    there = learnt.nonzero().squeeze(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = parts_of(model.spec, model.modalities, plugins)[name].make_encoder()

@@ -52,10 +52,10 @@ def evaluate(
     dataset = make_dataset(recipe.data, plugins)
     held_out = HeldOut.load(dataset, split or recipe.evaluation.split, model, recipe)
     measured = measure(model, recipe, held_out, seed=seed)
+    training = dataset.split("train") if recipe.evaluation.probe or recipe.evaluation.coherence else ()
     if recipe.evaluation.probe:
-        measured |= probed(model, dataset.split("train"), held_out.samples, held_out.rows, seed=seed)
+        measured |= probed(model, training, held_out.samples, held_out.rows, seed=seed)
     if recipe.evaluation.coherence:
-        training = dataset.split("train")
         measured |= coherence(model, plugins, training, held_out.samples, held_out.rows, seed=seed)
     return measured
 

@@ -14,6 +14,11 @@ def every_subset(names: Sequence[str]) -> list[tuple[str, ...]]:
     return [some for size in range(1, len(names) + 1) for some in combinations(names, size)]
 
 
+def subset_name(subset: Sequence[str]) -> str:
+    """Return what a subset is called in metrics: ``picture+caption``."""
+    return JOINER.join(subset)
+
+
 def by_subset(names: Sequence[str], measured: Mapping[tuple[str, ...], Mapping[str, float]]) -> dict[str, float]:
     """Return metrics of subsets of the inputs ``names``, each name led by the subset: ``picture+caption.nll``.
 
@@ -30,5 +35,5 @@ def by_subset(names: Sequence[str], measured: Mapping[tuple[str, ...], Mapping[s
 def rows_of(subset: Sequence[str], names: Sequence[str]) -> list[str]:
     """Return the rows of a table over the inputs ``names`` that a subset counts in."""
     if len(names) <= MOST_NAMED:
-        return [JOINER.join(subset)]
+        return [subset_name(subset)]
     return [*subset[: len(subset) == 1], f"{len(subset)}-of-{len(names)}"]

@@ -46,7 +46,8 @@ def pictures_of(model: Model, samples: Sequence[Sample], *, seed: int = 0) -> It
     # A latent with a variance of its own was pulled to the prior, so what the prior draws can be decoded.
     if any(f"{name}.log_var" in graph.outputs for name, graph in graphs.items() if name.startswith("encode_")):
         decoders = {name: graphs[f"decode_{name}"] for name in modalities if f"decode_{name}" in graphs}
-        yield _draws(decoders, modalities, np.random.default_rng(seed))
+        if decoders:
+            yield _draws(decoders, modalities, np.random.default_rng(seed))
     for source in modalities:
         known = [sample for sample in samples if sample.inputs.get(source) is not None]
         made = {

@@ -60,8 +60,7 @@ class MaskedGroupNorm(nn.Module):
         self, hidden: Float[Tensor, "batch channel *place frame"], mask: Bool[Tensor, "batch frame"]
     ) -> Float[Tensor, "batch channel *place frame"]:
         valid = mask.to(hidden.dtype)[:, None, None, :]
-        grouped = hidden.reshape(hidden.shape[0], self.groups, -1, hidden.shape[-1])  # batch, group, value, frame
-        grouped = grouped * valid
+        grouped = hidden.reshape(hidden.shape[0], self.groups, -1, hidden.shape[-1]) * valid
         count = valid.sum(dim=-1, keepdim=True).clamp(min=1) * grouped.shape[2]
         mean = _sum(grouped, valid) / count
         centred = torch.addcmul(grouped, mean, valid, value=-1)

@@ -41,9 +41,8 @@ class LogMel(nn.Module):
         super().__init__()
         mel = modality.mel
         self.hop = mel.hop
-        kernels = mel.kernels() / math.sqrt(
-            FLOOR
-        )  # power in units of the floor: a small addend may get lost in a graph
+        # Power in units of the floor: a small addend may get lost in a graph.
+        kernels = mel.kernels() / math.sqrt(FLOOR)
         self.register_buffer("kernels", torch.from_numpy(kernels).float().unsqueeze(1), persistent=False)
         self.register_buffer("filters", torch.from_numpy(mel.filters()).float(), persistent=False)
 

@@ -27,6 +27,7 @@ from zoo import (
     TensorSpec,
     embed_graph,
     encode_graph,
+    subset_name,
 )
 from zoo_crossmodal.retrieval import retrieval_metrics
 
@@ -122,7 +123,7 @@ class SharedSpace(Objective, ABC):
                 unit_length=self.unit_length,
             )
             measured = retrieval_metrics(queries, embeddings[target][rows], by=self.nearest_by)
-            found.update({f"{'+'.join(sources)}_to_{target}.{key}": value for key, value in measured.items()})
+            found.update({f"{subset_name(sources)}_to_{target}.{key}": value for key, value in measured.items()})
         return found
 
     def _embeddings(self, batch: Batch) -> Tensors:

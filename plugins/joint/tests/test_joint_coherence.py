@@ -7,6 +7,10 @@ import pytest
 from PIL import Image
 
 from zoo import Recipe, build, evaluate, load, train
+from zoo.coherence import coherence
+from zoo.components import make_dataset
+from zoo.loading import RowsInMemory, to_batch
+from zoo.plugins import installed
 
 PICTURE = {
     "modality": {"name": "image", "size": 8, "channels": 1},
@@ -71,3 +75,13 @@ def test_an_untrained_model_is_at_chance(trained):
 
 def test_the_same_seed_gives_the_same_numbers(trained, measured):
     assert evaluate(trained.model, trained.recipe) == measured
+
+
+def test_an_input_that_nobody_can_judge_is_left_out(trained):
+    """No held-out row has a caption: there is no telling how good its classifier is."""
+    dataset = make_dataset(trained.recipe.data, installed())
+    samples = [replace(sample, inputs={**sample.inputs, "caption": None}) for sample in dataset.split("test")]
+    modalities = trained.model.modalities
+    rows = RowsInMemory(to_batch(samples, modalities))
+    found = coherence(trained.model, installed(), dataset.split("train"), samples, rows)
+    assert set(found) == {"picture.class.classifier"}

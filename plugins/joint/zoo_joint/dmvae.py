@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from zoo import Batch, Decoder, Input, Likelihood, Losses, SpecError, Tensors, TensorSpec, decode
-from zoo_joint.experts import GaussianExperts, products
+from zoo_joint.experts import GaussianExperts, all_and_single, products
 from zoo_joint.joint_model import any_present, only
 from zoo_joint.joint_vae import DensityPosterior, JointVAE
 from zoo_joint.mixtures import Gaussians, Mixture
@@ -24,9 +24,7 @@ class SharedAndPrivate(DensityPosterior):
         super().__init__()
         self.experts = GaussianExperts(feature_dims, shared_dim + private_dim)
         self.shared_dim = shared_dim
-        count = len(feature_dims)
-        subsets = torch.cat([torch.ones(1, count, dtype=torch.bool), torch.eye(count, dtype=torch.bool)])
-        self.register_buffer("subsets", subsets, persistent=False)
+        self.register_buffer("subsets", all_and_single(len(feature_dims)), persistent=False)
 
     def parts(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> tuple[Gaussians, Gaussians]:
         """Return the shared latent given all that is there, then given each input alone; and each private latent.

@@ -54,6 +54,11 @@ def subsets_of(count: int) -> Bool[Tensor, "subset input"]:
     return torch.tensor([[place in some for place in places] for some in every_subset(places)])
 
 
+def all_and_single(count: int) -> Bool[Tensor, "subset input"]:
+    """Return the subset of all inputs, then that of each alone."""
+    return torch.cat([torch.ones(1, count, dtype=torch.bool), torch.eye(count, dtype=torch.bool)])
+
+
 def products(
     experts: Gaussians,
     there: Bool[Tensor, "input batch"],

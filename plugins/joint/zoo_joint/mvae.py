@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from zoo import Batch, Input, Losses, Tensors, decode
-from zoo_joint.experts import GaussianExperts, products
+from zoo_joint.experts import GaussianExperts, all_and_single, products
 from zoo_joint.joint_model import any_present, only
 from zoo_joint.joint_vae import JointVAE
 from zoo_joint.matched import MatchedPosterior
@@ -23,9 +23,7 @@ class ProductOfExperts(MatchedPosterior):
         super().__init__()
         self.experts = GaussianExperts(feature_dims, latent_dim)
         self.prior_expert = prior_expert
-        count = len(feature_dims)
-        subsets = torch.cat([torch.ones(1, count, dtype=torch.bool), torch.eye(count, dtype=torch.bool)])
-        self.register_buffer("subsets", subsets, persistent=False)
+        self.register_buffer("subsets", all_and_single(len(feature_dims)), persistent=False)
 
     def joint_and_single(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Gaussians:
         """Return the product of all that is there, then that of each input alone."""
