@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,14 @@ class Likelihood(Protocol):
         """Draw from each row's distribution."""
 
 
+@runtime_checkable
+class ScoresRepeatedly(Protocol):
+    """What a likelihood may also offer: several latents of each row are scored without copies of the row's tensors."""
+
+    def repeated_log_prob(self, tensors: Tensors, times: int) -> Float[Tensor, "times batch"]:
+        """Return the log-likelihoods of a likelihood whose rows are those of ``tensors``, ``times`` times over."""
+
+
 class Decoder(nn.Module, ABC):
     """From a latent to a distribution over the modality's tensors.
 
@@ -189,7 +198,11 @@ class Folded:
 
     def log_prob(self, tensors: Tensors) -> Float[Tensor, "*leading"]:
         """Return the log-likelihood of each row under each of its latents."""
-        return self.likelihood.log_prob(self._repeated(tensors)).reshape(self.leading)
+        if isinstance(self.likelihood, ScoresRepeatedly):
+            scores = self.likelihood.repeated_log_prob(tensors, math.prod(self.leading[:-1]))
+        else:
+            scores = self.likelihood.log_prob(self._repeated(tensors))
+        return scores.reshape(self.leading)
 
     def mode(self) -> Tensors:
         """Return the most probable tensors of each latent."""

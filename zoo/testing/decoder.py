@@ -74,6 +74,13 @@ class DecoderContract(Contract):
         for sample in range(2):
             torch.testing.assert_close(folded[sample], decoder(latents[sample]).log_prob(targets), atol=1e-3, rtol=1e-5)
 
+    def test_an_empty_batch_has_no_scores(self, modality: Modality, decoder: Decoder) -> None:
+        """No rows give no numbers, of one latent a row and of several."""
+        targets = {name: tensor[:0] for name, tensor in tensors_of(modality, 2).items()}
+        for leading in ((0,), (2, 0)):
+            latents = torch.zeros(*leading, decoder.latent_dim)
+            assert decode(decoder.eval(), latents).log_prob(targets).shape == leading
+
     def test_folded_modes_stand_beside_their_targets(self, modality: Modality, decoder: Decoder) -> None:
         """Each latent of a row has the row's target, shaped as its mode."""
         latents, targets = _latents(decoder, 6).reshape(2, 3, -1), tensors_of(modality, 3)

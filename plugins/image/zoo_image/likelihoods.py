@@ -37,8 +37,14 @@ class Bernoulli:
 
     def log_prob(self, tensors: Tensors) -> Float[Tensor, " batch"]:
         """Return the negative cross-entropy of each picture, summed over pixels and channels, in nats."""
+        return self.repeated_log_prob(tensors, 1)[0]
+
+    def repeated_log_prob(self, tensors: Tensors, times: int) -> Float[Tensor, "times batch"]:
+        """Return the same of pictures whose logits stand ``times`` times over, one run of the batch after another."""
         intensity = self.read(tensors["pixels"])
-        return -F.binary_cross_entropy_with_logits(self.logits, intensity, reduction="none").flatten(1).sum(dim=-1)
+        logits = self.logits.reshape(times, *intensity.shape)
+        entropy = F.binary_cross_entropy_with_logits(logits, intensity.expand_as(logits), reduction="none")
+        return -entropy.flatten(2).sum(dim=-1)
 
     def mode(self) -> Tensors:
         """Return the expected brightness: the most probable picture would have no grey levels."""
