@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ParityError
-from zoo.judging import judge, make_cases, sizes_of, with_padding
+from zoo.judging import at_precision, judge, make_cases, sizes_of, with_padding
 from zoo.protocols import Axis, Graph, TensorSpec
 
 
@@ -196,6 +196,31 @@ def test_padding_appends_zeros_to_what_is_padded_and_nothing_beyond_the_bounds(g
     assert not padded["x.values"][:, 4:].any()
     assert not padded["x.mask"][:, 4:].any()
     assert with_padding(graph, draw(2, {"x.length": 7}, np.random.default_rng(0))) is None
+
+
+def halved_in_precision(arrays):
+    """Answers with 8 bits of mantissa less, as those of a smaller number format are."""
+    return {name: (array * (1 + 2.0**-10)).astype(np.float32) for name, array in runner()(arrays).items()}
+
+
+def test_a_file_of_fewer_bits_is_held_to_what_its_precision_states(graph):
+    with pytest.raises(ParityError, match="differs from float64 by"):
+        judge(graph, make_cases(graph), halved_in_precision, halved_in_precision)
+    verdict = judge(graph, make_cases(graph), halved_in_precision, halved_in_precision, "fp16")
+    assert 0 < verdict.worst.used < 1
+
+
+def test_a_file_of_fewer_bits_is_not_judged_on_extreme_values(graph):
+    judged = {case.name for case in at_precision(make_cases(graph), "int8")}
+    left_out = {case.name for case in make_cases(graph)} - judged
+    assert {"x.values × 100", "x.values × 1e-6", "one NaN in x.values"} <= left_out
+    assert {"one row, smallest", "zeros", "one row of x.mask false"} < judged
+
+
+@pytest.mark.parametrize("change", ["padding leak", "mask ignored", "outputs swapped"])
+def test_a_fault_is_caught_at_a_reduced_precision_too(change, graph):
+    with pytest.raises(ParityError, match=r"^toy, case '"):
+        judge(graph, make_cases(graph), runner(change), runner(change), "int8")
 
 
 class Choice(nn.Module):

@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from zoo.errors import ParityError
-from zoo.parity import Compared, compare, tolerance
+from zoo.parity import PRECISIONS, Compared, compare, reduced_tolerance, tolerance, usual_size
 from zoo.protocols import TensorSpec
 
 ULP = 2.0**-23
@@ -112,3 +112,25 @@ def test_numbers_that_are_whole_or_true_are_compared_too():
 
 def test_the_nearest_to_its_tolerance_is_the_largest():
     assert max(Compared("a", "x", 0.1, 5.0), Compared("b", "x", 0.9, 0.1)).case == "b"
+
+
+def test_a_row_at_reduced_precision_may_be_off_by_a_share_of_its_largest():
+    float64 = np.array([[1.0, -4.0], [2.0, 0.5]])
+    assert reduced_tolerance(float64, 0.0, PRECISIONS["int8"]).tolist() == pytest.approx([0.4, 0.2])
+
+
+def test_a_small_row_at_reduced_precision_may_be_off_by_a_share_of_the_usual():
+    assert reduced_tolerance(np.array([[1e-9, 0.0]]), 2.0, PRECISIONS["int8"]).tolist() == pytest.approx([0.2])
+
+
+def test_the_usual_size_is_that_of_the_middle_row_of_all_cases():
+    assert usual_size([np.array([[1.0, -3.0]]), np.array([[5.0, 0.0], [np.inf, 4.0]])]) == 4.0
+    assert usual_size([np.zeros((0, 2))]) == 0.0
+
+
+def test_whole_numbers_are_not_compared_at_reduced_precision():
+    assert reduced_tolerance(np.array([1, 2]), 1.0, PRECISIONS["fp16"]).tolist() == [np.inf, np.inf]
+
+
+def test_fewer_bits_are_allowed_more():
+    assert 16 * ULP < PRECISIONS["fp16"].row_error < PRECISIONS["int8"].row_error < 1

@@ -23,7 +23,7 @@ from torch import nn
 
 from zoo.errors import ParityError
 from zoo.graphs import as_tensors
-from zoo.parity import Compared, compare, tolerance
+from zoo.parity import PRECISIONS, Compared, compare, reduced_tolerance, tolerance, usual_size
 from zoo.protocols import Graph, RunsArrays
 
 if TYPE_CHECKING:
@@ -37,12 +37,16 @@ _MOVES = 2  # each to both sides: of two values that all but tie, one side lifts
 
 @dataclass(frozen=True)
 class Case:
-    """Inputs that a graph is judged on, what float64 makes of them, and how far a row may lie from it."""
+    """Inputs that a graph is judged on, what float64 makes of them, and how far a row may lie from it.
+
+    ``extreme`` says that values lie far outside of what the modality draws: NaN, or numbers of another size.
+    """
 
     name: str
     inputs: Mapping[str, Array]
     expected: Mapping[str, Array]
     allowed: Mapping[str, Array]
+    extreme: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,14 +69,19 @@ class Verdict:
         }
 
 
-def judge(graph: Graph, cases: Iterable[Case], runner: RunsArrays, again: RunsArrays) -> Verdict:
+def judge(
+    graph: Graph, cases: Iterable[Case], runner: RunsArrays, again: RunsArrays, precision: str | None = None
+) -> Verdict:
     """Compare an exported graph with torch on every case; ``again`` is a second load of the same file.
+
+    ``precision`` is the name of one of ``PRECISIONS`` where the file has fewer bits than float32; it is then held to
+    ``at_precision`` of the cases.
 
     Raises ParityError, naming the graph, the case, the output and the row, where it misses.
     """
     worst = Compared("", "", 0.0, 0.0)
     count = 0
-    for case in cases:
+    for case in cases if precision is None else at_precision(cases, precision):
         found = runner(case.inputs)
         worst = max(worst, compare(graph.name, case.name, found, case.expected, case.allowed, graph.outputs))
         for name, array in again(case.inputs).items():
@@ -97,8 +106,29 @@ def make_cases(graph: Graph, *, seed: int = 0) -> list[Case]:
     double = copy.deepcopy(graph.module).double().eval()
     single = graph.module.eval()
     moved = list(_moved(double, graph.parity_ulps, seed)) if _whole_numbers(graph) else []
+    generator = np.random.default_rng(seed)
     return [
-        _case(graph, single, double, moved, name, inputs) for name, inputs in _drawn(graph, np.random.default_rng(seed))
+        replace(_case(graph, single, double, moved, name, inputs), extreme=extreme)
+        for extreme, draws in ((False, _drawn), (True, _extreme))
+        for name, inputs in draws(graph, generator)
+    ]
+
+
+def at_precision(cases: Iterable[Case], precision: str) -> list[Case]:
+    """Return the cases as a file of ``precision`` is judged by them: wider tolerances, and no extreme values."""
+    stated = PRECISIONS[precision]
+    kept = [case for case in cases if not case.extreme]
+    outputs = kept[0].allowed if kept else ()
+    usual = {name: usual_size(case.expected[name] for case in kept) for name in outputs}
+    return [
+        replace(
+            case,
+            allowed={
+                name: np.maximum(case.allowed[name], reduced_tolerance(case.expected[name], usual[name], stated))
+                for name in outputs
+            },
+        )
+        for case in kept
     ]
 
 
@@ -125,6 +155,7 @@ def sizes_of(graph: Graph, inputs: Mapping[str, Array]) -> dict[str | int, int]:
 
 
 def _drawn(graph: Graph, generator: np.random.Generator) -> Iterator[tuple[str, Mapping[str, Array]]]:
+    """Yield inputs as the modality draws them, in all sizes, and with the values at the ends of their range."""
     smallest = {axis: bounds.smallest for axis, bounds in graph.axes.items()}
     largest = {axis: bounds.largest for axis, bounds in graph.axes.items()}
     yield "one row, smallest", graph.draw(1, smallest, generator)
@@ -137,22 +168,32 @@ def _drawn(graph: Graph, generator: np.random.Generator) -> Iterator[tuple[str, 
         }
         batch = int(generator.integers(2, _LARGEST_RANDOM_BATCH, endpoint=True))
         yield f"{batch} rows, drawn sizes {tuple(sizes.values())}", graph.draw(batch, sizes, generator)
-    base = graph.draw(4, {axis: (low + largest[axis]) // 2 for axis, low in smallest.items()}, generator)
+    base = _middle(graph, generator)
     yield "zeros", {name: np.zeros_like(array) for name, array in base.items()}
     for name, array in base.items():
-        spec = graph.inputs[name]
-        if spec.dtype == "bool":
+        if graph.inputs[name].dtype == "bool":
             masked = array.copy()
             masked[1] = False
             yield f"one row of {name} false", {**base, name: masked}
-        elif np.isfinite(spec.high):
-            yield f"{name} at its highest", {**base, name: np.full_like(array, spec.high)}
-        else:
+        elif np.isfinite(graph.inputs[name].high):
+            yield f"{name} at its highest", {**base, name: np.full_like(array, graph.inputs[name].high)}
+
+
+def _extreme(graph: Graph, generator: np.random.Generator) -> Iterator[tuple[str, Mapping[str, Array]]]:
+    """Yield inputs with numbers of another size than the modality draws, and with those that are none."""
+    base = _middle(graph, generator)
+    for name, array in base.items():
+        if array.dtype.kind == "f" and not np.isfinite(graph.inputs[name].high):
             yield f"{name} × 100", {**base, name: array * np.float32(100)}
             yield f"{name} × 1e-6", {**base, name: array * np.float32(1e-6)}
             broken = array.copy()
             broken[1].flat[0] = np.nan
             yield f"one NaN in {name}", {**base, name: broken}
+
+
+def _middle(graph: Graph, generator: np.random.Generator) -> Mapping[str, Array]:
+    sizes = {axis: (bounds.smallest + bounds.largest) // 2 for axis, bounds in graph.axes.items()}
+    return graph.draw(4, sizes, generator)
 
 
 @torch.no_grad()

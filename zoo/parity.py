@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,29 @@ if TYPE_CHECKING:
     from zoo.protocols import Array
 
 _ULP = 2.0**-23
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What a file of fewer bits is held to: the error of a row as a share of the largest number there.
+
+    Where all of a row is small, the middle row of that output stands in for it: an answer near zero is no less exact
+    for being near zero. Whole numbers, which a threshold or a choice made, are not compared: the metric of the task
+    tells what they are worth. ``reason`` says where the share comes from.
+    """
+
+    name: str
+    row_error: float
+    reason: str
+
+
+PRECISIONS: Mapping[str, Precision] = {
+    precision.name: precision
+    for precision in (
+        Precision("fp16", 0.02, "40 roundings of 2⁻¹¹ each, all to one side; infinite above 65504"),
+        Precision("int8", 0.1, "13 steps of 1/127 of the largest activation, the range that one step is cut from"),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +60,20 @@ def tolerance(torch32: Array, float64: Array, ulps: int) -> Array:
     error = np.where(finite, np.abs(np.where(finite, torch32, 0) - np.where(finite, float64, 0)), 0)
     size = np.abs(np.where(finite, float64, 0))
     allowed: Array = np.maximum(8 * _row_max(error), ulps * _ULP * _row_max(size))
+    return allowed
+
+
+def usual_size(arrays: Iterable[Array]) -> float:
+    """Return the largest |f64| of the middle row of ``arrays``, which are one output in several cases."""
+    sizes = np.concatenate([_row_max(np.abs(np.where(np.isfinite(array), array, 0))) for array in arrays])
+    return float(np.median(sizes)) if sizes.size else 0.0
+
+
+def reduced_tolerance(float64: Array, usual: float, precision: Precision) -> Array:
+    """Return how far each row may lie from float64 in a file of ``precision``; ``usual`` is the output's usual size."""
+    if not np.issubdtype(float64.dtype, np.floating):
+        return np.full(len(float64), np.inf)
+    allowed: Array = precision.row_error * np.maximum(_row_max(np.abs(float64)), usual)
     return allowed
 
 
