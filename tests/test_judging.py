@@ -1,15 +1,17 @@
 """An honest runner passes the parity contract; each planted fault misses it."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import ParityError
-from zoo.judging import at_precision, judge, make_cases, sizes_of, with_padding
+from zoo.errors import ParityError, ZooError
+from zoo.judging import at_precision, judge, make_cases
 from zoo.protocols import Axis, Graph, TensorSpec
+from zoo.regimes import extreme, sizes_of, with_padding
 
 
 class Summary(nn.Module):
@@ -150,9 +152,28 @@ def test_a_file_that_loads_otherwise_each_time_is_caught(graph):
         judge(graph, make_cases(graph), runner(), nearly)
 
 
-def test_a_graph_that_states_more_ulps_may_lie_further_off(graph):
-    from dataclasses import replace
+def cannot_run(arrays):
+    raise ZooError("the runtime gave up")
 
+
+def test_a_file_that_cannot_be_run_misses(graph):
+    with pytest.raises(ParityError, match=r"^toy, case 'one row, smallest': the file cannot be run: the runtime gave"):
+        judge(graph, make_cases(graph), cannot_run, cannot_run)
+
+
+def test_on_a_miss_the_inputs_are_explained(graph):
+    looked_at = []
+
+    def explain(inputs):
+        looked_at.append(inputs["x.values"].shape)
+        return "It is the mean."
+
+    with pytest.raises(ParityError, match=r"'one row, smallest, padded', output 'toy.mean', .*\. It is the mean\.$"):
+        judge(graph, make_cases(graph), runner("padding leak"), runner("padding leak"), explain=explain)
+    assert looked_at == [(1, 4, 4)]
+
+
+def test_a_graph_that_states_more_ulps_may_lie_further_off(graph):
     looser = replace(graph, parity_ulps=4096, parity_reason="a toy")
     with pytest.raises(ParityError):
         judge(graph, make_cases(graph), runner("slightly off"), runner("slightly off"))
@@ -166,9 +187,30 @@ def test_the_cases_hold_the_corners_of_sizes_and_values(graph):
     assert cases["one row, largest"].inputs["x.values"].shape == (1, 8, 4)
     assert not cases["zeros"].inputs["x.mask"].any()
     assert np.isnan(cases["one NaN in x.values"].inputs["x.values"]).sum() == 1
+    assert sorted(cases["two infinities in x.values"].inputs["x.values"][1:3, 0, 0]) == [-np.inf, np.inf]
     assert not cases["one row of x.mask false"].inputs["x.mask"][1].any()
     assert {"x.values × 100", "x.values × 1e-6"} < set(cases)
     assert len({case.inputs["x.values"].shape for case in cases.values()}) >= 6
+
+
+def test_what_stands_in_a_gap_is_as_disturbing_as_can_be(graph):
+    gappy = replace(
+        graph,
+        inputs={
+            **graph.inputs,
+            "x.ids": TensorSpec("int64", ("batch",), 0, 7),
+            "x.present": TensorSpec("bool", ("batch",), 0, 1),
+        },
+        outputs={},
+        draw=lambda *arguments: {**draw(*arguments), "x.ids": np.zeros(4, np.int64), "x.present": np.ones(4, bool)},
+    )
+    gaps = {name: inputs for name, inputs in extreme(gappy, np.random.default_rng(0)) if name.startswith("a gap")}
+    inputs = gaps["a gap of x full of numbers"]
+    assert inputs["x.present"].tolist() == [True, False, True, True]
+    assert np.isnan(inputs["x.values"][1]).all()
+    assert np.isfinite(inputs["x.values"][[0, 2, 3]]).all()
+    assert inputs["x.mask"][1].all()
+    assert inputs["x.ids"].tolist() == [0, 7, 0, 0]
 
 
 def test_the_cases_follow_from_their_seed(graph):

@@ -13,7 +13,7 @@ otherwise from where its two most probable words all but tie, which no file in f
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +21,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from zoo.errors import ParityError
+from zoo import regimes
+from zoo.errors import ParityError, ZooError
 from zoo.graphs import as_tensors
 from zoo.parity import PRECISIONS, Compared, compare, reduced_tolerance, tolerance, usual_size
 from zoo.protocols import Graph, RunsArrays
+from zoo.regimes import with_padding
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
-_RANDOM_CASES = 4
-_LARGEST_RANDOM_BATCH = 9
-_PADDING = 3
 _MOVES = 2  # each to both sides: of two values that all but tie, one side lifts the one, one the other
 
 
@@ -70,35 +69,58 @@ class Verdict:
 
 
 def judge(
-    graph: Graph, cases: Iterable[Case], runner: RunsArrays, again: RunsArrays, precision: str | None = None
+    graph: Graph,
+    cases: Iterable[Case],
+    runner: RunsArrays,
+    again: RunsArrays,
+    precision: str | None = None,
+    *,
+    explain: Callable[[Mapping[str, Array]], str] | None = None,
 ) -> Verdict:
     """Compare an exported graph with torch on every case; ``again`` is a second load of the same file.
 
     ``precision`` is the name of one of ``PRECISIONS`` where the file has fewer bits than float32; it is then held to
-    ``at_precision`` of the cases.
+    ``at_precision`` of the cases. ``explain`` is asked on a miss: it takes the inputs and tells where the fault lies.
 
     Raises ParityError, naming the graph, the case, the output and the row, where it misses.
     """
     worst = Compared("", "", 0.0, 0.0)
     count = 0
     for case in cases if precision is None else at_precision(cases, precision):
-        found = runner(case.inputs)
-        worst = max(worst, compare(graph.name, case.name, found, case.expected, case.allowed, graph.outputs))
-        for name, array in again(case.inputs).items():
-            if array.tobytes() != found[name].tobytes():
-                raise ParityError(
-                    f"{graph.name}, case {case.name!r}: two loads of the file give other bits in {name!r}; "
-                    "the exporter's file is not deterministic"
-                )
-        padded = with_padding(graph, case.inputs)
-        if padded is not None:
-            longer = replace(case, name=f"{case.name}, padded")
-            worst = max(
-                worst, compare(graph.name, longer.name, runner(padded), case.expected, case.allowed, graph.outputs)
-            )
+        for name, inputs in _forms(graph, case):
+            try:
+                worst = max(worst, _judged(graph, case, name, inputs, runner, again))
+            except ParityError as error:
+                if explain is None:
+                    raise
+                raise ParityError(f"{error}. {explain(inputs)}") from error
             count += 1
-        count += 1
     return Verdict(graph.name, count, worst, graph.parity_ulps, graph.parity_reason)
+
+
+def _forms(graph: Graph, case: Case) -> Iterator[tuple[str, Mapping[str, Array]]]:
+    """Yield the inputs of a case, and the same with more padding where that is possible."""
+    yield case.name, case.inputs
+    padded = with_padding(graph, case.inputs)
+    if padded is not None:
+        yield f"{case.name}, padded", padded
+
+
+def _judged(
+    graph: Graph, case: Case, name: str, inputs: Mapping[str, Array], runner: RunsArrays, again: RunsArrays
+) -> Compared:
+    try:
+        found, once_more = runner(inputs), again(inputs)
+    except ZooError as error:
+        raise ParityError(f"{graph.name}, case {name!r}: the file cannot be run: {error}") from error
+    worst = compare(graph.name, name, found, case.expected, case.allowed, graph.outputs)
+    for output, array in once_more.items():
+        if array.tobytes() != found[output].tobytes():
+            raise ParityError(
+                f"{graph.name}, case {name!r}: two loads of the file give other bits in {output!r}; "
+                "the exporter's file is not deterministic"
+            )
+    return worst
 
 
 def make_cases(graph: Graph, *, seed: int = 0) -> list[Case]:
@@ -109,8 +131,8 @@ def make_cases(graph: Graph, *, seed: int = 0) -> list[Case]:
     generator = np.random.default_rng(seed)
     return [
         replace(_case(graph, single, double, moved, name, inputs), extreme=extreme)
-        for extreme, draws in ((False, _drawn), (True, _extreme))
-        for name, inputs in draws(graph, generator)
+        for extreme, draw in ((False, regimes.usual), (True, regimes.extreme))
+        for name, inputs in draw(graph, generator)
     ]
 
 
@@ -130,70 +152,6 @@ def at_precision(cases: Iterable[Case], precision: str) -> list[Case]:
         )
         for case in kept
     ]
-
-
-def with_padding(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array] | None:
-    """Return the inputs with zeros appended along every padded axis, None where that cannot be done."""
-    sizes = sizes_of(graph, inputs)
-    grown = {axis for axis, bounds in graph.axes.items() if bounds.padded and sizes[axis] + _PADDING <= bounds.largest}
-    if not grown:
-        return None
-    padded = {}
-    for name, array in inputs.items():
-        widths = [(0, _PADDING if axis in grown else 0) for axis in graph.inputs[name].axes]
-        padded[name] = np.pad(array, widths)
-    return padded
-
-
-def sizes_of(graph: Graph, inputs: Mapping[str, Array]) -> dict[str | int, int]:
-    """Return the size of each free axis in ``inputs``."""
-    return {
-        axis: size
-        for name, array in inputs.items()
-        for axis, size in zip(graph.inputs[name].axes, array.shape, strict=True)
-    }
-
-
-def _drawn(graph: Graph, generator: np.random.Generator) -> Iterator[tuple[str, Mapping[str, Array]]]:
-    """Yield inputs as the modality draws them, in all sizes, and with the values at the ends of their range."""
-    smallest = {axis: bounds.smallest for axis, bounds in graph.axes.items()}
-    largest = {axis: bounds.largest for axis, bounds in graph.axes.items()}
-    yield "one row, smallest", graph.draw(1, smallest, generator)
-    yield "one row, largest", graph.draw(1, largest, generator)
-    yield "three rows, largest", graph.draw(3, largest, generator)
-    for _ in range(_RANDOM_CASES):
-        sizes = {
-            axis: int(generator.integers(bounds.smallest, bounds.largest, endpoint=True))
-            for axis, bounds in graph.axes.items()
-        }
-        batch = int(generator.integers(2, _LARGEST_RANDOM_BATCH, endpoint=True))
-        yield f"{batch} rows, drawn sizes {tuple(sizes.values())}", graph.draw(batch, sizes, generator)
-    base = _middle(graph, generator)
-    yield "zeros", {name: np.zeros_like(array) for name, array in base.items()}
-    for name, array in base.items():
-        if graph.inputs[name].dtype == "bool":
-            masked = array.copy()
-            masked[1] = False
-            yield f"one row of {name} false", {**base, name: masked}
-        elif np.isfinite(graph.inputs[name].high):
-            yield f"{name} at its highest", {**base, name: np.full_like(array, graph.inputs[name].high)}
-
-
-def _extreme(graph: Graph, generator: np.random.Generator) -> Iterator[tuple[str, Mapping[str, Array]]]:
-    """Yield inputs with numbers of another size than the modality draws, and with those that are none."""
-    base = _middle(graph, generator)
-    for name, array in base.items():
-        if array.dtype.kind == "f" and not np.isfinite(graph.inputs[name].high):
-            yield f"{name} × 100", {**base, name: array * np.float32(100)}
-            yield f"{name} × 1e-6", {**base, name: array * np.float32(1e-6)}
-            broken = array.copy()
-            broken[1].flat[0] = np.nan
-            yield f"one NaN in {name}", {**base, name: broken}
-
-
-def _middle(graph: Graph, generator: np.random.Generator) -> Mapping[str, Array]:
-    sizes = {axis: (bounds.smallest + bounds.largest) // 2 for axis, bounds in graph.axes.items()}
-    return graph.draw(4, sizes, generator)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -116,7 +117,7 @@ def compare(
 
 
 def _row_max(array: Array) -> Array:
-    rows: Array = array.reshape(len(array), -1).max(axis=1, initial=0)
+    rows: Array = array.reshape(len(array), math.prod(array.shape[1:])).max(axis=1, initial=0)
     return rows
 
 

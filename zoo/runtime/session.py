@@ -67,6 +67,18 @@ class Session:
         )
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what onnxruntime raises; its exceptions have no root of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    found = vars(state).values()
+    return tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
 def _shown(array: Array) -> str:
     return f"{array.dtype} of shape {array.shape}"
 
@@ -100,7 +112,13 @@ def open_session(
     wanted = PROVIDERS[provider]
     if wanted not in ort.get_available_providers():
         raise ZooError(f"this onnxruntime has no {wanted}; install modalzoo[gpu], or use --provider cpu")
-    session = ort.InferenceSession(str(path), options, providers=[wanted])
+    failures = _failures()
+    try:
+        session = ort.InferenceSession(str(path), options, providers=[wanted])
+    except failures as error:
+        raise ZooError(
+            f"onnxruntime cannot load the graph {name!r}: {_first_line(error)}; export the model again"
+        ) from error
     if session.get_providers()[0] != wanted:
         raise ZooError(
             f"{wanted} cannot be used here, onnxruntime fell back to {session.get_providers()[0]}; "
@@ -108,6 +126,12 @@ def open_session(
         )
 
     def compute(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
-        return dict(zip(outputs, session.run(list(outputs), dict(arrays)), strict=True))
+        try:
+            return dict(zip(outputs, session.run(list(outputs), dict(arrays)), strict=True))
+        except failures as error:
+            raise ZooError(
+                f"onnxruntime cannot run the graph {name!r} on inputs of these sizes: {_first_line(error)}; "
+                "report it with the model's recipe"
+            ) from error
 
     return Session(name, inputs, axes, outputs, compute)

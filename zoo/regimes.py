@@ -1,0 +1,112 @@
+"""The inputs that a graph is judged on: corners of its sizes, drawn sizes, and regimes of values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo.protocols import PRESENT, Graph
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
+
+Named = tuple[str, Mapping[str, "Array"]]
+
+_RANDOM_CASES = 4
+_LARGEST_RANDOM_BATCH = 9
+_PADDING = 3
+
+
+def usual(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
+    """Yield inputs as the modality draws them, in all sizes, and with the values at the ends of their range."""
+    smallest = {axis: bounds.smallest for axis, bounds in graph.axes.items()}
+    largest = {axis: bounds.largest for axis, bounds in graph.axes.items()}
+    yield "one row, smallest", graph.draw(1, smallest, generator)
+    yield "one row, largest", graph.draw(1, largest, generator)
+    yield "three rows, largest", graph.draw(3, largest, generator)
+    for _ in range(_RANDOM_CASES):
+        sizes = {
+            axis: int(generator.integers(bounds.smallest, bounds.largest, endpoint=True))
+            for axis, bounds in graph.axes.items()
+        }
+        batch = int(generator.integers(2, _LARGEST_RANDOM_BATCH, endpoint=True))
+        yield f"{batch} rows, drawn sizes {tuple(sizes.values())}", graph.draw(batch, sizes, generator)
+    base = _middle(graph, generator)
+    yield "zeros", {name: np.zeros_like(array) for name, array in base.items()}
+    for name, array in base.items():
+        if array.dtype == bool:
+            yield f"one row of {name} false", {**base, name: _with_row(array, False)}
+        elif np.isfinite(graph.inputs[name].high):
+            yield f"{name} at its highest", {**base, name: np.full_like(array, graph.inputs[name].high)}
+
+
+def extreme(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
+    """Yield inputs with numbers of another size than the modality draws, with those that are none, and with gaps."""
+    base = _middle(graph, generator)
+    for name, array in base.items():
+        if array.dtype.kind == "f":
+            if not np.isfinite(graph.inputs[name].high):
+                yield f"{name} × 100", {**base, name: array * np.float32(100)}
+                yield f"{name} × 1e-6", {**base, name: array * np.float32(1e-6)}
+                yield f"two infinities in {name}", {**base, name: _with_first(array, {1: np.inf, 2: -np.inf})}
+            yield f"one NaN in {name}", {**base, name: _with_first(array, {1: np.nan})}
+    for name, array in base.items():
+        part, _, tensor = name.rpartition(".")
+        if tensor == PRESENT:
+            yield (
+                f"a gap of {part} full of numbers",
+                {**base, **_filled(graph, base, part), name: _with_row(array, False)},
+            )
+
+
+def with_padding(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array] | None:
+    """Return the inputs with zeros appended along every padded axis, None where that cannot be done."""
+    sizes = sizes_of(graph, inputs)
+    grown = {axis for axis, bounds in graph.axes.items() if bounds.padded and sizes[axis] + _PADDING <= bounds.largest}
+    if not grown:
+        return None
+    padded = {}
+    for name, array in inputs.items():
+        widths = [(0, _PADDING if axis in grown else 0) for axis in graph.inputs[name].axes]
+        padded[name] = np.pad(array, widths)
+    return padded
+
+
+def sizes_of(graph: Graph, inputs: Mapping[str, Array]) -> dict[str | int, int]:
+    """Return the size of each free axis in ``inputs``."""
+    return {
+        axis: size
+        for name, array in inputs.items()
+        for axis, size in zip(graph.inputs[name].axes, array.shape, strict=True)
+    }
+
+
+def _middle(graph: Graph, generator: np.random.Generator) -> Mapping[str, Array]:
+    sizes = {axis: (bounds.smallest + bounds.largest) // 2 for axis, bounds in graph.axes.items()}
+    return graph.draw(4, sizes, generator)
+
+
+def _with_row(array: Array, value: bool) -> Array:
+    changed = array.copy()
+    changed[1] = value
+    return changed
+
+
+def _with_first(array: Array, values: Mapping[int, float]) -> Array:
+    """Return a copy with another first number in some rows."""
+    changed = array.copy()
+    for row, value in values.items():
+        changed[row].flat[0] = value
+    return changed
+
+
+def _filled(graph: Graph, base: Mapping[str, Array], part: str) -> dict[str, Array]:
+    """Return the tensors of an input with a second row that is as full as can be: NaN, the highest, nothing masked."""
+    filled = {}
+    for name, array in base.items():
+        if name.startswith(f"{part}."):
+            filled[name] = array.copy()
+            filled[name][1] = np.nan if array.dtype.kind == "f" else graph.inputs[name].high
+    return filled
