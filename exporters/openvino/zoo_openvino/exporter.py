@@ -1,0 +1,99 @@
+"""Writes a graph as OpenVINO's intermediate representation, by way of ONNX, and runs it on its CPU plugin."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from zoo import Graph, RunsArrays, ZooError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_TELEMETRY = "openvino_telemetry"
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Keep ``import openvino`` from reporting itself over the network, as it does where this module can be imported."""
+    before = sys.modules.get(_TELEMETRY)
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # an import of it fails, and a stub takes its place
+    try:
+        yield
+    finally:
+        del sys.modules[_TELEMETRY]
+        if before is not None:
+            sys.modules[_TELEMETRY] = before
+
+
+with _without_telemetry():
+    import openvino
+
+
+class OpenvinoExporter:
+    """A graph as ``.xml``, its weights in full precision as a ``.bin`` of the same name beside it.
+
+    What is opened runs on ``threads`` threads of the CPU, in float32 throughout.
+    """
+
+    suffix = ".xml"
+
+    def __init__(self, *, threads: int = 1) -> None:
+        self.threads = threads
+
+    def write(self, graph: Graph, path: Path) -> None:
+        """Write ``graph`` to ``path``; the same model gives the same bytes each time."""
+        from zoo_onnx.exporter import OnnxExporter  # with torch, which what is opened does without
+
+        with TemporaryDirectory() as folder, _errors(graph, "be converted to OpenVINO"):
+            between = Path(folder) / "graph.onnx"
+            OnnxExporter().write(graph, between)
+            model = openvino.Core().read_model(between)
+            _name_by_place(model)
+            openvino.save_model(model, path, compress_to_fp16=False)
+
+    def open(self, graph: Graph, path: Path) -> RunsArrays:
+        """Load the files that ``write`` left, on the CPU."""
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": self.threads,
+            "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # several processes would share the first core
+        }
+        with _errors(graph, "be loaded by OpenVINO"):
+            request = openvino.Core().compile_model(path, "CPU", settings).create_infer_request()
+        one_at_a_time = Lock()
+
+        def run(arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+            with one_at_a_time:
+                found = request.infer({name: arrays[name] for name in graph.inputs})
+            return {name: found[name] for name in graph.outputs}
+
+        return run
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions of OpenVINO and of what writes ONNX."""
+        from zoo_onnx.exporter import OnnxExporter
+
+        return {**OnnxExporter().versions(), "openvino": openvino.__version__}
+
+
+def _name_by_place(model: openvino.Model) -> None:
+    """Name what has no name of its own by its place in the graph; OpenVINO counts such through a whole process."""
+    for place, operation in enumerate(model.get_ordered_ops()):
+        if operation.get_friendly_name() == operation.get_name():
+            operation.set_friendly_name(f"{operation.get_type_name()}.{place}")
+
+
+@contextmanager
+def _errors(graph: Graph, what: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        cause = str(error).strip().splitlines()[-1]
+        raise ZooError(f"the graph {graph.name!r} cannot {what}: {cause}; docs/runtimes.md lists what can") from error
