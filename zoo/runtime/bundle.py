@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,6 +12,7 @@ from zoo.components import make_exporter, make_modalities
 from zoo.errors import UnknownNameError, UsageError
 from zoo.plugins import installed
 from zoo.protocols import PRESENT, Axis, Graph, Modality, TensorSpec
+from zoo.runtime.batching import BATCH_ROWS, by_shape, in_batches, in_order
 from zoo.runtime.manifest import read_manifest
 from zoo.runtime.session import Session, open_session
 from zoo.spec import Recipe
@@ -32,6 +33,8 @@ class Bundle:
     manifest: Mapping[str, Any]
     provider: str = "cpu"
     threads: int = 1
+    fixed_shapes: bool = False
+    keeps: bool = True
     _sessions: dict[str, Session] = field(default_factory=dict, repr=False)
     _modalities: dict[str, Modality] = field(default_factory=dict, repr=False)
 
@@ -59,7 +62,17 @@ class Bundle:
         )
         axes = {key: Axis(**axis) for key, axis in described["axes"].items()}
         if path.suffix == ".onnx":
-            return open_session(path, name, inputs, axes, tuple(outputs), provider=self.provider, threads=self.threads)
+            return open_session(
+                path,
+                name,
+                inputs,
+                axes,
+                tuple(outputs),
+                provider=self.provider,
+                threads=self.threads,
+                fixed_shapes=self.fixed_shapes,
+                identity=f"{self.manifest['sha256']} {path.name}" if self.keeps else "",
+            )
         exporter_name = self.manifest.get("exporter", "")
         if self.provider != "cpu":
             raise UsageError(f"{path.name} is run by the exporter {exporter_name!r}, which takes no --provider")
@@ -96,19 +109,39 @@ class Bundle:
             for name, modality in make_modalities(self.recipe.spec, installed()).items()
         }
 
-    def run(self, graph: str, values: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
+    def run(self, graph: str, values: Mapping[str, Sequence[Any]], *, batch_rows: int = BATCH_ROWS) -> dict[str, Array]:
         """Run a graph on raw values: texts, pictures, or arrays for inputs that have no modality, such as ``latent``.
 
         Values are given by input (``caption``), all lists of one length; arrays also by tensor (``picture.pixels``).
-        Where a graph says which inputs are present, one may be left out, and a value may be None.
+        Where a graph says which inputs are present, one may be left out, and a value may be None. At most
+        ``batch_rows`` rows run at a time: those of like length together, and arrays of other shapes apart.
         """
         session = self.graph(graph)
-        if len(counts := {name: len(given) for name, given in values.items()}) > 1 and len({*counts.values()}) > 1:
-            raise UsageError(
-                f"the graph {graph!r} takes one value a row of each input, got "
-                f"{', '.join(f'{count} of {name!r}' for name, count in counts.items())}"
-                f"{'; give None where a value is missing' if _knows_gaps(session) else ''}"
-            )
+        self._check_counts(session, values)
+        groups = by_shape({name: given for name, given in values.items() if isinstance(given, list | tuple)})
+        if len(groups) < 2:
+            return self.run_arrays(graph, self.arrays(graph, values), batch_rows=batch_rows)
+
+        def answers() -> Iterator[tuple[list[int], Mapping[str, Array]]]:
+            for places in groups:
+                rows = {name: [given[place] for place in places] for name, given in values.items()}
+                yield places, self.run_arrays(graph, self.arrays(graph, rows), batch_rows=batch_rows)
+
+        return in_order(answers(), sum(map(len, groups)))
+
+    def run_arrays(self, graph: str, arrays: Mapping[str, Array], *, batch_rows: int = BATCH_ROWS) -> dict[str, Array]:
+        """Run a graph on what ``arrays`` made, in batches."""
+        outputs = self.manifest["graphs"][graph]["outputs"].values()
+        fixed = all(isinstance(axis, int) for spec in outputs for axis in spec["axes"][1:])
+        return in_batches(self.graph(graph), arrays, rows=batch_rows, trims=fixed)
+
+    def arrays(self, graph: str, values: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
+        """Return what a graph takes, by tensor, for raw values by input.
+
+        Raises UsageError where a name or the number of values is wrong, DataError where a value cannot be read.
+        """
+        session = self.graph(graph)
+        self._check_counts(session, values)
         arrays: dict[str, Array] = {}
         for name, given in values.items():
             if name in session.inputs:
@@ -121,7 +154,18 @@ class Bundle:
         for name in {tensor.partition(".")[0] for tensor in session.inputs if tensor.endswith(f".{PRESENT}")}:
             if f"{name}.{PRESENT}" not in arrays:
                 arrays |= self._presence(name, arrays)
-        return session(arrays)
+        return arrays
+
+    def _check_counts(self, session: Session, values: Mapping[str, Sequence[Any]]) -> None:
+        counts = {name: len(given) for name, given in values.items()}
+        if len({*counts.values()}) > 1:
+            raise UsageError(
+                f"the graph {session.name!r} takes one value a row of each input, got "
+                f"{', '.join(f'{count} of {name!r}' for name, count in counts.items())}"
+                f"{'; give None where a value is missing' if _knows_gaps(session) else ''}"
+            )
+        if 0 in counts.values():
+            raise UsageError(f"the graph {session.name!r} takes at least one row; got no value of {', '.join(counts)}")
 
     def _presence(self, name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Return which rows have an input: all, where its tensors are given, or none, with zeros for its tensors."""
@@ -157,14 +201,20 @@ def _draws_nothing(batch: int, sizes: Mapping[str, int], generator: np.random.Ge
     raise UsageError("a graph that was opened from a bundle draws no inputs")
 
 
-def open_bundle(folder: Path | str, *, provider: str = "cpu", threads: int = 1) -> Bundle:
+def open_bundle(
+    folder: Path | str, *, provider: str = "cpu", threads: int = 1, fixed_shapes: bool = False, keeps: bool = True
+) -> Bundle:
     """Open the bundle in ``folder`` after comparing every file with its manifest.
+
+    With ``fixed_shapes`` inputs and outputs keep their place in memory for each shape that comes, and CUDA plays back
+    what it recorded of the first run. Graphs are kept in the cache as onnxruntime optimised them, so that the next
+    opening is faster, unless ``keeps`` is false.
 
     Raises NotFoundError where it is no bundle, IntegrityError where a file is missing or changed, UsageError where a
     newer modalzoo wrote it.
     """
     folder = Path(folder)
-    return Bundle(folder, read_manifest(folder), provider, threads)
+    return Bundle(folder, read_manifest(folder), provider, threads, fixed_shapes, keeps)
 
 
 def spec_of(written: Mapping[str, Any]) -> TensorSpec:
@@ -192,7 +242,9 @@ def as_array(given: Any, spec: TensorSpec, name: str) -> Array:
         raise UsageError(f"{takes}: {error}") from error
     if array.dtype.kind not in "biuf":
         raise UsageError(f"{takes}; it came as {array.dtype}")
-    cast: Array = array.astype(spec.dtype)
-    if cast.dtype.kind in "biu" and not np.array_equal(cast, array):
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast: Array = array.astype(spec.dtype)
+    held = np.array_equal(cast, array) if cast.dtype.kind in "biu" else not (np.isinf(cast) & np.isfinite(array)).any()
+    if not held:
         raise UsageError(f"{takes}; it came as {array.dtype} with values that {spec.dtype} cannot hold")
     return cast

@@ -1,4 +1,4 @@
-"""One loaded graph: inputs are checked against what it takes; onnxruntime's provider is the one asked for."""
+"""One loaded graph: inputs are checked against what it takes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 
 from zoo.errors import UsageError, ZooError
 from zoo.protocols import Axis, RunsArrays, TensorSpec
+from zoo.runtime.binding import Bound
+from zoo.runtime.loading import first_line, load, runtime_errors
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 _ANY_SIZE = Axis(1, 2**31 - 1)
 
 
@@ -34,10 +35,11 @@ class Session:
 
         Raises UsageError, saying what the graph takes and what came, where a name, dtype, rank or size is wrong.
         """
-        self._check(arrays)
+        self.check(arrays)
         return dict(self.compute(arrays))
 
-    def _check(self, arrays: Mapping[str, Array]) -> None:
+    def check(self, arrays: Mapping[str, Array]) -> None:
+        """Raise UsageError, saying what the graph takes and what came, where a name, dtype, rank or size is wrong."""
         if set(arrays) != set(self.inputs):
             raise UsageError(f"the graph {self.name!r} takes {self._takes()}; got {', '.join(arrays) or 'nothing'}")
         sizes: dict[str | int, int] = {}
@@ -67,18 +69,6 @@ class Session:
         )
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    """Return what onnxruntime raises; its exceptions have no root of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    found = vars(state).values()
-    return tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
-
-
 def _shown(array: Array) -> str:
     return f"{array.dtype} of shape {array.shape}"
 
@@ -92,45 +82,35 @@ def open_session(
     *,
     provider: str = "cpu",
     threads: int = 1,
+    fixed_shapes: bool = False,
+    settings: Mapping[str, str] | None = None,
+    identity: str = "",
 ) -> Session:
     """Load a graph on one provider; there is no silent fall-back to another.
 
-    Raises ZooError where onnxruntime is missing or cannot use the provider.
+    With ``fixed_shapes`` inputs and outputs keep their place in memory for each shape that comes, and CUDA plays back
+    what it recorded of the first run: faster on a GPU where a few shapes come again and again, slower on a CPU. The
+    other settings are those of ``loading.load``.
+
+    Raises ZooError where onnxruntime is missing, cannot use the provider or cannot read the file.
     """
-    try:
-        import onnxruntime as ort
-    except ImportError as error:
-        raise ZooError(
-            "onnxruntime is not installed; install modalzoo[cpu], or modalzoo[gpu] where there is an NVIDIA GPU"
-        ) from error
-    if provider not in PROVIDERS:
-        raise UsageError(f"no provider {provider!r}; there is {', '.join(PROVIDERS)}")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    wanted = PROVIDERS[provider]
-    if wanted not in ort.get_available_providers():
-        raise ZooError(f"this onnxruntime has no {wanted}; install modalzoo[gpu], or use --provider cpu")
-    failures = _failures()
-    try:
-        session = ort.InferenceSession(str(path), options, providers=[wanted])
-    except failures as error:
-        raise ZooError(
-            f"onnxruntime cannot load the graph {name!r}: {_first_line(error)}; export the model again"
-        ) from error
-    if session.get_providers()[0] != wanted:
-        raise ZooError(
-            f"{wanted} cannot be used here, onnxruntime fell back to {session.get_providers()[0]}; "
-            "check the driver and CUDA's libraries, or use --provider cpu"
-        )
+    session = load(
+        path, provider=provider, threads=threads, fixed_shapes=fixed_shapes, settings=settings, identity=identity
+    )
+    failures = runtime_errors()
+    if fixed_shapes:
+        run: RunsArrays = Bound(session, outputs, device="cpu" if provider == "cpu" else "cuda")
+    else:
+
+        def run(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+            return dict(zip(outputs, session.run(list(outputs), dict(arrays)), strict=True))
 
     def compute(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         try:
-            return dict(zip(outputs, session.run(list(outputs), dict(arrays)), strict=True))
+            return run(arrays)
         except failures as error:
             raise ZooError(
-                f"onnxruntime cannot run the graph {name!r} on inputs of these sizes: {_first_line(error)}; "
+                f"onnxruntime cannot run the graph {name!r} on inputs of these sizes: {first_line(error)}; "
                 "report it with the model's recipe"
             ) from error
 

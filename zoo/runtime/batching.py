@@ -1,0 +1,85 @@
+"""Many rows in batches of bounded size: rows of like length together, answers in the order of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.protocols import Axis, TensorSpec
+from zoo.runtime.session import Session
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from zoo.protocols import Array
+
+BATCH_ROWS = 64
+
+
+def in_batches(session: Session, arrays: Mapping[str, Array], *, rows: int, trims: bool) -> dict[str, Array]:
+    """Run a graph on all rows, at most ``rows`` at a time.
+
+    With ``trims`` the rows are sorted by length, and each batch is padded no further than its longest row needs. A
+    graph whose answers are as long as its inputs is not to be trimmed.
+    """
+    session.check(arrays)
+    count = len(next(iter(arrays.values())))
+    if count <= rows:
+        return dict(session.compute(arrays))
+    lengths = own_lengths(arrays, session.inputs, session.axes) if trims else {}
+    # The longest first: the memory of the first batch is enough for all others.
+    order = np.argsort(-sum(lengths.values(), np.zeros(count, np.int64)), kind="stable")
+
+    def answers() -> Iterator[tuple[NDArray[np.int64], Mapping[str, Array]]]:
+        for start in range(0, count, rows):
+            index = order[start : start + rows]
+            longest = {axis: max(session.axes[axis].smallest, int(own[index].max())) for axis, own in lengths.items()}
+            batch = {
+                name: np.ascontiguousarray(_trimmed(array[index], session.inputs[name], longest))
+                for name, array in arrays.items()
+            }
+            yield index, session.compute(batch)
+
+    return in_order(answers(), count)
+
+
+def own_lengths(
+    arrays: Mapping[str, Array], inputs: Mapping[str, TensorSpec], axes: Mapping[str, Axis]
+) -> dict[str, NDArray[np.int64]]:
+    """Return, by padded axis, how many of its places each row uses: up to the last that is not zero in some tensor."""
+    found: dict[str, NDArray[np.int64]] = {}
+    for name, spec in inputs.items():
+        for place, axis in enumerate(spec.axes):
+            if isinstance(axis, str) and axis in axes and axes[axis].padded:
+                used = arrays[name] != 0
+                used = used.any(axis=tuple(other for other in range(1, used.ndim) if other != place))
+                last = used.shape[1] - used[:, ::-1].argmax(axis=1)
+                own = np.where(used.any(axis=1), last, 0)
+                found[axis] = np.maximum(found[axis], own) if axis in found else own
+    return found
+
+
+def by_shape(values: Mapping[str, Sequence[Any]]) -> list[list[int]]:
+    """Return the places of the rows, those together whose arrays have equal shapes; one group where all have."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for place, row in enumerate(zip(*values.values(), strict=True)):
+        shapes = tuple(value.shape if isinstance(value, np.ndarray) else None for value in row)
+        groups.setdefault(shapes, []).append(place)
+    return list(groups.values())
+
+
+def in_order(answers: Iterator[tuple[Any, Mapping[str, Array]]], count: int) -> dict[str, Array]:
+    """Return the answers of some rows after others, as those of ``count`` rows in their own order."""
+    whole: dict[str, Array] = {}
+    for index, found in answers:
+        for name, array in found.items():
+            if name not in whole:
+                whole[name] = np.empty((count, *array.shape[1:]), array.dtype)
+            whole[name][index] = array
+    return whole
+
+
+def _trimmed(array: Array, spec: TensorSpec, sizes: Mapping[str, int]) -> Array:
+    return array[tuple(slice(sizes.get(str(axis))) for axis in spec.axes)]

@@ -1,0 +1,93 @@
+"""Graphs as onnxruntime optimised them, kept in the cache by the first opening for those that follow.
+
+What is kept belongs to one machine, one version of onnxruntime and the bytes of one bundle; it can be deleted at any
+time. A kept graph that is damaged, or a cache that cannot be written, costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Protocol
+
+from zoo.errors import ZooError
+from zoo.store import staged_file
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+_FIRST_PROCESSOR_BYTES = 4096
+_HASH_BYTES = hashlib.sha256().digest_size
+_log = logging.getLogger(__name__)
+
+
+class Makes(Protocol):
+    """Makes a session of a graph's own file; leaves the optimised graph at ``save_to``."""
+
+    def __call__(self, save_to: Path | None = None) -> InferenceSession:
+        """Return the session."""
+
+
+def kept_or_made(
+    identity: str, from_file: Makes, from_optimised: Callable[[bytes], InferenceSession | None]
+) -> InferenceSession:
+    """Return a session of the kept graph, else of the graph's own file, and keep that as it was optimised.
+
+    ``from_optimised`` answers None where onnxruntime does not take what was kept.
+    """
+    path = place_of(identity)
+    content = _kept(path)
+    session = None if content is None else from_optimised(content)
+    return session or _made_and_kept(path, from_file)
+
+
+def place_of(identity: str) -> Path:
+    """Return where a graph is kept: what it was optimised for is part of the name."""
+    import onnxruntime
+
+    from zoo.fetching import home
+
+    key = hashlib.sha256(f"{identity} {onnxruntime.__version__} {_machine()}".encode()).hexdigest()
+    return home() / "optimised" / key[:2] / key
+
+
+def _made_and_kept(path: Path, from_file: Makes) -> InferenceSession:
+    try:
+        with TemporaryDirectory() as folder:
+            saved = Path(folder) / "graph.onnx"
+            session = from_file(saved)
+            content = saved.read_bytes()
+    except OSError as error:
+        _log.info("the optimised graph cannot be saved: %s", error)
+        return from_file()
+    try:
+        with staged_file(path) as staging:
+            staging.write_bytes(hashlib.sha256(content).digest() + content)
+    except (OSError, ZooError) as error:
+        _log.info("%s cannot be kept: %s", path, error)
+    return session
+
+
+def _kept(path: Path) -> bytes | None:
+    """Return a kept graph, None where there is none or it is damaged."""
+    try:
+        held = path.read_bytes()
+    except OSError:
+        return None
+    content = held[_HASH_BYTES:]
+    return content if hashlib.sha256(content).digest() == held[:_HASH_BYTES] else None
+
+
+def _machine() -> str:
+    """Return what an optimised graph depends on: the layout of weights follows the processor's instructions."""
+    try:
+        with open("/proc/cpuinfo", "rb") as stream:
+            first = stream.read(_FIRST_PROCESSOR_BYTES).split(b"\n\n")[0]
+    except OSError:
+        return f"{platform.machine()} {platform.node()}"
+    lasting = [line for line in first.splitlines() if line.startswith((b"model name", b"flags", b"Features", b"CPU"))]
+    return b"\n".join(lasting).decode(errors="replace")
