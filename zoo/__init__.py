@@ -53,7 +53,12 @@ if TYPE_CHECKING:
         TensorSpec as TensorSpec,
     )
     from zoo.reporting.page import report as report
-    from zoo.runtime import Session as Session, open_bundle as open_bundle, open_session as open_session
+    from zoo.runtime import (
+        Bundle as Bundle,
+        Session as Session,
+        open_bundle as open_bundle,
+        open_session as open_session,
+    )
     from zoo.spec import Recipe as Recipe
     from zoo.subsets import by_subset as by_subset, every_subset as every_subset, subset_name as subset_name
     from zoo.training import train as train
@@ -107,6 +112,7 @@ _PUBLIC = {
     "evaluate": "zoo.evaluation",
     "report": "zoo.reporting.page",
     "export": "zoo.exporting",
+    "Bundle": "zoo.runtime",
     "Session": "zoo.runtime",
     "open_bundle": "zoo.runtime",
     "open_session": "zoo.runtime",

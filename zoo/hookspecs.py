@@ -52,5 +52,10 @@ def zoo_translations() -> Mapping[str, str]:
 
 
 @hookspec
+def zoo_layouts() -> Mapping[str, str]:
+    """Return layouts by name: {"web": "zoo_web.layout:WebLayout"}."""
+
+
+@hookspec
 def zoo_registries() -> Sequence[str]:
     """Return registry files inside the plugin's own package: ["zoo_birds/registry.toml"]."""

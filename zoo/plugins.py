@@ -23,7 +23,7 @@ from zoo.errors import PluginError, UnknownNameError, ZooError
 from zoo.hookspecs import API_VERSION, ENTRY_POINT_GROUP
 from zoo.tables import SLUG
 
-KINDS = ("modality", "encoder", "decoder", "objective", "dataset", "exporter", "translation")
+KINDS = ("modality", "encoder", "decoder", "objective", "dataset", "exporter", "translation", "layout")
 _HOOKS = {
     "modality": "zoo_modalities",
     "encoder": "zoo_encoders",
@@ -32,6 +32,7 @@ _HOOKS = {
     "dataset": "zoo_datasets",
     "exporter": "zoo_exporters",
     "translation": "zoo_translations",
+    "layout": "zoo_layouts",
 }
 _OPERATOR = re.compile(r"(\w+)::\w+", re.ASCII)
 _WHERE = "`zoo plugins` lists what is installed."

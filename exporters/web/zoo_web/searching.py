@@ -1,0 +1,164 @@
+"""What a page needs to search by words: the things to be found, their vectors and pictures, a few words to try."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo import Dataset, NotFoundError, Sample
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from zoo import Bundle
+
+    Array = NDArray[Any]
+
+VECTORS = "search.vectors"
+SHOWN = 24
+_ENCODE, _RAW, _UTF8, _EMBEDDING = "encode_", ".raw", ".utf8", ".embedding"
+_SEEN_SPLIT = "train"
+_SPLITS = (_SEEN_SPLIT, "validation", "test")
+_MOST_THINGS = 4096
+_ROWS_AT_ONCE = 256
+_TRIED_PER_LANGUAGE = 4
+_LONGEST_TRIED = 16
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The graph that takes a text as bytes, and the one that puts other values into the same space."""
+
+    words: str
+    words_output: str
+    things: str
+    things_output: str
+
+    @property
+    def text(self) -> str:
+        """The name of the input that is typed."""
+        return self.words.removeprefix(_ENCODE).removesuffix(_RAW)
+
+    @property
+    def thing(self) -> str:
+        """The name of the input that is found."""
+        return self.things.removeprefix(_ENCODE)
+
+
+@dataclass
+class Thing:
+    """Something to be found, with its names by language; ``unseen`` where no training row had it."""
+
+    value: Any
+    drawn: Image
+    unseen: bool
+    names: dict[str, str] = field(default_factory=dict)
+
+
+def pair_of(graphs: Mapping[str, Any]) -> Pair | None:
+    """Return the graphs that a search takes, or None where a bundle has no such two."""
+    embedding = {
+        name: output
+        for name, graph in graphs.items()
+        for output in graph["outputs"]
+        if name.startswith(_ENCODE) and output.endswith(_EMBEDDING)
+    }
+    for words in embedding:
+        if not (words.endswith(_RAW) and [key for key in graphs[words]["inputs"] if key.endswith(_UTF8)]):
+            continue
+        for things in embedding:
+            if not things.endswith(_RAW) and things != words.removesuffix(_RAW):
+                return Pair(words, embedding[words], things, embedding[things])
+    return None
+
+
+def search_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, Array]) -> dict[str, Any] | None:
+    """Return what the page says of a search and add its vectors to ``arrays``; None where the bundle has no search."""
+    pair = pair_of(bundle.manifest["graphs"])
+    if pair is None:
+        return None
+    things = _things(bundle, dataset, pair)
+    vectors = _encoded(bundle, pair.things, pair.thing, pair.things_output, [thing.value for thing in things])
+    arrays[VECTORS] = vectors
+    names = [(place, language, name) for place, thing in enumerate(things) for language, name in thing.names.items()]
+    words = _encoded(bundle, pair.words, pair.text, pair.words_output, [name for *_, name in names])
+    ranks = _ranks(words, vectors, np.array([place for place, *_ in names]))
+    unseen = np.array([things[place].unseen for place, *_ in names])
+    return {
+        "graph": pair.words,
+        "output": pair.words_output,
+        "text": pair.text,
+        "thing": pair.thing,
+        "vectors": VECTORS,
+        "shown": SHOWN,
+        "languages": list(dict.fromkeys(language for _, language, _ in names)),
+        "unseen_found": float(np.mean(ranks[unseen] < SHOWN)) if unseen.any() else None,
+        "tried": list(_tried([name for name, rank in zip(names, ranks, strict=True) if rank == 0])),
+        "tiles": _write_tiles(things, folder),
+        "things": [{"names": thing.names, "unseen": thing.unseen} for thing in things],
+    }
+
+
+def _things(bundle: Bundle, dataset: Dataset, pair: Pair) -> list[Thing]:
+    """Return what a data set holds to be found, each once: what looks the same is one thing with several names."""
+    modality = bundle.modality(pair.thing)
+    found: dict[bytes, Thing] = {}
+    for sample, unseen in _samples(dataset):
+        value, text = sample.inputs.get(pair.thing), sample.inputs.get(pair.text)
+        if value is None or text is None:
+            continue
+        drawn = modality.draw(value)
+        key = drawn.tobytes()
+        if key not in found:
+            if len(found) == _MOST_THINGS:
+                break
+            found[key] = Thing(value, drawn, unseen)
+        found[key].names.setdefault(sample.labels.get("language", ""), text)
+    return list(found.values())
+
+
+def _samples(dataset: Dataset) -> Iterator[tuple[Sample, bool]]:
+    """Yield the samples of every split that there is, and whether training left them out."""
+    for name in _SPLITS:
+        try:
+            samples = dataset.split(name)
+        except NotFoundError:
+            continue
+        yield from ((sample, name != _SEEN_SPLIT) for sample in samples)
+
+
+def _encoded(bundle: Bundle, graph: str, name: str, output: str, values: Sequence[Any]) -> Array:
+    parts = [
+        bundle.run(graph, {name: values[start : start + _ROWS_AT_ONCE]})[output]
+        for start in range(0, len(values), _ROWS_AT_ONCE)
+    ]
+    return np.ascontiguousarray(np.concatenate(parts))
+
+
+def _ranks(words: Array, vectors: Array, own: Array) -> Array:
+    """Return how many things lie nearer to each text than its own."""
+    likeness = words @ vectors.T
+    ranks: Array = (likeness > likeness[np.arange(len(own)), own][:, None]).sum(axis=1)
+    return ranks
+
+
+def _tried(found: Sequence[tuple[int, str, str]]) -> Iterator[dict[str, str]]:
+    """Yield a few short names of each language, from all over the things, that find what they name."""
+    by_language: dict[str, list[str]] = {}
+    for _, language, name in found:
+        if len(name) <= _LONGEST_TRIED:
+            by_language.setdefault(language, []).append(name)
+    for language, names in by_language.items():
+        step = max(1, len(names) // _TRIED_PER_LANGUAGE)
+        yield from ({"language": language, "text": name} for name in names[step // 2 :: step][:_TRIED_PER_LANGUAGE])
+
+
+def _write_tiles(things: Sequence[Thing], folder: Path) -> dict[str, Any]:
+    from zoo_web.tiles import write_tiles
+
+    return write_tiles([thing.drawn for thing in things], folder / "search.png")

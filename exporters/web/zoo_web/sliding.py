@@ -1,0 +1,152 @@
+"""What a page needs to slide through a latent: which dimensions matter, how far they reach, rows to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo import Dataset, Sample
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from zoo import Bundle
+
+    Array = NDArray[Any]
+
+STARTS = "latent.starts"
+_ENCODE, _DECODE, _EMBED = "encode_", "decode_", "embed"
+_LATENT = "latent"
+_MEASURED_ROWS, _MOVED_ROWS, _MOST_STARTS = 256, 64, 10
+_CHANNELS = (1, 3)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A graph from the latent to a picture: ``output`` is (batch, channels, height, width), from 0 to 1."""
+
+    graph: str
+    output: str
+    shape: tuple[int, int, int]
+
+    @property
+    def name(self) -> str:
+        """The input that it decodes to."""
+        return self.graph.removeprefix(_DECODE)
+
+
+def decoders_of(graphs: Mapping[str, Any]) -> list[Decoder]:
+    """Return the graphs of a bundle that make a picture of a latent and nothing else."""
+    found = []
+    for name, graph in graphs.items():
+        if not name.startswith(_DECODE) or set(graph["inputs"]) != {_LATENT} or len(graph["outputs"]) != 1:
+            continue
+        ((output, spec),) = graph["outputs"].items()
+        _, *shape = spec["axes"]
+        if len(shape) == 3 and shape[0] in _CHANNELS and (spec["low"], spec["high"]) == (0, 1):
+            found.append(Decoder(name, output, tuple(shape)))
+    return found
+
+
+def latent_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, Array]) -> dict[str, Any] | None:
+    """Return what the page says of the latent and add the rows to start from to ``arrays``.
+
+    None where a bundle decodes no latent to pictures, or makes none of what it decodes to.
+    """
+    graphs = bundle.manifest["graphs"]
+    decoders = decoders_of(graphs)
+    encode = _encoder_of(graphs, decoders)
+    if encode is None:
+        return None
+    held_out = dataset.split(bundle.recipe.evaluation.split)
+    known = [row for row in held_out[: 4 * _MEASURED_ROWS] if row.inputs.get(decoders[0].name) is not None]
+    samples = known[:_MEASURED_ROWS]
+    latents = _latents(bundle, encode, samples)
+    starts = _starts(samples)
+    arrays[STARTS] = np.ascontiguousarray(latents[starts])
+    modality = bundle.modality(decoders[0].name)
+    from zoo_web.tiles import write_tiles
+
+    return {
+        "decoders": [
+            {"graph": decoder.graph, "output": decoder.output, "shape": decoder.shape, "name": decoder.name}
+            for decoder in decoders
+        ],
+        "dimensions": _dimensions(bundle, decoders, latents),
+        "measured_rows": len(samples),
+        "starts": STARTS,
+        "tiles": write_tiles(
+            [modality.draw(samples[place].inputs[decoders[0].name]) for place in starts], folder / "latent.png"
+        ),
+        "names": [_label(samples[place]) for place in starts],
+    }
+
+
+def _encoder_of(graphs: Mapping[str, Any], decoders: Sequence[Decoder]) -> str | None:
+    """Return the graph that makes the latent which the decoders take: of all inputs together where there is one."""
+    if not decoders:
+        return None
+    takes = graphs[decoders[0].graph]["inputs"][_LATENT]["axes"]
+    for name in (_EMBED, f"{_ENCODE}{decoders[0].name}"):
+        outputs = graphs[name]["outputs"] if name in graphs else {}
+        if outputs.get(f"{name}.{_LATENT}", {}).get("axes") == takes:
+            return name
+    return None
+
+
+def _latents(bundle: Bundle, encode: str, samples: Sequence[Sample]) -> Array:
+    takes = dict.fromkeys(tensor.partition(".")[0] for tensor in bundle.manifest["graphs"][encode]["inputs"])
+    values = {name: [sample.inputs.get(name) for sample in samples] for name in takes}
+    return bundle.run(encode, values)[f"{encode}.{_LATENT}"]
+
+
+def _dimensions(bundle: Bundle, decoders: Sequence[Decoder], latents: Array) -> list[dict[str, Any]]:
+    """Return the dimensions of the latent, those first that change the pictures most.
+
+    ``share`` is a dimension's part of all change: the mean over rows and pixels of what moving it alone from one
+    standard deviation below the rows' mean to one above changes.
+    """
+    mean, deviation = latents.mean(axis=0), latents.std(axis=0)
+    change = np.zeros(len(mean))
+    for place in range(len(mean)):
+        for decoder in decoders:
+            below, above = (
+                _decoded(bundle, decoder, latents[:_MOVED_ROWS], place, mean[place] + side * deviation[place])
+                for side in (-1, 1)
+            )
+            change[place] += np.abs(above - below).mean()
+    share = change / (change.sum() or 1)
+    return [
+        {
+            "place": int(place),
+            "share": round(float(share[place]), 4),
+            "mean": round(float(mean[place]), 4),
+            "deviation": round(float(deviation[place]), 4),
+            "low": float(np.floor(latents[:, place].min() * 10) / 10),
+            "high": float(np.ceil(latents[:, place].max() * 10) / 10),
+        }
+        for place in np.argsort(-share, kind="stable")
+    ]
+
+
+def _decoded(bundle: Bundle, decoder: Decoder, latents: Array, place: int, value: float) -> Array:
+    moved = latents.copy()
+    moved[:, place] = value
+    return bundle.graph(decoder.graph)({_LATENT: moved})[decoder.output]
+
+
+def _starts(samples: Sequence[Sample]) -> list[int]:
+    """Return the first row of each label, then others, until there are enough."""
+    first: dict[str, int] = {}
+    for place, sample in enumerate(samples):
+        first.setdefault(_label(sample), place)
+    others = [place for place in range(len(samples)) if place not in first.values()]
+    return [*first.values(), *others][:_MOST_STARTS]
+
+
+def _label(sample: Sample) -> str:
+    return next(iter(sample.labels.values()), sample.key)
