@@ -1,0 +1,82 @@
+"""``zoo embed``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from zoo.cli.output import note, print_json, progress_bar
+
+
+@click.command("embed")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("graph")
+@click.option(
+    "--input",
+    "source",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A text with a value a line (words, or paths of files), a .jsonl with an object a line, or a folder of files.",
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A folder for shards, or one file .npy.")
+@click.option("--name", default="", help="Which input the values are, where the graph has several.")
+@click.option("--output", default="", help="Which output to write, where the graph has several vectors.")
+@click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and list them.")
+@click.option("--shard-rows", default=65_536, show_default=True, type=click.IntRange(1), help="Rows of a shard.")
+@click.option("--batch-rows", default=64, show_default=True, type=click.IntRange(1), help="Rows that run at a time.")
+@click.option("--provider", default="cpu", show_default=True, help="cpu, cuda or tensorrt; never another in silence.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+def command(
+    bundle: Path,
+    graph: str,
+    source: Path,
+    out: Path,
+    name: str,
+    output: str,
+    skip_bad: bool,
+    shard_rows: int,
+    batch_rows: int,
+    provider: str,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Embed the lines of a file, or the files of a folder, one vector each.
+
+    A run that was stopped goes on where it stopped when the same command is given again. The path of the vectors is
+    printed; beside them lies what row each one is of.
+    """
+    from zoo.runtime import open_bundle
+    from zoo.runtime.embedding import embed, inputs_of
+    from zoo.runtime.sources import open_source
+
+    opened = open_bundle(bundle, provider=provider, threads=threads)
+    rows = open_source(source, inputs_of(opened, graph), name=name)
+    start = time.monotonic()
+    with progress_bar("embedding") as advance:
+        made = embed(
+            opened,
+            graph,
+            rows,
+            out,
+            output=output,
+            shard_rows=shard_rows,
+            batch_rows=batch_rows,
+            skips_bad=skip_bad,
+            observe=lambda done: advance(done, rows.count, "rows"),
+        )
+    took_s = time.monotonic() - start
+    if as_json:
+        print_json({"path": str(made.path), "rows": made.rows, "skipped": made.skipped, "before": made.before})
+    else:
+        click.echo(made.path)
+    new = rows.count - made.before
+    note(
+        f"{made.rows} vectors"
+        + (f", {made.before} rows were there before" if made.before else "")
+        + (f", {new / took_s:.0f} rows/s" if new else "")
+    )
+    if made.skipped:
+        note(f"skipped {made.skipped} rows that cannot be read; {made.skipped_in} lists them with the reasons")

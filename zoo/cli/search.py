@@ -1,0 +1,52 @@
+"""``zoo search``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.cli.output import print_json, print_table
+
+
+@click.command("search")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("vectors", type=click.Path(path_type=Path))
+@click.option("--query", required=True, metavar="VALUE", help="A text, or the path of a file.")
+@click.option("-k", "count", default=10, show_default=True, type=click.IntRange(1), help="How many rows to find.")
+@click.option("--graph", default="", help="The graph that embeds the query, where several could.")
+@click.option("--by", type=click.Choice(("cosine", "dot")), default="cosine", show_default=True, help="The score.")
+@click.option("--provider", default="cpu", show_default=True, help="cpu, cuda or tensorrt; never another in silence.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
+def command(
+    bundle: Path,
+    vectors: Path,
+    query: str,
+    count: int,
+    graph: str,
+    by: Any,
+    provider: str,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Find the rows whose vectors are nearest to a value's, among those that `zoo embed` wrote."""
+    from zoo.runtime import open_bundle
+    from zoo.runtime.searching import nearest, query_vector
+    from zoo.runtime.vectors import Vectors
+
+    held = Vectors.open(vectors)
+    vector = query_vector(open_bundle(bundle, provider=provider, threads=threads), held, query, graph=graph)
+    (rows,), (scores,) = nearest(held, vector, count, by=by)
+    keys = held.keys(rows.tolist())
+    found = [
+        {"row": row, "score": round(score, 6), **key}
+        for row, score, key in zip(rows.tolist(), scores.tolist(), keys, strict=True)
+    ]
+    if as_json:
+        print_json(found)
+    else:
+        print_table(
+            ("SCORE", "ROW", "VALUE"), [(f"{one['score']:.4f}", one["row"], one.get("value", "")) for one in found]
+        )

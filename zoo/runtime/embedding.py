@@ -1,0 +1,220 @@
+"""Embeds any number of rows: each shard is whole or not there, so that a second run goes on where one stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import DataError, IntegrityError, UnknownNameError, UsageError
+from zoo.runtime.batching import BATCH_ROWS
+from zoo.runtime.bundle import Bundle
+from zoo.runtime.sources import BadRow, Row, Source
+from zoo.runtime.vectors import (
+    MANIFEST,
+    join,
+    part_of,
+    read_manifest,
+    write_manifest,
+    write_part,
+)
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
+
+SHARD_ROWS = 65_536
+_WINDOW_ROWS = 2048
+_WINDOW_BYTES = 32 << 20
+_TAKEN = ("embedding", "latent")
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What lies on the disk after a run: vectors, rows skipped and where they are listed, rows done before."""
+
+    path: Path
+    rows: int
+    skipped: int
+    skipped_in: Path
+    before: int
+
+
+def inputs_of(bundle: Bundle, graph: str) -> tuple[str, ...]:
+    """Return the inputs of a graph by the names that raw values go by."""
+    return tuple(dict.fromkeys(tensor.partition(".")[0] for tensor in bundle.graph(graph).inputs))
+
+
+def output_of(bundle: Bundle, graph: str, output: str = "") -> str:
+    """Return the output of a graph that is its vector: the embedding or latent, the one of its kind, or ``output``.
+
+    Raises UsageError where there are several, or none of one vector a row.
+    """
+    bundle.graph(graph)
+    outputs: Mapping[str, Any] = bundle.manifest["graphs"][graph]["outputs"]
+    vectors = [
+        name
+        for name, spec in outputs.items()
+        if len(spec["axes"]) == 2 and all(isinstance(a, int) for a in spec["axes"][1:])
+    ]
+    if output and output not in vectors:
+        raise UnknownNameError("vector output", output, vectors, hint=f"The graph {graph!r} has no other.")
+    taken = [name for leaf in _TAKEN for name in vectors if name.rpartition(".")[2] == leaf]
+    if output or taken:
+        return output or taken[0]
+    if len(vectors) != 1:
+        raise UsageError(f"the graph {graph!r} gives {', '.join(outputs)}: say by --output which vector is meant")
+    return vectors[0]
+
+
+def embed(
+    bundle: Bundle,
+    graph: str,
+    source: Source,
+    out: Path,
+    *,
+    output: str = "",
+    shard_rows: int = SHARD_ROWS,
+    batch_rows: int = BATCH_ROWS,
+    skips_bad: bool = False,
+    observe: Callable[[int], None] | None = None,
+) -> Embedded:
+    """Write one vector a row of ``source`` to ``out``: a folder of shards, or a single file where it ends in ``.npy``.
+
+    Shards that an earlier run left are kept. ``observe`` is told how many rows are done.
+
+    Raises DataError, naming the line, where a row cannot be read and ``skips_bad`` is false; IntegrityError where
+    ``out`` holds vectors of another bundle or source, UsageError where it was begun with other settings or holds
+    something else.
+    """
+    output = output_of(bundle, graph, output)
+    shape = bundle.manifest["graphs"][graph]["outputs"][output]["axes"][1:]
+    task = {
+        "bundle": bundle.manifest["sha256"],
+        "checkpoint": bundle.manifest.get("checkpoint_sha256", ""),
+        "graph": graph,
+        "output": output,
+        "shape": shape,
+        "source": {"name": source.path.name, "rows": source.count, **source.fingerprint},
+        "shard_rows": shard_rows,
+    }
+    single = out.suffix == ".npy"
+    folder = out.with_name(f"{out.name}.parts") if single else out
+    begun = _begun(out, folder)
+    if begun is not None:
+        _check_same(out, begun, task)
+    numbers = range(-(-source.count // shard_rows))
+    if begun is not None and "shards" in begun:
+        before = source.count
+    else:
+        before = min(source.count, shard_rows * sum(part_of(folder, number).vectors.exists() for number in numbers))
+        write_manifest(folder / MANIFEST, task)
+        reader = _Reader(bundle, graph, output, source, batch_rows, skips_bad, observe)
+        _write_missing(folder, numbers, shape, shard_rows, reader)
+        shards = [part_of(folder, number).rows for number in numbers]
+        begun = {**task, "shards": shards, "skipped": source.count - sum(shards)}
+        write_manifest(folder / MANIFEST, begun)
+    if single and not out.exists():
+        join(folder, out, shape)
+    skipped_in = out.with_suffix(".skipped.jsonl") if single else out / "skipped-*.jsonl"
+    return Embedded(out, sum(begun["shards"]), begun["skipped"], skipped_in, before)
+
+
+class _Reader:
+    """Reads rows in turn and embeds them; those that cannot be read are collected, or end the run."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        graph: str,
+        output: str,
+        source: Source,
+        batch_rows: int,
+        skips_bad: bool,
+        observe: Callable[[int], None] | None,
+    ) -> None:
+        self._bundle, self._graph, self._output = bundle, graph, output
+        self._source, self._rows = source, source.rows()
+        self._batch_rows = self._window_rows = batch_rows
+        self._skips_bad, self._observe = skips_bad, observe
+        self.done = 0
+        self.skipped: list[BadRow] = []
+
+    def pass_over(self, rows: int) -> None:
+        """Leave rows out that were embedded before."""
+        self.done += sum(1 for _ in islice(self._rows, rows))
+
+    def answers(self, rows: int) -> Iterator[tuple[Sequence[Row], Array]]:
+        """Embed the next rows, some at a time; ``skipped`` are then those of them that could not be read."""
+        self.skipped.clear()
+        while window := list(islice(self._rows, min(rows, self._window_rows))):
+            rows -= len(window)
+            read, arrays = self._read(window)
+            if read:
+                yield read, self._bundle.run_arrays(self._graph, arrays, batch_rows=self._batch_rows)[self._output]
+                row_bytes = sum(array.nbytes for array in arrays.values()) // len(read)
+                self._window_rows = max(self._batch_rows, min(_WINDOW_ROWS, _WINDOW_BYTES // max(1, row_bytes)))
+            self.done += len(window)
+            if self._observe is not None:
+                self._observe(self.done)
+
+    def _read(self, window: Sequence[Row | BadRow]) -> tuple[list[Row], dict[str, Array]]:
+        for row in window:
+            if isinstance(row, BadRow):
+                self._leave_out(row)
+        rows = [row for row in window if isinstance(row, Row)]
+        try:
+            return rows, self._arrays(rows)
+        except (DataError, UsageError):
+            rows = [row for row in rows if self._is_readable(row)]
+        return rows, self._arrays(rows)
+
+    def _arrays(self, rows: Sequence[Row]) -> dict[str, Array]:
+        names = dict.fromkeys(name for row in rows for name in row.values)
+        values = {name: [row.values.get(name) for row in rows] for name in names}
+        return self._bundle.arrays(self._graph, values) if rows else {}
+
+    def _is_readable(self, row: Row) -> bool:
+        try:
+            self._arrays([row])
+        except (DataError, UsageError) as error:
+            self._leave_out(BadRow(row.number, str(error)))
+            return False
+        return True
+
+    def _leave_out(self, bad: BadRow) -> None:
+        if not self._skips_bad:
+            raise DataError(
+                f"{self._source.named(bad.number)}: {bad.reason}; mend it, or leave such rows out by --skip-bad"
+            )
+        self.skipped.append(bad)
+
+
+def _write_missing(folder: Path, numbers: range, shape: Sequence[int], shard_rows: int, reader: _Reader) -> None:
+    for number in numbers:
+        part = part_of(folder, number)
+        if part.vectors.exists():
+            reader.pass_over(shard_rows)
+        else:
+            write_part(part, reader.answers(shard_rows), shape, reader.skipped)
+
+
+def _begun(out: Path, folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of what an earlier run left, None where there is nothing.
+
+    Raises UsageError where something else is there.
+    """
+    found = read_manifest(out.with_suffix(".json") if folder != out and out.exists() else folder / MANIFEST)
+    if found is None and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
+        raise UsageError(f"{out} is there already and was not made by `zoo embed`; choose another --out")
+    return found
+
+
+def _check_same(out: Path, begun: Mapping[str, Any], task: Mapping[str, Any]) -> None:
+    differing = [key for key in task if begun.get(key) != task[key]]
+    if not differing:
+        return
+    kind = IntegrityError if {*differing} & {"bundle", "source"} else UsageError
+    what = ", ".join(f"{key} {begun.get(key)} then and {task[key]} now" for key in differing)
+    raise kind(f"{out} was begun with another {' and '.join(differing)}: {what}; choose another --out, or remove it")

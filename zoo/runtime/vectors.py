@@ -1,0 +1,203 @@
+"""Vectors of many rows on the disk: shards of float32 and the keys of their rows, bound by a manifest.
+
+    FOLDER/manifest.json         what was embedded by what, and how many rows there are once it is whole
+    FOLDER/vectors-00000.npy     float32, (row, ...)
+    FOLDER/keys-00000.jsonl      a line a row: its number in the source and what a person knows it by
+    FOLDER/skipped-00000.jsonl   rows that could not be read, where there were any
+
+The single file ``NAME.npy`` has ``NAME.json``, ``NAME.keys.jsonl`` and perhaps ``NAME.skipped.jsonl`` beside it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from zoo.errors import IntegrityError, NotFoundError, UsageError
+from zoo.runtime.sources import BadRow, Row
+from zoo.store import staged_file
+from zoo.tables import SCHEMA
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
+
+MANIFEST = "manifest.json"
+_KIND = "vectors"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of vectors, the keys of its rows and those that were skipped, if there are any."""
+
+    vectors: Path
+    keys: Path
+    skipped: Path
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return len(self.array())
+
+    def array(self) -> Array:
+        """Return the vectors, mapped from the disk."""
+        try:
+            found: Array = np.load(self.vectors, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise IntegrityError(f"{self.vectors} cannot be read as an array ({error}); embed again") from error
+        return found
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of one source, in one file or several."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def open(cls, path: Path) -> Vectors:
+        """Open what ``zoo embed`` wrote, or any ``.npy`` of a vector a row.
+
+        Raises NotFoundError where there is nothing of the kind, UsageError where it is not whole yet or no vectors.
+        """
+        if path.is_dir():
+            manifest = read_manifest(path / MANIFEST)
+            if manifest is None:
+                raise NotFoundError(f"{path} holds no vectors: it lacks {MANIFEST}; name what `zoo embed` wrote")
+            if "shards" not in manifest:
+                raise UsageError(
+                    f"{path} is not whole yet; run the same `zoo embed` again, it goes on where it stopped"
+                )
+            found = cls(path, manifest, tuple(part_of(path, number) for number in range(len(manifest["shards"]))))
+            for part, rows in zip(found.parts, manifest["shards"], strict=True):
+                if part.rows != rows:
+                    raise IntegrityError(f"{part.vectors} has {part.rows} rows, expected {rows}; embed again")
+            return found
+        if not path.is_file():
+            raise NotFoundError(f"there is no {path}; name a folder or an .npy that `zoo embed` wrote")
+        part = Part(path, path.with_suffix(".keys.jsonl"), path.with_suffix(".skipped.jsonl"))
+        array = part.array()
+        if array.ndim != 2 or array.dtype.kind != "f":
+            raise UsageError(f"{path}: expected a vector of floats a row, came {array.dtype} of shape {array.shape}")
+        return cls(path, read_manifest(path.with_suffix(".json")) or {}, (part,))
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return sum(part.rows for part in self.parts)
+
+    def keys(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Return what each of ``rows`` was in the source: ``number`` and ``value``; empty where no keys are there."""
+        found: dict[int, dict[str, Any]] = {}
+        start = 0
+        for part in self.parts:
+            stop = start + part.rows
+            wanted = sorted({row - start for row in rows if start <= row < stop})
+            if wanted and part.keys.is_file():
+                with part.keys.open(encoding="utf-8") as lines:
+                    for place, line in enumerate(islice(lines, wanted[-1] + 1)):
+                        if place in wanted:
+                            found[start + place] = json.loads(line)
+            start = stop
+        return [found.get(row, {}) for row in rows]
+
+
+def part_of(folder: Path, number: int) -> Part:
+    """Return where a shard lies."""
+    return Part(
+        folder / f"vectors-{number:05d}.npy",
+        folder / f"keys-{number:05d}.jsonl",
+        folder / f"skipped-{number:05d}.jsonl",
+    )
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """Return the manifest of vectors, None where there is none.
+
+    Raises IntegrityError where it is damaged, UsageError where a newer modalzoo wrote it or it is of another kind.
+    """
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        schema, kind = manifest["schema"], manifest["kind"]
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{path} is no manifest of vectors ({error!r}); name what `zoo embed` wrote") from error
+    if kind != _KIND or not isinstance(schema, int) or schema > SCHEMA:
+        raise UsageError(
+            f"{path} is a {kind!r} of schema {schema}; this modalzoo reads vectors up to {SCHEMA}: upgrade modalzoo"
+        )
+    return dict(manifest)
+
+
+def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a manifest in one step."""
+    with staged_file(path) as staging:
+        staging.write_text(json.dumps({"schema": SCHEMA, "kind": _KIND, **content}, indent=1, ensure_ascii=False))
+
+
+def write_part(
+    part: Part, answered: Iterable[tuple[Sequence[Row], Array]], shape: Sequence[int], skipped: Sequence[BadRow]
+) -> None:
+    """Write a shard as its rows come; the vectors have their name last, once all is whole.
+
+    ``skipped`` is read when the last row has come.
+    """
+    rows = 0
+    with staged_file(part.vectors) as vectors, staged_file(part.keys) as keys:
+        with vectors.open("wb") as stream, keys.open("w", encoding="utf-8") as lines:
+            stream.write(_header(rows, shape))
+            for known, array in answered:
+                stream.write(np.ascontiguousarray(array, "<f4").data)
+                lines.writelines(f"{_json_line({'number': row.number, 'value': row.shown})}\n" for row in known)
+                rows += len(known)
+            stream.seek(0)
+            stream.write(_header(rows, shape))  # as long as the first one: NumPy leaves room for any number of rows
+        if skipped:
+            bad = sorted(skipped, key=lambda row: row.number)
+            with staged_file(part.skipped) as staging:
+                staging.write_text("".join(f"{_json_line(asdict(row))}\n" for row in bad), encoding="utf-8")
+
+
+def join(folder: Path, out: Path, shape: Sequence[int]) -> None:
+    """Write the shards of ``folder`` as the single file ``out`` with its keys and manifest, and remove the folder.
+
+    Bytes are copied, not mapped: a mapped file would count as memory.
+    """
+    whole = Vectors.open(folder)
+    for pattern, suffix in (("keys", ".keys.jsonl"), ("skipped", ".skipped.jsonl")):
+        if files := sorted(folder.glob(f"{pattern}-*.jsonl")):
+            with staged_file(out.with_suffix(suffix)) as staging, staging.open("wb") as stream:
+                _copy(files, stream)
+    write_manifest(out.with_suffix(".json"), whole.manifest)
+    with staged_file(out) as staging, staging.open("wb") as stream:
+        stream.write(_header(whole.rows, shape))
+        _copy([part.vectors for part in whole.parts], stream, skipped_bytes=len(_header(0, shape)))
+    shutil.rmtree(folder)
+
+
+def _copy(files: Iterable[Path], into: BinaryIO, *, skipped_bytes: int = 0) -> None:
+    for file in files:
+        with file.open("rb") as stream:
+            stream.seek(skipped_bytes)
+            shutil.copyfileobj(stream, into)
+
+
+def _header(rows: int, shape: Sequence[int]) -> bytes:
+    stream = io.BytesIO()
+    described = {"descr": "<f4", "fortran_order": False, "shape": (rows, *shape)}
+    np.lib.format.write_array_header_1_0(stream, described)
+    return stream.getvalue()
+
+
+def _json_line(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)
