@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,28 +10,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from zoo import Graph, RunsArrays, ZooError
+from zoo_openvino.importing import openvino
+from zoo_openvino.keeping_nan import keep_nan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_TELEMETRY = "openvino_telemetry"
-
-
-@contextmanager
-def _without_telemetry() -> Iterator[None]:
-    """Keep ``import openvino`` from reporting itself over the network, as it does where this module can be imported."""
-    before = sys.modules.get(_TELEMETRY)
-    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # an import of it fails, and a stub takes its place
-    try:
-        yield
-    finally:
-        del sys.modules[_TELEMETRY]
-        if before is not None:
-            sys.modules[_TELEMETRY] = before
-
-
-with _without_telemetry():
-    import openvino
 
 
 class OpenvinoExporter:
@@ -50,10 +32,11 @@ class OpenvinoExporter:
         """Write ``graph`` to ``path``; the same model gives the same bytes each time."""
         from zoo_onnx.exporter import OnnxExporter  # with torch, which what is opened does without
 
-        with TemporaryDirectory() as folder, _errors(graph, "be converted to OpenVINO"):
+        with TemporaryDirectory() as folder, _errors(graph, "converted to OpenVINO"):
             between = Path(folder) / "graph.onnx"
             OnnxExporter().write(graph, between)
             model = openvino.Core().read_model(between)
+            keep_nan(model)
             _name_by_place(model)
             openvino.save_model(model, path, compress_to_fp16=False)
 
@@ -65,12 +48,12 @@ class OpenvinoExporter:
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,  # several processes would share the first core
         }
-        with _errors(graph, "be loaded by OpenVINO"):
+        with _errors(graph, "loaded by OpenVINO"):
             request = openvino.Core().compile_model(path, "CPU", settings).create_infer_request()
         one_at_a_time = Lock()
 
         def run(arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-            with one_at_a_time:
+            with one_at_a_time, _errors(graph, "run by OpenVINO"):
                 found = request.infer({name: arrays[name] for name in graph.inputs})
             return {name: found[name] for name in graph.outputs}
 
@@ -91,9 +74,9 @@ def _name_by_place(model: openvino.Model) -> None:
 
 
 @contextmanager
-def _errors(graph: Graph, what: str) -> Iterator[None]:
+def _errors(graph: Graph, done: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
         cause = str(error).strip().splitlines()[-1]
-        raise ZooError(f"the graph {graph.name!r} cannot {what}: {cause}; docs/runtimes.md lists what can") from error
+        raise ZooError(f"the graph {graph.name!r} cannot be {done}: {cause}; docs/runtimes.md tells what is") from error
