@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Decoder as Decoder,
         Encoder as Encoder,
         Folded as Folded,
+        Front as Front,
         Input as Input,
         Likelihood as Likelihood,
         Losses as Losses,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         Modality as Modality,
         RunsArrays as RunsArrays,
         Sample as Sample,
+        TakesRaw as TakesRaw,
         TensorSpec as TensorSpec,
     )
     from zoo.reporting.page import report as report
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from zoo.spec import Recipe as Recipe
     from zoo.subsets import by_subset as by_subset, every_subset as every_subset, subset_name as subset_name
     from zoo.training import train as train
+    from zoo.utf8 import as_utf8 as as_utf8, from_utf8 as from_utf8
 
 __version__ = "0.1.0"
 
@@ -83,11 +86,13 @@ _PUBLIC = {
     "Modality": "zoo.protocols",
     "RunsArrays": "zoo.protocols",
     "Sample": "zoo.protocols",
+    "TakesRaw": "zoo.protocols",
     "TensorSpec": "zoo.protocols",
     "Batch": "zoo.modules",
     "Decoder": "zoo.modules",
     "Encoder": "zoo.modules",
     "Folded": "zoo.modules",
+    "Front": "zoo.modules",
     "Input": "zoo.modules",
     "Likelihood": "zoo.modules",
     "Losses": "zoo.modules",
@@ -109,6 +114,8 @@ _PUBLIC = {
     "build": "zoo.model",
     "load": "zoo.checkpoint",
     "train": "zoo.training",
+    "as_utf8": "zoo.utf8",
+    "from_utf8": "zoo.utf8",
     "evaluate": "zoo.evaluation",
     "report": "zoo.reporting.page",
     "export": "zoo.exporting",

@@ -45,7 +45,7 @@ def coherence(
 
     Source: Shi et al. 2019, section 4.1, arXiv 1911.03393, for judging by classifiers.
     """
-    graphs = {graph.name: graph for graph in model.graphs()}
+    graphs = {graph.name: graph for graph in model.graphs(raw=False)}
     decoders = {name: graphs[f"decode_{name}"] for name in model.modalities if f"decode_{name}" in graphs}
     known = some_of(training, TRAINING_ROWS, seed=seed)
     labels = class_labels(known, samples)

@@ -142,7 +142,7 @@ def embed_graph(
     ``joint`` is a module from the features and the presence of the inputs, by name, to named tensors, which ``outputs``
     describes. What stands in a row that lacks an input changes nothing.
     """
-    parts = [_input_of(name, modality) for name, modality in modalities.items()]
+    parts = [prefixed(name, modality.tensors, modality.axes) for name, modality in modalities.items()]
     inputs = {key: spec for specs, _ in parts for key, spec in specs.items()}
     inputs |= {f"{name}.{PRESENT}": TensorSpec("bool", ("batch",), 0, 1) for name in modalities}
     axes = {key: axis for _, bounds in parts for key, axis in bounds.items()}
@@ -182,7 +182,7 @@ def _from_input(
     outputs: Mapping[str, TensorSpec],
     *parts: Encoder | Decoder,
 ) -> Graph:
-    inputs, axes = _input_of(input_name, modality)
+    inputs, axes = prefixed(input_name, modality.tensors, modality.axes)
 
     def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:
         return _drawn(input_name, modality, batch, sizes, generator)
@@ -190,17 +190,19 @@ def _from_input(
     return Graph(name, module, inputs, outputs, axes, draw, *_strictness(*parts))
 
 
-def _input_of(name: str, modality: Modality) -> tuple[dict[str, TensorSpec], dict[str, Axis]]:
+def prefixed(
+    name: str, tensors: Mapping[str, TensorSpec], axes: Mapping[str, Axis]
+) -> tuple[dict[str, TensorSpec], dict[str, Axis]]:
     """Return the tensors and the free axes of an input, with its name as their prefix."""
 
-    def prefixed(axis: str | int) -> str | int:
+    def axis_of(axis: str | int) -> str | int:
         return axis if axis == "batch" or isinstance(axis, int) else f"{name}.{axis}"
 
     inputs = {
-        f"{name}.{tensor}": TensorSpec(spec.dtype, tuple(map(prefixed, spec.axes)), spec.low, spec.high)
-        for tensor, spec in modality.tensors.items()
+        f"{name}.{tensor}": TensorSpec(spec.dtype, tuple(map(axis_of, spec.axes)), spec.low, spec.high)
+        for tensor, spec in tensors.items()
     }
-    return inputs, {f"{name}.{axis}": bounds for axis, bounds in modality.axes.items()}
+    return inputs, {f"{name}.{axis}": bounds for axis, bounds in axes.items()}
 
 
 def _drawn(

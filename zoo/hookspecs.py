@@ -32,6 +32,11 @@ def zoo_decoders() -> Mapping[str, str]:
 
 
 @hookspec
+def zoo_fronts() -> Mapping[str, str]:
+    """Return what reads raw values inside a graph, by modality: {"text": "zoo_text.front:TextFront"}."""
+
+
+@hookspec
 def zoo_objectives() -> Mapping[str, str]:
     """Return objectives by name: {"infonce": "zoo_crossmodal.infonce:InfoNCE"}."""
 

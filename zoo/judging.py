@@ -125,8 +125,9 @@ def _judged(
 
 def make_cases(graph: Graph, *, seed: int = 0) -> list[Case]:
     """Return the cases of a graph: corners of its sizes, random sizes, and regimes of values."""
-    double = copy.deepcopy(graph.module).double().eval()
-    single = graph.module.eval()
+    judged = graph.module if graph.reference is None else graph.reference.module
+    double = copy.deepcopy(judged).double().eval()
+    single = judged.eval()
     moved = list(_moved(double, graph.parity_ulps, seed)) if _whole_numbers(graph) else []
     generator = np.random.default_rng(seed)
     return [
@@ -156,7 +157,7 @@ def at_precision(cases: Iterable[Case], precision: str) -> list[Case]:
 
 @torch.no_grad()
 def _case(graph: Graph, single: Any, double: Any, moved: Sequence[Any], name: str, inputs: Mapping[str, Array]) -> Case:
-    tensors = as_tensors(inputs)
+    tensors = as_tensors(inputs if graph.reference is None else graph.reference.arrays(inputs))
     doubled = {key: tensor.double() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
     expected = {key: tensor.numpy() for key, tensor in double(doubled).items()}
     torch32 = {key: tensor.numpy() for key, tensor in single(tensors).items()}

@@ -52,7 +52,7 @@ def latents_of(model: Model, rows: Rows) -> dict[tuple[str, ...], Latents]:
     A model with a graph ``embed`` gives those of every subset of its inputs, another those of each ``encode_<input>``.
     Empty where no graph has such an output.
     """
-    graphs = {graph.name: graph for graph in model.graphs()}
+    graphs = {graph.name: graph for graph in model.graphs(raw=False)}
     embed = graphs.get(_EMBED)
     with evaluating(model):
         if embed is not None and isinstance(embed.module, Embed) and (output := taken_output(embed)):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from zoo.components import checked_options, component_class
 from zoo.errors import SpecError
-from zoo.modules import Batch, Decoder, Encoder, Input, Losses, Objective, Tensors
+from zoo.fronts import raw_graphs
+from zoo.modules import Batch, Decoder, Encoder, Front, Input, Losses, Objective, Tensors
 from zoo.plugins import Plugins, installed
-from zoo.protocols import Graph, Modality
+from zoo.protocols import Graph, Modality, TakesRaw
 from zoo.spec import InputSpec, ModelSpec, Part
 
 
@@ -24,23 +25,37 @@ class Model:
     spec: ModelSpec
     modalities: Mapping[str, Modality]
     objective: Objective
+    plugins: Plugins = field(default_factory=installed, repr=False)
 
     def losses(self, batch: Batch, noise: Tensors, *, player: str = "model") -> Losses:
         """Return the losses of a batch, whatever stands in its gaps."""
         losses: Losses = self.objective(batch, noise, player)
         return losses
 
-    def graphs(self, names: Sequence[str] = ()) -> list[Graph]:
-        """Return the deployable functions, all of them or those named.
+    def graphs(self, names: Sequence[str] = (), *, raw: bool = True) -> list[Graph]:
+        """Return the deployable functions, all of them or those named; without ``raw`` those of tensors alone.
 
         Raises SpecError where a name is unknown.
         """
         self.objective.eval()
         found = {graph.name: graph for graph in self.objective.graphs()}
+        if raw and not found.keys() >= set(names or [""]):
+            found |= {graph.name: graph for graph in raw_graphs(found.values(), self.modalities, self._front)}
         for name in names:
             if name not in found:
                 raise SpecError(f"no graph {name!r}; this model has {', '.join(found)}")
         return [graph for name, graph in found.items() if not names or name in names]
+
+    def _front(self, name: str) -> Front | None:
+        """Return what reads the raw values of an input inside a graph, where a plugin has it for this modality."""
+        modality = self.modalities[name]
+        kind = next(part.modality.name for part in self.spec.inputs if part.name == name)
+        if kind not in self.plugins.names("front") or not isinstance(modality, TakesRaw) or not modality.raw_tensors:
+            return None
+        front = component_class(self.plugins, "front", kind, Front)
+        with self.plugins.blaming("front", kind):
+            made: Front = front(modality)
+        return made
 
     @property
     def parameter_count(self) -> int:
@@ -72,7 +87,7 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         with plugins.blaming("objective", spec.objective.name):
-            return Model(spec, modalities, objective(inputs, spec.latent_dim, **options))
+            return Model(spec, modalities, objective(inputs, spec.latent_dim, **options), plugins)
 
 
 def parts_of(spec: ModelSpec, modalities: Mapping[str, Modality], plugins: Plugins) -> dict[str, Input]:

@@ -82,6 +82,18 @@ class Encoder(nn.Module, ABC):
         """Return one row of features a row of input."""
 
 
+class Front(nn.Module, ABC):
+    """From raw values as numbers to a modality's tensors, inside a graph.
+
+    Built as ``Front(modality)`` for a fitted modality that is a ``TakesRaw`` with ``raw_tensors``. It has no weights;
+    its tables are buffers with ``persistent=False``.
+    """
+
+    @abstractmethod
+    def forward(self, tensors: Tensors) -> Tensors:
+        """Return the modality's tensors for its ``raw_tensors``, padded as far as it likes."""
+
+
 @runtime_checkable
 class Likelihood(Protocol):
     """A distribution over a modality's tensors, one a row."""

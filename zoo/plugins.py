@@ -23,11 +23,12 @@ from zoo.errors import PluginError, UnknownNameError, ZooError
 from zoo.hookspecs import API_VERSION, ENTRY_POINT_GROUP
 from zoo.tables import SLUG
 
-KINDS = ("modality", "encoder", "decoder", "objective", "dataset", "exporter", "translation", "layout")
+KINDS = ("modality", "encoder", "decoder", "front", "objective", "dataset", "exporter", "translation", "layout")
 _HOOKS = {
     "modality": "zoo_modalities",
     "encoder": "zoo_encoders",
     "decoder": "zoo_decoders",
+    "front": "zoo_fronts",
     "objective": "zoo_objectives",
     "dataset": "zoo_datasets",
     "exporter": "zoo_exporters",

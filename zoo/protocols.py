@@ -5,7 +5,7 @@ The contracts that are torch modules stand in ``zoo/modules.py``, so that the ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # The tensor of a graph that says which rows have an input: ``caption.present``.
 PRESENT = "present"
+# The tensor of a raw graph that holds a text: its bytes in UTF-8, with zeros after them: ``caption.utf8``.
+UTF8 = "utf8"
 DType = Literal["float32", "float64", "int64", "uint8", "bool"]
 
 
@@ -91,6 +93,33 @@ class Modality(Protocol):
         """Return a picture of one raw value."""
 
 
+@runtime_checkable
+class TakesRaw(Protocol):
+    """What a modality may also offer: raw values as plain numbers, from which a front makes its tensors in a graph.
+
+    A text is its bytes in UTF-8, the one tensor ``UTF8``: any caller makes that without the modality.
+    """
+
+    @property
+    def raw_tensors(self) -> Mapping[str, TensorSpec]:
+        """The tensors that the front reads, by name; none where these options have no front."""
+
+    @property
+    def raw_axes(self) -> Mapping[str, Axis]:
+        """The free axes that occur in ``raw_tensors``, ``batch`` excepted."""
+
+    def to_raw_arrays(self, values: Sequence[Any]) -> Mapping[str, Array]:
+        """Turn raw values into ``raw_tensors``, one row a value; raises DataError as ``to_arrays`` does."""
+
+    def from_raw_arrays(self, arrays: Mapping[str, Array]) -> Sequence[Any]:
+        """Turn them back into raw values, for which ``to_arrays`` says what the front must make of them."""
+
+    def raw_example(
+        self, batch: int, sizes: Mapping[str, int], *, generator: np.random.Generator
+    ) -> Mapping[str, Array]:
+        """Draw raw arrays that are hard to read, with the free axes at ``sizes``."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """One row of a data set: raw values by input name, any of which may be missing (None)."""
@@ -120,7 +149,8 @@ class Graph:
 
     ``module`` takes a mapping of tensors named as in ``inputs`` and returns a mapping named as in ``outputs``. Free
     axes but ``batch`` bear the input's name as a prefix (``caption.length``). ``draw`` makes valid inputs of any size.
-    ``parity_ulps`` is how far a row may lie from float64, in units of 2**-23 of the row's largest value.
+    ``parity_ulps`` is how far a row may lie from float64, in units of 2**-23 of the row's largest value. The float64 is
+    that of ``module`` itself, or of ``reference`` where there is one.
     """
 
     name: str
@@ -131,6 +161,19 @@ class Graph:
     draw: DrawInputs
     parity_ulps: int = 16
     parity_reason: str = ""
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a graph that reads raw values must compute: ``module`` on the arrays that the modalities make of them.
+
+    ``raw`` names the inputs that are raw; no number of them may be changed by itself.
+    """
+
+    module: nn.Module
+    arrays: Callable[[Mapping[str, Array]], Mapping[str, Array]]
+    raw: frozenset[str]
 
 
 class DrawInputs(Protocol):
@@ -157,6 +200,26 @@ class Exporter(Protocol):
 
     def versions(self) -> Mapping[str, str]:
         """Return the versions of the tools that write and run the files, by distribution."""
+
+
+@runtime_checkable
+class SharesWeights(Protocol):
+    """What an exporter may also offer: files without weights, which read those of a safetensors file beside them."""
+
+    def link(self, path: Path, weights: Path, names: Mapping[str, str]) -> None:
+        """Have a file that ``write`` left, or that was linked before, read its weights from ``weights``.
+
+        ``names`` tells, for each name in the graph's ``module.state_dict()``, the name in ``weights``, which is always
+        the same for one model. Raises ZooError where a tensor does not fit.
+        """
+
+
+@runtime_checkable
+class Stamps(Protocol):
+    """What an exporter may also offer: its files say what they are and where they come from."""
+
+    def stamp(self, path: Path, facts: Mapping[str, str]) -> None:
+        """Write the facts into a file, in place of earlier ones."""
 
 
 class RunsArrays(Protocol):

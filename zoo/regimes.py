@@ -38,7 +38,7 @@ def usual(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
     for name, array in base.items():
         if array.dtype == bool:
             yield f"one row of {name} false", {**base, name: _with_row(array, False)}
-        elif np.isfinite(graph.inputs[name].high):
+        elif np.isfinite(graph.inputs[name].high) and not (graph.reference and name in graph.reference.raw):
             yield f"{name} at its highest", {**base, name: np.full_like(array, graph.inputs[name].high)}
 
 

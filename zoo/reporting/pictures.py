@@ -35,7 +35,7 @@ class Picture:
 
 def pictures_of(model: Model, samples: Sequence[Sample], *, seed: int = 0) -> Iterator[Picture]:
     """Yield reconstructions, draws from the prior, translations, nearest answers: where the model has graphs for it."""
-    graphs = {graph.name: graph for graph in model.graphs()}
+    graphs = {graph.name: graph for graph in model.graphs(raw=False)}
     modalities = model.modalities
     for name in modalities:
         known = [sample for sample in samples if sample.inputs.get(name) is not None]

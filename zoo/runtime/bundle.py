@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zoo.components import make_exporter, make_modalities
 from zoo.errors import UnknownNameError, UsageError
 from zoo.plugins import installed
-from zoo.protocols import PRESENT, Axis, Graph, Modality, TensorSpec
+from zoo.protocols import PRESENT, UTF8, Axis, Graph, Modality, TensorSpec
 from zoo.runtime.batching import BATCH_ROWS, by_shape, in_batches, in_order
 from zoo.runtime.manifest import read_manifest
 from zoo.runtime.session import Session, open_session
@@ -147,13 +147,13 @@ class Bundle:
             if name in session.inputs:
                 arrays[name] = as_array(given, session.inputs[name], name)
             elif any(tensor.startswith(f"{name}.") for tensor in session.inputs):
-                arrays |= self._arrays(name, given, gaps=f"{name}.{PRESENT}" in session.inputs)
+                arrays |= self._arrays(session, name, given)
             else:
                 known = sorted({tensor.split(".")[0] for tensor in session.inputs})
                 raise UsageError(f"the graph {graph!r} has no input {name!r}; it takes {', '.join(known)}")
         for name in {tensor.partition(".")[0] for tensor in session.inputs if tensor.endswith(f".{PRESENT}")}:
             if f"{name}.{PRESENT}" not in arrays:
-                arrays |= self._presence(name, arrays)
+                arrays |= self._presence(session, name, arrays)
         return arrays
 
     def _check_counts(self, session: Session, values: Mapping[str, Sequence[Any]]) -> None:
@@ -167,7 +167,7 @@ class Bundle:
         if 0 in counts.values():
             raise UsageError(f"the graph {session.name!r} takes at least one row; got no value of {', '.join(counts)}")
 
-    def _presence(self, name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    def _presence(self, session: Session, name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Return which rows have an input: all, where its tensors are given, or none, with zeros for its tensors."""
         if not arrays:
             raise UsageError("give at least one input; got none")
@@ -176,19 +176,30 @@ class Bundle:
         rows = len(next(iter(arrays.values())))
         if any(tensor.startswith(f"{name}.") for tensor in arrays):
             return {f"{name}.{PRESENT}": np.ones(rows, bool)}
-        return self._arrays(name, [None] * rows, gaps=True)
+        return self._arrays(session, name, [None] * rows)
 
-    def _arrays(self, name: str, given: Sequence[Any], *, gaps: bool) -> dict[str, Array]:
-        """Return the arrays of one input; with ``gaps``, rows of zeros for what is None, and which rows are present."""
-        modality = self.modality(name)
-        if not gaps:
-            return {f"{name}.{tensor}": array for tensor, array in modality.to_arrays(given).items()}
+    def _arrays(self, session: Session, name: str, given: Sequence[Any]) -> dict[str, Array]:
+        """Return the arrays of one input.
+
+        Where the graph says which rows are present, what is None is a row of zeros. A graph that takes the UTF-8 of
+        texts needs no modality.
+        """
         import numpy as np
 
         from zoo.gaps import no_rows, with_gaps
+        from zoo.utf8 import as_utf8
 
-        there = np.array([value is not None for value in given])
-        made = modality.to_arrays([value for value in given if value is not None]) if there.any() else no_rows(modality)
+        gaps = f"{name}.{PRESENT}" in session.inputs
+        there = np.array([value is not None or not gaps for value in given])
+        values = [value for value, is_there in zip(given, there, strict=True) if is_there]
+        made: Mapping[str, Array]
+        if raw := session.inputs.get(f"{name}.{UTF8}"):
+            made = {UTF8: as_utf8(values, session.axes[str(raw.axes[1])].largest)}
+        else:
+            modality = self.modality(name)
+            made = modality.to_arrays(values) if values else no_rows(modality)
+        if not gaps:
+            return {f"{name}.{tensor}": array for tensor, array in made.items()}
         arrays = {f"{name}.{tensor}": with_gaps(array, there) for tensor, array in made.items()}
         return {**arrays, f"{name}.{PRESENT}": there}
 

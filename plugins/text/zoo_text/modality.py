@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo import Axis, DataError, SpecError, TensorSpec
+from zoo import Axis, DataError, SpecError, TensorSpec, as_utf8, from_utf8
 from zoo_text.bpe import BytePairs
 from zoo_text.drawing import picture_of
+from zoo_text.hard_texts import hard_bytes
 from zoo_text.pretrained import Pretrained, pretrained_vectors
 from zoo_text.tokenizers import Bytes, Tokenizer, Words
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 TOKENIZERS: Mapping[str, Callable[[], Tokenizer]] = {"words": Words, "bytes": Bytes, "bpe": BytePairs}
 MOST_WORDS_SHOWN = 8
+BYTES_A_WORD = 256
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class TextModality:
             raise SpecError(f"the option 'tokenizer' is one of {', '.join(TOKENIZERS)}, got {self.tokenizer!r}")
         if self.max_length < 1:
             raise SpecError(f"the option 'max_length' is at least 1, got {self.max_length}")
-        least = self._tokenizer.fewest_tokens
+        least = self.reader.fewest_tokens
         if self.vocabulary_size < least:
             holds = "one word" if least == 3 else "each byte"
             raise SpecError(
@@ -67,12 +69,12 @@ class TextModality:
     @property
     def token_count(self) -> int:
         """The number of ids in use, padding included: the rows of an embedding table."""
-        return self._tokenizer.token_count
+        return self.reader.token_count
 
     @property
     def first_word(self) -> int:
         """The smallest id that names something; those below are padding and, but for ``bytes``, the unknown word."""
-        return self._tokenizer.first_word
+        return self.reader.first_word
 
     @property
     def pretrained(self) -> Pretrained | None:
@@ -92,28 +94,62 @@ class TextModality:
         """``length`` in tokens."""
         return {"length": Axis(1, self.max_length, padded=True)}
 
+    @property
+    def raw_tensors(self) -> Mapping[str, TensorSpec]:
+        """``utf8``: the bytes of each text, with zeros after them; none for ``bpe``, which no graph reads."""
+        return {} if self.tokenizer == "bpe" else {"utf8": TensorSpec("uint8", ("batch", "bytes"), 0, 255)}
+
+    @property
+    def raw_axes(self) -> Mapping[str, Axis]:
+        """``bytes``, as many as are read of a text: for ``words`` that many a word, so that no text takes long."""
+        a_token = 1 if self.tokenizer == "bytes" else BYTES_A_WORD
+        return {"bytes": Axis(1, self.max_length * a_token, padded=True)} if self.raw_tensors else {}
+
+    def to_raw_arrays(self, values: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+        """Return the bytes of each text, as far as they may be read.
+
+        Raises DataError where a value is no text.
+        """
+        return {"utf8": as_utf8(values, self.raw_axes["bytes"].largest)}
+
+    def from_raw_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Sequence[str]:
+        """Return texts; what is no UTF-8 shows as the replacement character."""
+        return from_utf8(arrays["utf8"])
+
+    def raw_example(
+        self, batch: int, sizes: Mapping[str, int], *, generator: np.random.Generator
+    ) -> Mapping[str, NDArray[Any]]:
+        """Draw texts that are hard to read, of unequal length; the first row fills the axis."""
+        size = sizes["bytes"]
+        words = [self.reader.text([token]) for token in range(self.first_word, self.token_count)]
+        rows = [
+            hard_bytes(words, size if row == 0 else int(generator.integers(size + 1)), generator)
+            for row in range(batch)
+        ]
+        return {"utf8": np.stack([np.frombuffer(row.ljust(size, b"\0"), dtype=np.uint8) for row in rows])}
+
     def fit(self, values: Iterable[str]) -> TextModality:
         """Return a copy that knows the most frequent words, or byte pairs, of ``values``.
 
         Raises SpecError where the file of ``vectors`` cannot be read or has a vector for none of the words.
         """
-        fitted = self._tokenizer.fit(_texts(values), length=self.max_length, token_count=self.vocabulary_size)
+        fitted = self.reader.fit(_texts(values), length=self.max_length, token_count=self.vocabulary_size)
         return replace(self, _fitted=fitted, _pretrained=self._vectors_for(fitted))
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return the vocabulary as UTF-8 bytes: a word a line, or the JSON of ``bpe``; nothing for ``bytes``."""
-        return self._tokenizer.state()
+        return self.reader.state()
 
     def with_state(self, state: Mapping[str, NDArray[Any]]) -> TextModality:
         """Return a copy with the vocabulary of an earlier fit, and without vectors to start from."""
-        return replace(self, _fitted=self._tokenizer.with_state(state), _pretrained=None)
+        return replace(self, _fitted=self.reader.with_state(state), _pretrained=None)
 
     def to_arrays(self, values: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return ids and mask, as long as the longest text, at least 1; an empty text is a wholly masked row.
 
         Raises DataError where a value is no text, UsageError where the words have not been learnt.
         """
-        rows = [self._tokenizer.ids(text, length=self.max_length) for text in _texts(values)]
+        rows = [self.reader.ids(text, length=self.max_length) for text in _texts(values)]
         length = max((len(row) for row in rows), default=0) or 1
         ids = np.zeros((len(rows), length), dtype=np.int64)
         mask = np.zeros((len(rows), length), dtype=np.bool_)
@@ -130,7 +166,7 @@ class TextModality:
         if "word_probability" in arrays:
             return [self._most_probable(row) for row in arrays["word_probability"]]
         rows = zip(arrays["ids"], arrays["mask"], strict=True)
-        return [self._tokenizer.text(int(token) for token in ids[mask]) for ids, mask in rows]
+        return [self.reader.text(int(token) for token in ids[mask]) for ids, mask in rows]
 
     def example(
         self, batch: int, sizes: Mapping[str, int], *, generator: np.random.Generator
@@ -148,7 +184,8 @@ class TextModality:
         return picture_of(value)
 
     @property
-    def _tokenizer(self) -> Tokenizer:
+    def reader(self) -> Tokenizer:
+        """The tokenizer, as it was fitted where it was."""
         return TOKENIZERS[self.tokenizer]() if self._fitted is None else self._fitted
 
     def _vectors_for(self, fitted: Tokenizer) -> Pretrained | None:
@@ -162,7 +199,7 @@ class TextModality:
     def _most_probable(self, probability: NDArray[Any]) -> str:
         best = [int(token) for token in np.argsort(-probability, kind="stable") if token >= self.first_word]
         shown = [token for token in best[:MOST_WORDS_SHOWN] if probability[token] * 2 >= probability[best[0]]]
-        return " ".join(self._tokenizer.text([token]) for token in shown)
+        return " ".join(self.reader.text([token]) for token in shown)
 
 
 def _texts(values: Iterable[Any]) -> Iterator[str]:

@@ -27,13 +27,14 @@ CJK = (
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
 )
 # Vowel signs and accents that Python's \w leaves out.
-_MARKS = "".join(chr(code) for code in range(0x300, 0x1E00) if unicodedata.category(chr(code)).startswith("M"))
-_TOKEN = re.compile(rf"[{CJK}]|[^\W_{CJK}](?:[^\W_{CJK}]|[{_MARKS}])*")
+MARKS = "".join(chr(code) for code in range(0x300, 0x1E00) if unicodedata.category(chr(code)).startswith("M"))
+_TOKEN = re.compile(rf"[{CJK}]|[^\W_{CJK}](?:[^\W_{CJK}]|[{MARKS}])*")
 _SPACE_IN_CJK = re.compile(rf"(?<=[{CJK}]) (?=[{CJK}])")
 # Normalising takes the square of the length of a run of accents, so that no longer stretch is handed over at once.
-_STRETCH = re.compile(r"\S{1,256}")
+STRETCH = 256
+_STRETCH = re.compile(rf"\S{{1,{STRETCH}}}")
 # A text that goes on for longer without a word is read no further, so that no text takes long.
-_CHARACTERS_A_WORD = 1024
+CHARACTERS_A_WORD = 1024
 
 
 class Tokenizer(ABC):
@@ -134,7 +135,7 @@ class Words(Tokenizer):
 
 
 def _first_words(text: str, length: int) -> Iterator[str]:
-    return islice(words_in(text[: length * _CHARACTERS_A_WORD]), length)
+    return islice(words_in(text[: length * CHARACTERS_A_WORD]), length)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,52 @@
+"""What reads the UTF-8 of a text inside a graph: bytes to the ids and the mask of the modality ``text``."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Int, UInt8
+from torch import Tensor, nn
+
+from zoo import Front, SpecError, Tensors
+from zoo_text.front_words import WordsFront
+from zoo_text.modality import TextModality
+from zoo_text.tokenizers import Bytes, Words
+
+Read = tuple[Int[Tensor, "batch token"], Bool[Tensor, "batch token"]]
+
+
+class TextFront(Front):
+    """The tokenizers ``words`` and ``bytes`` as plain operators; ``bpe`` has no front.
+
+    Raises SpecError for another tokenizer.
+    """
+
+    def __init__(self, modality: TextModality) -> None:
+        super().__init__()
+        self.tokenizer = _front_of(modality)
+
+    def forward(self, tensors: Tensors) -> Tensors:
+        """Return ``ids`` and ``mask`` for ``utf8``."""
+        ids, mask = self.tokenizer(tensors["utf8"])
+        return {"ids": ids, "mask": mask}
+
+
+class BytesFront(nn.Module):
+    """The ids of each text's bytes, as ``Bytes.ids`` has them, and their mask; zeros at a text's end are padding."""
+
+    def forward(self, utf8: UInt8[Tensor, "batch byte"]) -> Read:
+        """Return ids and mask, as long as ``utf8``."""
+        used = (utf8 > 0).to(torch.int64)
+        before = used.cumsum(1) - used
+        mask = before < used.sum(1, keepdim=True)
+        return (utf8.to(torch.int64) + 1) * mask.to(torch.int64), mask
+
+
+def _front_of(modality: TextModality) -> nn.Module:
+    match modality.reader:
+        case Words() as words:
+            return WordsFront(words, modality.max_length)
+        case Bytes():
+            return BytesFront()
+    raise SpecError(
+        f"the tokenizer {modality.tokenizer!r} has no front; give the graph its tensors, or take 'words' or 'bytes'"
+    )
