@@ -41,7 +41,7 @@ class WebLayout:
 
         Raises UsageError where the graphs are no ONNX.
         """
-        bundle = open_bundle(folder)
+        bundle = open_bundle(folder, keeps=False)
         others = [graph["file"] for graph in bundle.manifest["graphs"].values() if not graph["file"].endswith(".onnx")]
         if others:
             raise UsageError(

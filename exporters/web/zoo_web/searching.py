@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo import Dataset, NotFoundError, Sample
+from zoo_web.tiles import write_tiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,6 @@ _ENCODE, _RAW, _UTF8, _EMBEDDING = "encode_", ".raw", ".utf8", ".embedding"
 _SEEN_SPLIT = "train"
 _SPLITS = (_SEEN_SPLIT, "validation", "test")
 _MOST_THINGS = 4096
-_ROWS_AT_ONCE = 256
 _TRIED_PER_LANGUAGE = 4
 _LONGEST_TRIED = 16
 
@@ -83,10 +83,10 @@ def search_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
     if pair is None:
         return None
     things = _things(bundle, dataset, pair)
-    vectors = _encoded(bundle, pair.things, pair.thing, pair.things_output, [thing.value for thing in things])
-    arrays[VECTORS] = vectors
+    vectors = bundle.run(pair.things, {pair.thing: [thing.value for thing in things]})[pair.things_output]
+    arrays[VECTORS] = np.ascontiguousarray(vectors)
     names = [(place, language, name) for place, thing in enumerate(things) for language, name in thing.names.items()]
-    words = _encoded(bundle, pair.words, pair.text, pair.words_output, [name for *_, name in names])
+    words = bundle.run(pair.words, {pair.text: [name for *_, name in names]})[pair.words_output]
     ranks = _ranks(words, vectors, np.array([place for place, *_ in names]))
     unseen = np.array([things[place].unseen for place, *_ in names])
     return {
@@ -99,7 +99,7 @@ def search_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
         "languages": list(dict.fromkeys(language for _, language, _ in names)),
         "unseen_found": float(np.mean(ranks[unseen] < SHOWN)) if unseen.any() else None,
         "tried": list(_tried([name for name, rank in zip(names, ranks, strict=True) if rank == 0])),
-        "tiles": _write_tiles(things, folder),
+        "tiles": write_tiles([thing.drawn for thing in things], folder / "search.png"),
         "things": [{"names": thing.names, "unseen": thing.unseen} for thing in things],
     }
 
@@ -132,14 +132,6 @@ def _samples(dataset: Dataset) -> Iterator[tuple[Sample, bool]]:
         yield from ((sample, name != _SEEN_SPLIT) for sample in samples)
 
 
-def _encoded(bundle: Bundle, graph: str, name: str, output: str, values: Sequence[Any]) -> Array:
-    parts = [
-        bundle.run(graph, {name: values[start : start + _ROWS_AT_ONCE]})[output]
-        for start in range(0, len(values), _ROWS_AT_ONCE)
-    ]
-    return np.ascontiguousarray(np.concatenate(parts))
-
-
 def _ranks(words: Array, vectors: Array, own: Array) -> Array:
     """Return how many things lie nearer to each text than its own."""
     likeness = words @ vectors.T
@@ -156,9 +148,3 @@ def _tried(found: Sequence[tuple[int, str, str]]) -> Iterator[dict[str, str]]:
     for language, names in by_language.items():
         step = max(1, len(names) // _TRIED_PER_LANGUAGE)
         yield from ({"language": language, "text": name} for name in names[step // 2 :: step][:_TRIED_PER_LANGUAGE])
-
-
-def _write_tiles(things: Sequence[Thing], folder: Path) -> dict[str, Any]:
-    from zoo_web.tiles import write_tiles
-
-    return write_tiles([thing.drawn for thing in things], folder / "search.png")

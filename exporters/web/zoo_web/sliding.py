@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo import Dataset, Sample
+from zoo_web.tiles import write_tiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,8 +70,6 @@ def latent_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
     starts = _starts(samples)
     arrays[STARTS] = np.ascontiguousarray(latents[starts])
     modality = bundle.modality(decoders[0].name)
-    from zoo_web.tiles import write_tiles
-
     return {
         "decoders": [
             {"graph": decoder.graph, "output": decoder.output, "shape": decoder.shape, "name": decoder.name}

@@ -30,7 +30,7 @@ export function showLatent(bundle, content, arrays) {
   const latent = new Float32Array(size);
   let start = 0;
 
-  const canvases = decoders.map(({ name }) => canvasOf(name));
+  const canvases = decoders.map(({ name }) => canvasOf(name, decoders.length > 1));
   document.getElementById("pictures").replaceChildren(...canvases.map((canvas) => canvas.parentElement));
   const decode = onNewest(async () => {
     const input = { latent: { dtype: "float32", shape: [1, size], data: latent.slice() } };
@@ -66,6 +66,7 @@ export function showLatent(bundle, content, arrays) {
 
   function startAt(place) {
     start = place;
+    document.getElementById("start").textContent = names[place];
     for (const [other, button] of rows.entries()) button.setAttribute("aria-pressed", String(other === place));
     return moveTo(starts.data.subarray(place * size, (place + 1) * size));
   }
@@ -106,13 +107,14 @@ export function showLatent(bundle, content, arrays) {
   return startAt(0);
 }
 
-function canvasOf(name) {
+function canvasOf(name, captioned) {
   const figure = document.createElement("figure");
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", "img");
   canvas.dataset.name = name;
   const caption = document.createElement("figcaption");
   caption.textContent = name;
+  caption.hidden = !captioned;
   figure.append(canvas, caption);
   return canvas;
 }
