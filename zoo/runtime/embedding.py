@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from zoo.errors import DataError, IntegrityError, UnknownNameError, UsageError
 from zoo.runtime.batching import BATCH_ROWS
@@ -99,6 +100,8 @@ def embed(
         "source": {"name": source.path.name, "rows": source.count, **source.fingerprint},
         "shard_rows": shard_rows,
     }
+    if source.path.is_dir():
+        _check_reads_files(bundle, graph, source)
     single = out.suffix == ".npy"
     folder = out.with_name(f"{out.name}.parts") if single else out
     begun = _begun(out, folder)
@@ -160,14 +163,11 @@ class _Reader:
                 self._observe(self.done)
 
     def _read(self, window: Sequence[Row | BadRow]) -> tuple[list[Row], dict[str, Array]]:
-        for row in window:
-            if isinstance(row, BadRow):
-                self._leave_out(row)
         rows = [row for row in window if isinstance(row, Row)]
-        try:
-            return rows, self._arrays(rows)
-        except (DataError, UsageError):
-            rows = [row for row in rows if self._is_readable(row)]
+        with suppress(DataError, UsageError):
+            if len(rows) == len(window):
+                return rows, self._arrays(rows)
+        rows = [row for row in window if self._is_readable(row)]  # in their order: the first bad one is named
         return rows, self._arrays(rows)
 
     def _arrays(self, rows: Sequence[Row]) -> dict[str, Array]:
@@ -175,11 +175,14 @@ class _Reader:
         values = {name: [row.values.get(name) for row in rows] for name in names}
         return self._bundle.arrays(self._graph, values) if rows else {}
 
-    def _is_readable(self, row: Row) -> bool:
-        try:
-            self._arrays([row])
-        except (DataError, UsageError) as error:
-            self._leave_out(BadRow(row.number, str(error)))
+    def _is_readable(self, row: Row | BadRow) -> TypeGuard[Row]:
+        if isinstance(row, Row):
+            try:
+                self._arrays([row])
+            except (DataError, UsageError) as error:
+                row = BadRow(row.number, str(error))
+        if isinstance(row, BadRow):
+            self._leave_out(row)
             return False
         return True
 
@@ -198,6 +201,19 @@ def _write_missing(folder: Path, numbers: range, shape: Sequence[int], shard_row
             reader.pass_over(shard_rows)
         else:
             write_part(part, reader.answers(shard_rows), shape, reader.skipped)
+
+
+def _check_reads_files(bundle: Bundle, graph: str, source: Source) -> None:
+    """Raise UsageError where the paths of files would be taken for values: where one that is none is read as well."""
+    first = next(source.rows())
+    if isinstance(first, Row):
+        absent = str(source.path / "\N{SYMBOL FOR NULL}")
+        with suppress(DataError):
+            bundle.arrays(graph, {name: [absent] for name in first.values})
+            raise UsageError(
+                f"{', '.join(first.values)} of {graph!r} reads no files, the path itself would be the value; give a "
+                "file with a value a line"
+            )
 
 
 def _begun(out: Path, folder: Path) -> dict[str, Any] | None:

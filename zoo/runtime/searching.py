@@ -47,13 +47,11 @@ def nearest(
         found = wanted @ block.T  # (query, row)
         if by == "cosine":
             found /= _lengths(block).T
-        scores = np.concatenate([scores, np.nan_to_num(found, nan=-np.inf)], axis=1)
+        scores = np.concatenate([scores, np.where(np.isnan(found), np.float32(-np.inf), found)], axis=1)
         rows = np.concatenate([rows, np.broadcast_to(np.arange(start, start + len(block)), found.shape)], axis=1)
-        if scores.shape[1] > k:
-            best = np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
-            scores, rows = np.take_along_axis(scores, best, axis=1), np.take_along_axis(rows, best, axis=1)
-    order = np.argsort(-scores, axis=1, kind="stable")
-    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        rows, scores = np.take_along_axis(rows, best, axis=1), np.take_along_axis(scores, best, axis=1)
+    return rows, scores
 
 
 def query_vector(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "") -> Array:

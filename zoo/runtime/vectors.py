@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 _KIND = "vectors"
+_json_line = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,10 @@ class Vectors:
         start = 0
         for part in self.parts:
             stop = start + part.rows
-            wanted = sorted({row - start for row in rows if start <= row < stop})
+            wanted = {row - start for row in rows if start <= row < stop}
             if wanted and part.keys.is_file():
                 with part.keys.open(encoding="utf-8") as lines:
-                    for place, line in enumerate(islice(lines, wanted[-1] + 1)):
+                    for place, line in enumerate(islice(lines, max(wanted) + 1)):
                         if place in wanted:
                             found[start + place] = json.loads(line)
             start = stop
@@ -163,9 +164,8 @@ def write_part(
             stream.seek(0)
             stream.write(_header(rows, shape))  # as long as the first one: NumPy leaves room for any number of rows
         if skipped:
-            bad = sorted(skipped, key=lambda row: row.number)
             with staged_file(part.skipped) as staging:
-                staging.write_text("".join(f"{_json_line(asdict(row))}\n" for row in bad), encoding="utf-8")
+                staging.write_text("".join(f"{_json_line(asdict(row))}\n" for row in skipped), encoding="utf-8")
 
 
 def join(folder: Path, out: Path, shape: Sequence[int]) -> None:
@@ -197,7 +197,3 @@ def _header(rows: int, shape: Sequence[int]) -> bytes:
     described = {"descr": "<f4", "fortran_order": False, "shape": (rows, *shape)}
     np.lib.format.write_array_header_1_0(stream, described)
     return stream.getvalue()
-
-
-def _json_line(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,241 @@
+"""Rows of any number become vectors: shard by shard, in order, and none twice after a kill."""
+
+import json
+import os
+import re
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from zoo.errors import DataError, IntegrityError, NotFoundError, UnknownNameError, UsageError
+from zoo.runtime import open_bundle
+from zoo.runtime.embedding import embed, output_of
+from zoo.runtime.sources import BadRow, Row, open_source
+from zoo.runtime.vectors import Vectors
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """Write objects as JSON lines; text goes in as it is."""
+
+    def write(rows, name="rows.jsonl"):
+        path = tmp_path / name
+        path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def made(bundle, site, lines, tmp_path):
+    """Embed some rows of the toy's left input."""
+
+    def run(rows, out="vectors", **settings):
+        source = open_source(rows if not isinstance(rows, list) else lines(rows), ("left",))
+        return embed(open_bundle(bundle), "encode_left", source, tmp_path / out, **settings)
+
+    return run
+
+
+def toy_rows(count):
+    """Rows of one to five vectors of three numbers."""
+    generator = np.random.default_rng(0)
+    return [{"left": generator.standard_normal((1 + row % 5, 3)).round(3).tolist()} for row in range(count)]
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_each_row_has_its_own_vector_in_order_whatever_the_shards_and_batches(made, bundle):
+    rows = toy_rows(25)
+    done = made(rows, shard_rows=10, batch_rows=4)
+    assert (done.rows, done.skipped, done.before) == (25, 0, 0)
+    vectors = Vectors.open(done.path)
+    assert [part.rows for part in vectors.parts] == [10, 10, 5]
+    found = np.concatenate([part.array() for part in vectors.parts])
+    assert found.dtype == np.float32
+    alone = [open_bundle(bundle).run("encode_left", {"left": [row["left"]]}) for row in rows]
+    assert np.allclose(found, np.concatenate([one["encode_left.latent"] for one in alone]), atol=1e-6)
+
+
+def test_a_row_is_known_by_its_number_and_what_stood_in_the_source(made):
+    rows = toy_rows(7)
+    vectors = Vectors.open(made(rows, shard_rows=3).path)
+    assert vectors.keys([6, 0]) == [{"number": n, "value": json.dumps(rows[n - 1])} for n in (7, 1)]
+
+
+def test_one_file_holds_what_the_shards_hold(made, tmp_path):
+    shards = Vectors.open(made(toy_rows(9), shard_rows=4).path)
+    done = made(toy_rows(9), "one.npy", shard_rows=4)
+    assert np.array_equal(np.load(done.path), np.concatenate([part.array() for part in shards.parts]))
+    assert Vectors.open(done.path).keys([8]) == shards.keys([8])
+    assert {path.name for path in tmp_path.glob("one*")} == {"one.npy", "one.json", "one.keys.jsonl"}
+    assert made(toy_rows(9), "one.npy", shard_rows=4).before == 9
+
+
+def test_a_second_run_goes_on_where_the_first_one_stopped(made, tmp_path):
+    whole = content(made(toy_rows(12), "whole", shard_rows=3).path)
+    stopped = made(toy_rows(12), shard_rows=3).path
+    for name in ("vectors-00002.npy", "keys-00003.jsonl", "vectors-00003.npy"):
+        (stopped / name).unlink()
+    manifest = json.loads((stopped / "manifest.json").read_text())
+    del manifest["shards"]
+    (stopped / "manifest.json").write_text(json.dumps(manifest))
+    before = (stopped / "vectors-00001.npy").stat().st_mtime_ns
+    assert made(toy_rows(12), shard_rows=3).before == 6
+    assert content(stopped) == whole
+    assert (stopped / "vectors-00001.npy").stat().st_mtime_ns == before
+    assert made(toy_rows(12), shard_rows=3).before == 12
+
+
+def test_a_killed_process_loses_no_whole_shard_and_leaves_no_half_one(bundle, lines, zoo_process, tmp_path):
+    out, folder = tmp_path / "vectors.npy", tmp_path / "vectors.npy.parts"
+    arguments = ("embed", bundle, "encode_left", "--input", lines(toy_rows(5000)), "--shard-rows", 500, "--out", out)
+    process = zoo_process(*arguments)
+    deadline = time.monotonic() + 60
+    while len(list(folder.glob("vectors-*.npy"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    left = len(list(folder.glob("vectors-*.npy")))
+    assert 2 <= left < 10
+    with pytest.raises(UsageError, match=r"parts is not whole yet; run the same `zoo embed` again, it goes on where"):
+        Vectors.open(folder)
+    stdout, stderr = zoo_process(*arguments, "--json").communicate()
+    assert json.loads(stdout) == {"path": str(out), "rows": 5000, "skipped": 0, "before": 500 * left}
+    assert f"{500 * left} rows were there before" in stderr
+    assert [key["number"] for key in Vectors.open(out).keys(range(5000))] == [*range(1, 5001)]
+    assert len(np.load(out)) == 5000
+    assert not list(tmp_path.rglob(".*staging*"))
+
+
+def test_a_changed_source_bundle_or_setting_is_refused(made, bundle, tmp_path):
+    made(toy_rows(4))
+    with pytest.raises(IntegrityError, match=r"vectors was begun with another source: source \{.*choose another --out"):
+        made([*toy_rows(3), {"left": [[9, 9, 9]]}])
+    with pytest.raises(UsageError, match="vectors was begun with another shard_rows: shard_rows 65536 then and 2 now"):
+        made(toy_rows(4), shard_rows=2)
+    from zoo.runtime.manifest import sealed
+
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "manifest.json").write_text(json.dumps(sealed({**manifest, "origin": {}})))
+    with pytest.raises(IntegrityError, match=r"vectors was begun with another bundle: bundle [0-9a-f]{64} then and "):
+        made(toy_rows(4))
+
+
+@pytest.mark.parametrize("out", ["notes", "notes.npy"])
+def test_what_embed_did_not_write_is_left_alone(out, made, tmp_path):
+    path = tmp_path / out
+    if out == "notes":
+        path.mkdir()
+        (path / "mine.txt").write_text("mine")
+    else:
+        np.save(path, np.zeros(3))
+    before = os.stat(path)
+    with pytest.raises(UsageError, match=f"{out} is there already and was not made by `zoo embed`; choose another"):
+        made(toy_rows(2), out)
+    assert os.stat(path) == before
+
+
+BAD = [{"left": [[1, 2, 3]]}, {"left": [[1, 2]]}, "{", {"right": 1}, {"left": None}, "[]", {"left": [[4, 5, 6]]}]
+
+
+def test_a_bad_line_is_named(made, lines):
+    with pytest.raises(
+        DataError, match=r"rows.jsonl, line 2: value 0 is \[\[1, 2\]\]; .*leave such rows out by --skip"
+    ):
+        made(BAD[:2])
+    with pytest.raises(DataError, match=r"rows.jsonl, line 3: expected an object of JSON: .*; mend it, or leave"):
+        made([BAD[0], BAD[6], *BAD[2:]], "other")
+
+
+def test_bad_lines_are_skipped_and_listed(made, bundle):
+    done = made(BAD, skips_bad=True)
+    assert (done.rows, done.skipped, done.skipped_in.name) == (2, 5, "skipped-*.jsonl")
+    listed = [json.loads(line) for line in (done.path / "skipped-00000.jsonl").read_text().splitlines()]
+    assert [bad["number"] for bad in listed] == [2, 3, 4, 5, 6]
+    assert listed[2]["reason"] == "expected an object with 'left', came {\"right\": 1}"
+    assert listed[3]["reason"] == "expected a value of 'left', came none"
+    assert [key["number"] for key in Vectors.open(done.path).keys([0, 1])] == [1, 7]
+
+
+def test_a_source_without_one_good_row_gives_no_vectors(made):
+    done = made(BAD[1:6], "one.npy", skips_bad=True)
+    assert (np.load(done.path).shape, done.skipped) == ((0, 2), 5)
+    assert len((done.path.with_suffix(".skipped.jsonl")).read_text().splitlines()) == 5
+
+
+def test_a_text_gives_a_value_a_line(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_bytes("\ufeffred heart\r\n心\n\nlast".encode())
+    source = open_source(path, ("caption",))
+    assert source.count == 4
+    assert [row.values["caption"] for row in source.rows()] == ["red heart", "心", "", "last"]
+    assert [row.number for row in source.rows()] == [1, 2, 3, 4]
+
+
+def test_a_line_that_is_no_utf_8_is_a_bad_one(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_bytes(b"good\n\xff\xfe\n")
+    good, bad = open_source(path, ("caption",)).rows()
+    assert good == Row(1, "good", {"caption": "good"})
+    assert isinstance(bad, BadRow)
+    assert bad.reason.startswith("expected UTF-8: ")
+
+
+def test_the_files_of_a_folder_are_rows_by_name(tmp_path):
+    for name in ("b.png", "a.png", "deeper/c.png", ".hidden"):
+        (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pictures" / name).write_text(name)
+    source = open_source(tmp_path / "pictures", ("caption", "picture"), name="picture")
+    assert [row.shown for row in source.rows()] == ["a.png", "b.png", "deeper/c.png"]
+    assert next(source.rows()).values == {"picture": str(tmp_path / "pictures/a.png")}
+    assert source.named(2) == f"{tmp_path}/pictures, file 2"
+    before = source.fingerprint
+    (tmp_path / "pictures/a.png").write_text("changed")
+    assert open_source(tmp_path / "pictures", ("picture",)).fingerprint != before
+
+
+def test_a_source_that_cannot_be_one_says_why(tmp_path, lines):
+    with pytest.raises(NotFoundError, match=r"there is no .*absent; expected a text file, a .jsonl file or a folder"):
+        open_source(tmp_path / "absent", ("left",))
+    with pytest.raises(UsageError, match=r"empty.txt is empty; expected at least one row"):
+        open_source(lines([], "empty.txt"), ("left",))
+    with pytest.raises(UsageError, match="the graph takes left, right: say by --name which one the rows are, or give"):
+        open_source(lines(["a"], "a.txt"), ("left", "right"))
+    with pytest.raises(UsageError, match="the graph has no input 'up'; it takes left, right"):
+        open_source(lines(["a"], "a.txt"), ("left", "right"), name="up")
+
+
+def test_the_vector_of_a_graph_is_its_embedding_or_latent(bundle):
+    opened = open_bundle(bundle)
+    assert output_of(opened, "encode_left") == "encode_left.latent"
+    assert output_of(opened, "decode_left") == "decode_left.total"
+    with pytest.raises(UnknownNameError, match=r"no vector output 'latent'; there is encode_left.latent"):
+        output_of(opened, "encode_left", "latent")
+
+
+def test_the_command_prints_the_path_the_rate_and_what_was_skipped(zoo, bundle, lines, tmp_path):
+    arguments = ("embed", bundle, "encode_left", "--input", lines(BAD), "--out", tmp_path / "vectors")
+    refused = zoo(*arguments)
+    assert refused.exit_code == 1
+    assert refused.error.startswith(f"{tmp_path}/rows.jsonl, line 2: value 0 is [[1, 2]]")
+    result = zoo(*arguments, "--skip-bad")
+    assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'vectors'}\n")
+    assert re.fullmatch(r"2 vectors, \d+ rows/s\nskipped 5 rows that cannot be read; .*lists them.*\n", result.stderr)
+
+
+def test_paths_are_not_taken_for_values(zoo, bundle, tmp_path, monkeypatch):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/one").write_text("1 2 3")
+    from zoo_toy.modality import VectorsModality
+
+    arguments = ("embed", bundle, "encode_left", "--input", tmp_path / "files", "--out", tmp_path / "vectors")
+    assert "files, file 1: value 0 is" in zoo(*arguments).error
+    monkeypatch.setattr(VectorsModality, "_read", lambda self, place, value: np.zeros((1, 3), np.float32))
+    result = zoo(*arguments)
+    assert result.exit_code == 2
+    assert "left of 'encode_left' reads no files, the path itself would be the value; give a file" in result.error

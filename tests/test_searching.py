@@ -1,0 +1,149 @@
+"""The nearest rows are found exactly, in blocks, by the graph that reads the query."""
+
+import json
+
+import numpy as np
+import pytest
+
+from zoo.errors import IntegrityError, NotFoundError, UsageError
+from zoo.runtime import open_bundle, searching
+from zoo.runtime.embedding import embed
+from zoo.runtime.manifest import sealed
+from zoo.runtime.searching import nearest, query_vector
+from zoo.runtime.sources import open_source
+from zoo.runtime.vectors import Vectors
+
+ROWS = [[[1, 2, 3]], [[4, 5, 6]], [[-7, 8, -9]], [[1, 2, 2.9]], [[0, -1, 0]]]
+
+
+@pytest.fixture
+def embedded(bundle, site, tmp_path):
+    """The vectors of some rows, in shards of two."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps({'left': row})}\n" for row in ROWS))
+    opened = open_bundle(bundle)
+    embed(opened, "encode_left", open_source(path, ("left",)), tmp_path / "vectors", shard_rows=2)
+    return tmp_path / "vectors"
+
+
+def saved(path, array):
+    np.save(path, array)
+    return Vectors.open(path)
+
+
+@pytest.mark.parametrize("by", ["cosine", "dot"])
+@pytest.mark.parametrize("k", [1, 7, 300, 1000])
+def test_the_nearest_are_those_of_one_whole_product(by, k, tmp_path, monkeypatch):
+    monkeypatch.setattr(searching, "BLOCK_ROWS", 64)
+    generator = np.random.default_rng(0)
+    rows, queries = generator.standard_normal((300, 8), np.float32), generator.standard_normal((3, 8), np.float32)
+    found, scores = nearest(saved(tmp_path / "rows.npy", rows), queries, k, by=by)
+    whole = queries @ rows.T
+    if by == "cosine":
+        whole /= np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(rows, axis=1)
+    expected = np.argsort(-whole, axis=1, kind="stable")[:, :k]
+    assert np.array_equal(found, expected)
+    assert np.allclose(scores, np.take_along_axis(whole, expected, axis=1), atol=1e-6)
+
+
+def test_of_equal_scores_the_earlier_row_comes_first_and_nan_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(searching, "BLOCK_ROWS", 2)
+    rows = np.array([[np.nan, 1], [0, 0], [1, 0], [2, 0], [0, 1], [3, 0], [-1, 0]], np.float32)
+    (found,), (scores,) = nearest(saved(tmp_path / "rows.npy", rows), np.array([[1, 0]], np.float32), 7)
+    assert found.tolist() == [2, 3, 5, 1, 4, 6, 0]
+    assert scores.tolist() == [1, 1, 1, 0, 0, -1, -np.inf]
+    (found,), _ = nearest(saved(tmp_path / "rows.npy", rows), np.array([[1, 0]], np.float32), 2)
+    assert found.tolist() == [2, 3]
+
+
+def test_no_row_is_found_among_none(tmp_path):
+    found, scores = nearest(saved(tmp_path / "rows.npy", np.zeros((0, 2), np.float32)), np.ones((1, 2)), 3)
+    assert found.shape == scores.shape == (1, 0)
+
+
+def test_a_query_of_another_width_or_no_rows_to_find_are_refused(tmp_path):
+    vectors = saved(tmp_path / "rows.npy", np.zeros((4, 2), np.float32))
+    with pytest.raises(
+        UsageError, match=r"rows.npy holds vectors of 2 numbers, the query has 3; search with the model"
+    ):
+        nearest(vectors, np.ones((1, 3)))
+    with pytest.raises(UsageError, match="expected at least 1 row to find, got 0"):
+        nearest(vectors, np.ones((1, 2)), 0)
+
+
+def test_a_row_is_nearest_to_itself(bundle, embedded):
+    vectors, opened = Vectors.open(embedded), open_bundle(bundle)
+    for place, row in enumerate(ROWS):
+        vector = query_vector(opened, vectors, row, graph="encode_left")
+        (found,), (scores,) = nearest(vectors, vector, 1, by="cosine")
+        assert (found[0], scores[0]) == (place, pytest.approx(1, abs=1e-6))
+
+
+def test_a_value_that_several_graphs_read_needs_one_named(bundle, embedded):
+    with pytest.raises(UsageError, match=r"may be read by encode_\w+, encode_\w+; say by --graph which one is meant"):
+        query_vector(open_bundle(bundle), Vectors.open(embedded), ROWS[0])
+
+
+def test_a_value_that_no_graph_reads_is_told_with_every_reason(bundle, embedded):
+    with pytest.raises(
+        UsageError, match=r"no graph of .* embeds 'red': encode_right: value 0 is 'red'; .*encode_left:"
+    ):
+        query_vector(open_bundle(bundle), Vectors.open(embedded), "red")
+
+
+def test_vectors_of_another_model_are_refused(bundle, embedded):
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "manifest.json").write_text(json.dumps(sealed({**manifest, "checkpoint_sha256": "0" * 64})))
+    with pytest.raises(
+        IntegrityError, match=r"vectors was embedded by a model of sha256 \w{64}, .* is of 0{64}; embed"
+    ):
+        query_vector(open_bundle(bundle), Vectors.open(embedded), ROWS[0], graph="encode_left")
+
+
+def test_what_holds_no_vectors_says_so(bundle, tmp_path):
+    with pytest.raises(NotFoundError, match=r"there is no .*absent; name a folder or an .npy that `zoo embed` wrote"):
+        Vectors.open(tmp_path / "absent")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotFoundError, match=r"empty holds no vectors: it lacks manifest.json; name what `zoo embed`"):
+        Vectors.open(tmp_path / "empty")
+    with pytest.raises(IntegrityError, match=r"manifest.json is no manifest of vectors \(KeyError\('kind'\)\); name"):
+        Vectors.open(bundle)
+    with pytest.raises(UsageError, match=r"rows.npy: expected a vector of floats a row, came int64 of shape \(3,\)"):
+        saved(tmp_path / "rows.npy", np.arange(3))
+    (tmp_path / "torn.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(IntegrityError, match=r"torn.npy cannot be read as an array \(.*\); embed again"):
+        Vectors.open(tmp_path / "torn.npy")
+
+
+def test_a_shard_that_was_cut_or_changed_is_noticed(embedded):
+    manifest = json.loads((embedded / "manifest.json").read_text())
+    (embedded / "manifest.json").write_text(json.dumps({**manifest, "schema": 9}))
+    with pytest.raises(UsageError, match=r"is a 'vectors' of schema 9; this modalzoo reads vectors up to 1: upgrade"):
+        Vectors.open(embedded)
+    (embedded / "manifest.json").write_text(json.dumps(manifest))
+    np.save(embedded / "vectors-00001.npy", np.zeros((1, 2), np.float32))
+    with pytest.raises(IntegrityError, match=r"vectors-00001.npy has 1 rows, expected 2; embed again"):
+        Vectors.open(embedded)
+    (embedded / "vectors-00001.npy").write_bytes((embedded / "vectors-00000.npy").read_bytes()[:-4])
+    with pytest.raises(IntegrityError, match=r"vectors-00001.npy cannot be read as an array"):
+        Vectors.open(embedded)
+
+
+def test_the_command_prints_the_nearest_with_what_they_were(zoo, bundle, embedded, tmp_path, monkeypatch):
+    from zoo_toy.modality import VectorsModality
+
+    read = VectorsModality._read
+    monkeypatch.setattr(
+        VectorsModality,
+        "_read",
+        lambda self, place, value: read(self, place, json.loads(value) if isinstance(value, str) else value),
+    )
+    arguments = ("search", bundle, embedded, "--query", "[[1, 2, 3]]", "--graph", "encode_left")
+    found = zoo(*arguments, "-k", 2, "--json").json
+    score = pytest.approx(1, abs=1e-5)
+    assert found[0] == {"row": 0, "score": score, "number": 1, "value": '{"left": [[1, 2, 3]]}'}
+    assert len(found) == 2
+    lines = zoo(*arguments).stdout.splitlines()
+    assert lines[0].split() == ["SCORE", "ROW", "VALUE"]
+    assert lines[1].split(maxsplit=2) == ["1.0000", "0", '{"left": [[1, 2, 3]]}']
+    assert len(lines) == 6
