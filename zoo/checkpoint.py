@@ -29,6 +29,9 @@ from zoo.tables import SCHEMA, Table
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
+# Where a tensor lies and how it is read: two names of one tensor agree in it.
+_Memory = tuple[int, tuple[int, ...], tuple[int, ...]]
+
 _METADATA_KEY = "zoo.spec"
 _MODALITY = "modality:"
 
@@ -74,13 +77,25 @@ def load(path: Path | str, *, plugins: Plugins | None = None) -> Checkpoint:
 def weights(module: nn.Module) -> dict[str, Tensor]:
     """Return a module's parameters and buffers by name; tied ones once, under their first name."""
     found: dict[str, Tensor] = {}
-    seen: set[tuple[int, tuple[int, ...], tuple[int, ...]]] = set()
+    seen: set[_Memory] = set()
     for name, tensor in module.state_dict().items():
-        place = (tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride()))
-        if tensor.numel() == 0 or place not in seen:
+        memory = _memory(tensor)
+        if tensor.numel() == 0 or memory not in seen:
             found[name] = tensor.detach().cpu().contiguous()
-            seen.add(place)
+            seen.add(memory)
     return found
+
+
+def names_in(part: nn.Module, whole: nn.Module) -> dict[str, str]:
+    """Return what ``weights(whole)`` calls each parameter and buffer of a module that shares its tensors."""
+    names: dict[_Memory, str] = {}
+    for name, tensor in whole.state_dict().items():
+        names.setdefault(_memory(tensor), name)
+    return {
+        own: names[memory]
+        for own, tensor in part.state_dict().items()
+        if tensor.numel() and (memory := _memory(tensor)) in names
+    }
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -113,6 +128,10 @@ def modality_arrays(modalities: Mapping[str, Any]) -> dict[str, Array]:
         for name, modality in modalities.items()
         for key, array in modality.state().items()
     }
+
+
+def _memory(tensor: Tensor) -> _Memory:
+    return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride())
 
 
 def _modality_tensors(modalities: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.output import note, print_json
+from zoo.errors import UsageError
 from zoo.plugins import installed
 from zoo.targets import require_plugins, resolve
 
@@ -18,12 +19,26 @@ if TYPE_CHECKING:
 @click.option("--to", "exporter_name", default="onnx", show_default=True, help="The exporter.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The bundle's folder; replaced as a whole.")
 @click.option("--graph", "graphs", multiple=True, help="Only this graph; may be given again.")
+@click.option("--single-file", is_flag=True, help="Keep the weights inside each graph's file.")
+@click.option(
+    "--weights-only", is_flag=True, help="Put these weights into the bundle at --out; its graphs stay as they are."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the bundle's manifest.")
-def command(source: str, exporter_name: str, out: Path, graphs: tuple[str, ...], as_json: bool) -> None:
+def command(
+    source: str,
+    exporter_name: str,
+    out: Path,
+    graphs: tuple[str, ...],
+    single_file: bool,
+    weights_only: bool,
+    as_json: bool,
+) -> None:
     """Export a model as a bundle, judged against torch.
 
     A graph that does not compute what torch computes ends the export with exit code 4, and no bundle is left.
     """
+    if weights_only and (graphs or single_file):
+        raise UsageError("--weights-only keeps the graphs of the bundle; it goes with no --graph and no --single-file")
     plugins = installed()
     target = resolve(source, plugins)
     entry = target.entry
@@ -31,14 +46,26 @@ def command(source: str, exporter_name: str, out: Path, graphs: tuple[str, ...],
         require_plugins(entry, plugins)
     from zoo.checkpoint import load
     from zoo.components import make_exporter
-    from zoo.exporting import Origin, export
+    from zoo.exporting import Origin, export, renew
+    from zoo.runtime import open_bundle
 
-    exporter = make_exporter(exporter_name, plugins)
     origin = Origin(target.name, entry.license, entry.data_license, entry.revision) if entry else Origin(target.name)
     checkpoint = load(target.weights, plugins=plugins)
-    manifest = export(
-        checkpoint, exporter, out, origin=origin, exporter_name=exporter_name, graphs=graphs, observe=_note
-    )
+    if weights_only:
+        bundle = open_bundle(out)
+        exporter = make_exporter(bundle.manifest["exporter"], plugins)
+        manifest = renew(checkpoint, exporter, bundle, origin=origin, observe=_note)
+    else:
+        manifest = export(
+            checkpoint,
+            make_exporter(exporter_name, plugins),
+            out,
+            origin=origin,
+            exporter_name=exporter_name,
+            graphs=graphs,
+            single_file=single_file,
+            observe=_note,
+        )
     if as_json:
         print_json(manifest)
     else:

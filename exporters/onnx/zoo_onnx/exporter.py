@@ -9,20 +9,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from zoo import Graph, ZooError, open_session, translations
+from zoo_onnx.bisection import first_fault
+from zoo_onnx.folding import fold
+from zoo_onnx.weights import link
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from zoo import Session
 
 OPSET = 20
 _EXAMPLE_ROWS = 2
+_MODULE = "module"
 
 
 class OnnxExporter:
@@ -30,8 +37,27 @@ class OnnxExporter:
 
     suffix = ".onnx"
 
+    def __init__(self) -> None:
+        self._latest: tuple[Graph, ExportedProgram] | None = None
+
     def write(self, graph: Graph, path: Path) -> None:
         """Write ``graph`` to ``path``; the same model gives the same bytes each time."""
+        program = self._translated(graph)
+        fold(program.model, graph.outputs)
+        _save(_reproducible(program.model_proto), path)
+
+    def trace(self, graph: Graph) -> ExportedProgram:
+        """Return what ``graph`` is translated from; that of the last graph that was written is kept."""
+        if self._latest is None or self._latest[0] is not graph:
+            self._translated(graph)
+        _, trace = cast(tuple[Graph, ExportedProgram], self._latest)
+        return trace
+
+    def first_fault(self, graph: Graph, path: Path, inputs: Mapping[str, NDArray[Any]]) -> str:
+        """Return a sentence on the first value of a file that differs from torch on ``inputs``."""
+        return str(first_fault(self.trace(graph), graph, path, inputs))
+
+    def _translated(self, graph: Graph) -> torch.onnx.ONNXProgram:
         sizes = {axis: _example_size(bounds.smallest, bounds.largest) for axis, bounds in graph.axes.items()}
         arrays = graph.draw(_EXAMPLE_ROWS, sizes, np.random.default_rng(0))
         tensors = {name: torch.from_numpy(arrays[name]) for name in graph.inputs}
@@ -46,17 +72,31 @@ class OnnxExporter:
                 (tensors, {}),  # the last mapping is for keywords
                 dynamo=True,
                 verbose=False,
+                optimize=False,
                 opset_version=OPSET,
                 input_names=list(graph.inputs),
                 output_names=list(graph.outputs),
                 dynamic_shapes={"tensors": free},
                 custom_translation_table=_translations(),
             )
-        if program is None:
+        if program is None or program.exported_program is None:
             raise ZooError(
                 f"torch.onnx.export made nothing of the graph {graph.name!r}; report it with the model's recipe"
             )
-        path.write_bytes(_reproducible(program.model_proto).SerializeToString(deterministic=True))
+        self._latest = graph, program.exported_program
+        return program
+
+    def link(self, path: Path, weights: Path, names: Mapping[str, str]) -> None:
+        """Have the file that ``write`` left, or that was linked before, read its weights from ``weights``."""
+        model = onnx.load(path, load_external_data=False)
+        link(model, weights, {f"{_MODULE}.{own}": name for own, name in names.items()})
+        _save(model, path)
+
+    def stamp(self, path: Path, facts: Mapping[str, str]) -> None:
+        """Write facts about a model into its file, as ONNX's metadata."""
+        model = onnx.load(path, load_external_data=False)
+        onnx.helper.set_model_props(model, dict(sorted(facts.items())))
+        _save(model, path)
 
     def open(self, graph: Graph, path: Path) -> Session:
         """Load the file that ``write`` left, on the CPU."""
@@ -85,6 +125,10 @@ class _Ordered(nn.Module):
     def forward(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         made = self.module(tensors)
         return tuple(made[name] for name in self.outputs)
+
+
+def _save(model: onnx.ModelProto, path: Path) -> None:
+    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _translations() -> dict[Callable[..., Any], Callable[..., Any]]:
