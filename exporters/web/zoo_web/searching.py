@@ -87,7 +87,9 @@ def search_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
     arrays[VECTORS] = np.ascontiguousarray(vectors)
     names = [(place, language, name) for place, thing in enumerate(things) for language, name in thing.names.items()]
     words = bundle.run(pair.words, {pair.text: [name for *_, name in names]})[pair.words_output]
-    ranks = _ranks(words, vectors, np.array([place for place, *_ in names]))
+    likeness = words @ vectors.T
+    own = likeness[np.arange(len(names)), [place for place, *_ in names]]
+    ranks = (likeness > own[:, None]).sum(axis=1)  # how many things lie nearer to a name than its own
     unseen = np.array([things[place].unseen for place, *_ in names])
     return {
         "graph": pair.words,
@@ -132,19 +134,12 @@ def _samples(dataset: Dataset) -> Iterator[tuple[Sample, bool]]:
         yield from ((sample, name != _SEEN_SPLIT) for sample in samples)
 
 
-def _ranks(words: Array, vectors: Array, own: Array) -> Array:
-    """Return how many things lie nearer to each text than its own."""
-    likeness = words @ vectors.T
-    ranks: Array = (likeness > likeness[np.arange(len(own)), own][:, None]).sum(axis=1)
-    return ranks
-
-
 def _tried(found: Sequence[tuple[int, str, str]]) -> Iterator[dict[str, str]]:
-    """Yield a few short names of each language, from all over the things, that find what they name."""
+    """Yield a few short names of each language that find what they name, from all over the things."""
     by_language: dict[str, list[str]] = {}
     for _, language, name in found:
         if len(name) <= _LONGEST_TRIED:
             by_language.setdefault(language, []).append(name)
     for language, names in by_language.items():
-        step = max(1, len(names) // _TRIED_PER_LANGUAGE)
-        yield from ({"language": language, "text": name} for name in names[step // 2 :: step][:_TRIED_PER_LANGUAGE])
+        step = -(-len(names) // _TRIED_PER_LANGUAGE)
+        yield from ({"language": language, "text": name} for name in names[2 * step // 3 :: step])

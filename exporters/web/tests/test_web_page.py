@@ -1,0 +1,277 @@
+"""Pages in a real browser: what is typed is found, what is slid moves, and every answer is the recorded one."""
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from zoo_web.onnxruntime_web import FILES, TESTED
+
+from zoo import open_bundle
+
+ROOT = Path(__file__).parents[3]
+TOOLS = Path(os.environ.get("ZOO_WEB_TOOLS", ROOT / "build/web/node_modules"))
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+LACKS = " and ".join(
+    what
+    for what, there in {
+        "Chromium (apt-get install chromium)": CHROMIUM,
+        "node": shutil.which("node"),
+        f"npm install --prefix build/web onnxruntime-web@{TESTED}": (TOOLS / "onnxruntime-web").is_dir(),
+        "npm install --prefix build/web playwright-core@1.65.1": (TOOLS / "playwright-core").is_dir(),
+    }.items()
+    if not there
+)
+pytestmark = [
+    pytest.mark.verify,
+    pytest.mark.xdist_group("web"),  # one process exports the entries once
+    pytest.mark.skipif(bool(LACKS), reason=f"pages need {LACKS}"),
+]
+NAMES = "[...document.querySelectorAll('#results .name')].map((name) => name.firstChild.textContent)"
+FOUND = "document.getElementById('found').textContent"
+PICTURE = "[...document.querySelector('canvas').getContext('2d').getImageData(0, 0, 28, 28).data]"
+ROWS = "[...document.querySelectorAll('#graphs tr')].map((row) => ({...row.dataset, said: row.textContent}))"
+
+
+class Browser:
+    """A page in Chromium, driven by lines of JSON."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def __call__(self, step, value, **options):
+        self.process.stdin.write(json.dumps({step: value, **options}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        assert "error" not in answer, answer["error"]
+        return answer["found"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    command = ["node", Path(__file__).with_name("visit.mjs"), TOOLS, CHROMIUM]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield Browser(process)
+    process.stdin.close()
+    assert process.wait(timeout=30) == 0
+    process.stdout.close()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A folder, and the address under which this machine alone sees it."""
+    folder = tmp_path_factory.mktemp("served")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def export_page(served):
+    """Export an entry with its page; return the address of the page."""
+    folder, address = served
+
+    def export_page(name, *options, as_name=""):
+        out = folder / (as_name or name)
+        command = [ROOT / ".venv/bin/zoo", "export", name, "--layout", "web", "--out", out, *options]
+        env = {**os.environ, "ZOO_ONNXRUNTIME_WEB": str(TOOLS / "onnxruntime-web/dist")}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+        assert done.returncode == 0, done.stderr
+        return f"{address}/{out.name}/"
+
+    return export_page
+
+
+@pytest.fixture(scope="module")
+def emoji(export_page):
+    return export_page("emoji-search")
+
+
+@pytest.fixture(scope="module")
+def fashion(export_page):
+    return export_page("fashion-vae")
+
+
+@pytest.fixture(scope="module")
+def folder(served):
+    return served[0]
+
+
+def checked(browser, page):
+    assert browser("goto", f"{page}?check") == "ready"
+    return {row["graph"]: row for row in browser("read", ROWS)}
+
+
+@pytest.mark.parametrize(
+    ("locale", "typed", "expected"),
+    [
+        ("en-US", "red heart", "red heart"),
+        ("en-US", "crying cat", "crying cat"),
+        ("en-US", "red HEART", "red heart"),
+        ("en-US", "汽车", "police car"),
+        ("zh-CN", "红心", "红心"),
+        ("zh-CN", "哭泣的猫", "哭泣的猫"),
+        ("zh-CN", "pizza", "披萨"),
+    ],
+)
+def test_what_is_typed_is_found(browser, emoji, locale, typed, expected):
+    assert browser("goto", emoji, locale=locale) == "ready"
+    browser("fill", ["#query", typed])
+    browser("until", f"{FOUND}.includes({json.dumps(typed)})")
+    assert expected in browser("read", NAMES)[:5]
+    assert browser("complaints", 0) == []
+
+
+def test_the_page_finds_what_the_runtime_finds(browser, emoji, folder):
+    bundle = open_bundle(folder / "emoji-search")
+    content = json.loads((bundle.folder / "page.json").read_text())["search"]
+    vectors = load_file(bundle.folder / "page.safetensors")[content["vectors"]]
+    (words,) = bundle.run("encode_caption.raw", {"caption": ["a cat that laughs 🐈"]})["encode_caption.embedding"]
+    best = np.argsort(-(vectors @ words), kind="stable")[:24]
+    browser("goto", emoji)
+    browser("fill", ["#query", "a cat that laughs 🐈"])
+    browser("until", f"{FOUND}.includes('laughs')")
+    assert browser("read", NAMES) == [content["things"][place]["names"]["en"] for place in best]
+
+
+def test_an_empty_and_an_endless_query_are_answered(browser, emoji):
+    browser("goto", emoji)
+    browser("fill", ["#query", " "])
+    browser("until", f"{FOUND} === 'Type something.'")
+    assert browser("read", NAMES) == []
+    browser("fill", ["#query", "红" * 5000])
+    browser("until", "document.querySelectorAll('#results li').length === 24")
+    assert browser("complaints", 0) == []
+
+
+def test_a_result_leads_to_what_is_alike_by_the_keyboard(browser, emoji):
+    browser("goto", emoji)
+    browser("fill", ["#query", "red heart"])
+    browser("until", f"{FOUND}.includes('red heart')")
+    browser("focus", "#results button")
+    browser("press", "Enter")
+    browser("until", f"{FOUND}.includes('picture of')")
+    assert browser("read", NAMES)[0] == "red heart"
+    assert browser("read", "document.activeElement.closest('#results') !== null")
+
+
+def test_the_language_is_the_browsers_and_can_be_changed(browser, emoji):
+    browser("goto", emoji, locale="zh-CN")
+    assert browser("read", "document.documentElement.lang") == "zh-Hans"
+    assert browser("read", "document.getElementById('search-title').textContent") == "用词语搜索"
+    browser("click", "#language")
+    assert browser("read", "document.documentElement.lang") == "en"
+    assert browser("read", "document.getElementById('query-label').textContent").endswith("in English or Chinese")
+
+
+def test_licences_of_pictures_are_on_the_page(browser, emoji):
+    browser("goto", emoji)
+    assert "CC-BY-SA-4.0 (OpenMoji pictures)" in browser("read", "document.getElementById('footer').textContent")
+
+
+def test_the_first_picture_is_the_one_that_the_runtime_decodes(browser, fashion, folder):
+    bundle = open_bundle(folder / "fashion-vae")
+    start = load_file(bundle.folder / "page.safetensors")["latent.starts"][:1]
+    (decoded,) = bundle.graph("decode_picture")({"latent": start})["decode_picture.intensity"]
+    browser("goto", fashion)
+    shown = np.array(browser("read", PICTURE)).reshape(28, 28, 4)
+    assert np.abs(shown[..., 0] - 255 * decoded[0]).max() <= 1
+    assert browser("complaints", 0) == []
+
+
+def test_a_slider_changes_the_picture(browser, fashion):
+    browser("goto", fashion)
+    before = browser("read", PICTURE)
+    browser("focus", "#slider-0")
+    browser("press", "Home")
+    browser("until", f"String({PICTURE}) !== {json.dumps(','.join(map(str, before)))}")
+    moved = np.abs(np.subtract(browser("read", PICTURE), before)).mean()
+    browser("click", "#back")
+    browser("until", f"String({PICTURE}) === {json.dumps(','.join(map(str, before)))}")
+    browser("focus", "#slider-7")
+    browser("press", "Home")
+    browser("until", f"String({PICTURE}) !== {json.dumps(','.join(map(str, before)))}")
+    assert moved > 5
+    assert browser("complaints", 0) == []
+
+
+def test_a_random_latent_gives_another_picture(browser, fashion):
+    browser("goto", fashion)
+    before = browser("read", f"String({PICTURE})")
+    browser("click", "#random")
+    browser("until", f"String({PICTURE}) !== {json.dumps(before)}")
+
+
+def test_every_slider_has_a_label_and_all_can_be_shown(browser, fashion):
+    browser("goto", fashion)
+    shown = "[...document.querySelectorAll('.slider')].filter((one) => one.offsetParent).length"
+    assert browser("read", shown) == 8
+    browser("click", "#more")
+    assert browser("read", shown) == 16
+    assert browser("read", "[...document.querySelectorAll('input')].every((one) => one.labels.length === 1)")
+
+
+@pytest.mark.parametrize("width", [320, 390, 1200])
+def test_nothing_stands_out_of_the_window(browser, emoji, fashion, width):
+    for page in (emoji, fashion, f"{emoji}?check"):
+        browser("goto", page, width=width)
+        assert browser("read", "document.documentElement.scrollWidth <= innerWidth"), page
+
+
+def test_every_graph_gives_the_recorded_answers(browser, emoji, fashion, folder):
+    for page, name in ((emoji, "emoji-search"), (fashion, "fashion-vae")):
+        rows = checked(browser, page)
+        assert set(rows) == set(open_bundle(folder / name).graphs)
+        assert {row["state"] for row in rows.values()} == {"passed"}
+        assert all(0 < float(row["used"]) <= 1 for row in rows.values())
+        assert browser("read", "document.getElementById('verdict').dataset.state") == "passed"
+        assert "those of the manifest" in browser("read", "document.getElementById('files').textContent")
+        assert browser("complaints", 0) == []
+
+
+def test_weights_inside_the_graphs_do_as_well(browser, export_page, folder):
+    page = export_page("fashion-vae", "--single-file", "--graph", "decode_picture", as_name="single")
+    assert not (folder / "single/model.safetensors").exists()
+    assert {row["state"] for row in checked(browser, page).values()} == {"passed"}
+
+
+def test_a_wrong_answer_and_a_changed_file_are_told(browser, fashion, folder):
+    shutil.copytree(folder / "fashion-vae", folder / "spoilt")
+    path = folder / "spoilt/reference.safetensors"
+    reference = load_file(path)
+    key = "decode_picture/0/expected/decode_picture.intensity"
+    reference[key][-1, 0, 14, 14] += 1e-3
+    save_file(reference, path)
+    rows = checked(browser, fashion.replace("fashion-vae", "spoilt"))
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "encode_picture": "passed",
+        "decode_picture": "failed",
+        "reconstruct_picture": "passed",
+    }
+    assert "differs by 0.001" in rows["decode_picture"]["said"]
+    assert browser("read", "document.getElementById('verdict').textContent") == "1 of 3 graphs do not agree."
+    assert browser("read", "document.getElementById('files').textContent").endswith(": reference.safetensors.")
+
+
+def test_a_page_without_its_runtime_says_how_to_get_it(browser, fashion, folder):
+    bare = shutil.copytree(folder / "fashion-vae", folder / "bare")
+    for file in FILES:
+        (bare / file).unlink()
+    assert browser("goto", fashion.replace("fashion-vae", "bare")) == "missing"
+    assert f"npm install onnxruntime-web@{TESTED}" in browser("read", "document.getElementById('state').textContent")
