@@ -250,10 +250,47 @@ def test_a_manifest_that_was_changed_is_refused(bundle):
     ("given", "reason"),
     [
         ([[0.5]], "float64 with values that int64 cannot hold"),
-        ([["a"]], "it came as <U1"),
+        ([["a"]], "it came as text"),
+        ([[None]], "it came as object"),
+        ([[float("nan")]], "float64 with values that int64 cannot hold"),
+        ([[2**63]], "uint64 with values that int64 cannot hold"),
         ([[1], [1, 2]], "inhomogeneous"),
     ],
 )
 def test_numbers_are_not_bent_to_fit(given, reason):
     with pytest.raises(UsageError, match=f"'ids' takes numbers of int64 with axes .*{reason}"):
         as_array(given, TensorSpec("int64", ("batch", "length")), "ids")
+
+
+def test_a_number_too_large_for_a_float_is_refused_and_infinity_is_not():
+    spec = TensorSpec("float32", ("batch",))
+    with pytest.raises(UsageError, match="float64 with values that float32 cannot hold"):
+        as_array([1e300], spec, "latent")
+    assert np.isposinf(as_array([np.inf], spec, "latent")).all()
+
+
+def test_no_row_at_all_is_refused(bundle, site):
+    for values in ({"left": []}, {"left.values": np.zeros((0, 2, 3), np.float32), "left.mask": np.ones((0, 2), bool)}):
+        with pytest.raises(UsageError, match="the graph 'encode_left' takes at least one row; got no value of left"):
+            open_bundle(bundle).run("encode_left", values)
+
+
+def test_a_row_that_fills_an_axis_is_told_since_it_may_have_been_cut(zoo, bundle, tmp_path):
+    np.save(tmp_path / "values.npy", np.ones((2, 6, 3), np.float32))
+    np.save(tmp_path / "mask.npy", np.array([[1] * 6, [1] * 5 + [0]], bool))
+    arrays = (f"left.values={tmp_path / 'values.npy'}", f"left.mask={tmp_path / 'mask.npy'}")
+    result = zoo("run", bundle, "encode_left", "-i", arrays[0], "-i", arrays[1])
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "2 of the rows fill all 6 places of left.length, the most that the graph takes; "
+        "of a longer value the end is not read\n"
+    )
+
+
+def test_a_file_that_is_no_graph_is_told_by_its_name(bundle, zoo):
+    (bundle / "decode_left.onnx").write_bytes(b"not a graph")
+    rewrite(bundle, lambda m: m["files"].update({"decode_left.onnx": digests(bundle)["decode_left.onnx"]}))
+    result = zoo("run", bundle, "decode_left", "-i", "latent=1")
+    assert result.exit_code == 1
+    assert result.error.startswith("onnxruntime cannot load the graph 'decode_left': ")
+    assert result.error.endswith("; export the model again")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "-i", "inputs", multiple=True, metavar="NAME=VALUE", help="A text, a file's path or an .npy; again for more rows."
 )
 @click.option("--provider", default="cpu", show_default=True, help="cpu, cuda or tensorrt; never another in silence.")
-@click.option("--threads", default=1, show_default=True)
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
 @click.option(
     "--out", type=click.Path(path_type=Path), help="A folder for the outputs: arrays, and pictures of what was decoded."
 )
@@ -33,9 +33,17 @@ def command(
 ) -> None:
     """Run a graph of a bundle on values, without torch."""
     from zoo.runtime import open_bundle
+    from zoo.runtime.batching import filled
 
     opened = open_bundle(bundle, provider=provider, threads=threads)
-    outputs = opened.run(graph, parse_inputs(inputs))
+    arrays = opened.arrays(graph, parse_inputs(inputs))
+    outputs = opened.run_arrays(graph, arrays)
+    session = opened.graph(graph)
+    for axis, rows in filled(arrays, session).items():
+        most = f"{session.axes[axis].largest} places of {axis}"
+        note(
+            f"{rows} of the rows fill all {most}, the most that the graph takes; of a longer value the end is not read"
+        )
     if out is not None:
         write_outputs(opened, graph, outputs, out)
     if as_json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.errors import UsageError
 from zoo.protocols import Axis, TensorSpec
 from zoo.runtime.session import Session
 
@@ -61,6 +62,13 @@ def own_lengths(
     return found
 
 
+def filled(arrays: Mapping[str, Array], session: Session) -> dict[str, int]:
+    """Return, by padded axis, how many rows fill it to the most that the graph takes; they may have been cut."""
+    lengths = own_lengths(arrays, session.inputs, session.axes)
+    counts = {axis: int((own == session.axes[axis].largest).sum()) for axis, own in lengths.items()}
+    return {axis: count for axis, count in counts.items() if count}
+
+
 def by_shape(values: Mapping[str, Sequence[Any]]) -> list[list[int]]:
     """Return the places of the rows, those together whose arrays have equal shapes; one group where all have."""
     groups: dict[tuple[Any, ...], list[int]] = {}
@@ -77,6 +85,11 @@ def in_order(answers: Iterator[tuple[Any, Mapping[str, Array]]], count: int) -> 
         for name, array in found.items():
             if name not in whole:
                 whole[name] = np.empty((count, *array.shape[1:]), array.dtype)
+            if whole[name].shape[1:] != array.shape[1:]:
+                raise UsageError(
+                    f"{name!r} has answers of shapes {whole[name].shape[1:]} and {array.shape[1:]}; run rows of other "
+                    "shapes apart"
+                )
             whole[name][index] = array
     return whole
 

@@ -252,7 +252,7 @@ def as_array(given: Any, spec: TensorSpec, name: str) -> Array:
     except ValueError as error:
         raise UsageError(f"{takes}: {error}") from error
     if array.dtype.kind not in "biuf":
-        raise UsageError(f"{takes}; it came as {array.dtype}")
+        raise UsageError(f"{takes}; it came as {'text' if array.dtype.kind == 'U' else array.dtype}")
     with np.errstate(invalid="ignore", over="ignore"):
         cast: Array = array.astype(spec.dtype)
     held = np.array_equal(cast, array) if cast.dtype.kind in "biu" else not (np.isinf(cast) & np.isfinite(array)).any()
