@@ -15,7 +15,19 @@ import click
 
 from benchmarks.measuring import ROUNDS, Comparison
 
-NAMES = ("training", "objectives", "joint", "memory", "inference", "lstm", "commands", "listing", "discovery")
+NAMES = (
+    "training",
+    "objectives",
+    "joint",
+    "memory",
+    "inference",
+    "lstm",
+    "commands",
+    "listing",
+    "discovery",
+    "opening",
+    "embedding",
+)
 ON_REQUEST = ("peers",)
 HEADER = ("WHAT", "OURS", "OTHER", "RATIO", "TARGET", "OK")
 

@@ -8,19 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from zoo.components import make_exporter, make_modalities
 from zoo.errors import UnknownNameError, UsageError
-from zoo.plugins import installed
 from zoo.protocols import PRESENT, UTF8, Axis, Graph, Modality, TensorSpec
 from zoo.runtime.batching import BATCH_ROWS, by_shape, in_batches, in_order
 from zoo.runtime.manifest import read_manifest
 from zoo.runtime.session import Session, open_session
-from zoo.spec import Recipe
 
+# What reads specs and finds plugins is imported where it is needed: arrays go through a graph without either.
 if TYPE_CHECKING:
     import numpy as np
 
     from zoo.protocols import Array
+    from zoo.spec import Recipe
 
 _MODALITY = "modality:"
 
@@ -76,6 +75,9 @@ class Bundle:
         exporter_name = self.manifest.get("exporter", "")
         if self.provider != "cpu":
             raise UsageError(f"{path.name} is run by the exporter {exporter_name!r}, which takes no --provider")
+        from zoo.components import make_exporter
+        from zoo.plugins import installed
+
         exporter = make_exporter(exporter_name, installed())
         compute = exporter.open(Graph(name, cast(Any, None), inputs, outputs, axes, _draws_nothing), path)
         return Session(name, inputs, axes, tuple(outputs), compute)
@@ -91,11 +93,16 @@ class Bundle:
     @property
     def recipe(self) -> Recipe:
         """The recipe that the model was trained by."""
+        from zoo.spec import Recipe
+
         path = self.folder / "spec.json"
         return Recipe.read(json.loads(path.read_text()), str(path))
 
     def _fitted(self) -> dict[str, Modality]:
         from safetensors.numpy import load_file
+
+        from zoo.components import make_modalities
+        from zoo.plugins import installed
 
         state = load_file(self.folder / "state.safetensors")
         return {

@@ -7,11 +7,10 @@ time. A kept graph that is damaged, or a cache that cannot be written, costs tim
 from __future__ import annotations
 
 import hashlib
-import logging
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
 from zoo.errors import ZooError
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 _FIRST_PROCESSOR_BYTES = 4096
 _HASH_BYTES = hashlib.sha256().digest_size
-_log = logging.getLogger(__name__)
 
 
 class Makes(Protocol):
@@ -56,19 +54,17 @@ def place_of(identity: str) -> Path:
 
 
 def _made_and_kept(path: Path, from_file: Makes) -> InferenceSession:
+    from tempfile import TemporaryDirectory
+
     try:
         with TemporaryDirectory() as folder:
             saved = Path(folder) / "graph.onnx"
             session = from_file(saved)
             content = saved.read_bytes()
-    except OSError as error:
-        _log.info("the optimised graph cannot be saved: %s", error)
+    except OSError:
         return from_file()
-    try:
-        with staged_file(path) as staging:
-            staging.write_bytes(hashlib.sha256(content).digest() + content)
-    except (OSError, ZooError) as error:
-        _log.info("%s cannot be kept: %s", path, error)
+    with suppress(OSError, ZooError), staged_file(path) as staging:
+        staging.write_bytes(hashlib.sha256(content).digest() + content)
     return session
 
 

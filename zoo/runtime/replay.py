@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from safetensors.numpy import load_file
-
 from zoo.parity import Compared, compare
 from zoo.runtime.bundle import Bundle, spec_of
 
@@ -19,6 +17,8 @@ def replay(bundle: Bundle) -> dict[str, tuple[int, Compared]]:
 
     Raises ParityError where an answer lies outside the tolerance that was recorded at the export.
     """
+    from safetensors.numpy import load_file
+
     cases: dict[str, dict[str, dict[str, dict[str, Array]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(dict))
     )
