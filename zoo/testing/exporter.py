@@ -41,22 +41,22 @@ class ExporterContract(Contract):
         assert judge(graph, make_cases(graph), first, second).worst.used <= 1
 
     def test_the_same_model_gives_the_same_bytes(self, exporter: Exporter, tmp_path: Path) -> None:
-        """Two exports into two folders are equal."""
+        """Two exports into two folders are equal, whatever files an export leaves there."""
         graph = _graph()
         contents = []
         for folder in (tmp_path / "one", tmp_path / "another"):
             folder.mkdir()
             exporter.write(graph, folder / f"graph{exporter.suffix}")
-            contents.append((folder / f"graph{exporter.suffix}").read_bytes())
+            contents.append({path.name: path.read_bytes() for path in folder.iterdir()})
         assert contents[0] == contents[1]
 
     def test_the_file_holds_no_path_of_this_machine(self, exporter: Exporter, tmp_path: Path) -> None:
         """Where the source lies is nobody's business."""
-        path = tmp_path / f"graph{exporter.suffix}"
-        exporter.write(_graph(), path)
-        content = path.read_bytes()
-        for place in (Path(__file__).parent.parent.parent, Path(torch.__file__).parent, tmp_path):
-            assert str(place).encode() not in content
+        exporter.write(_graph(), tmp_path / f"graph{exporter.suffix}")
+        for path in tmp_path.iterdir():
+            content = path.read_bytes()
+            for place in (Path(__file__).parent.parent.parent, Path(torch.__file__).parent, tmp_path):
+                assert str(place).encode() not in content
 
     def test_outputs_have_the_declared_names(self, exporter: Exporter, tmp_path: Path) -> None:
         """A loaded graph answers by the names of the graph's outputs."""

@@ -1,10 +1,141 @@
-import pytest
-from zoo_openvino.exporter import OpenvinoExporter
+"""The exporter's contract, and what OpenVINO's files and process must be besides."""
 
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import interpolate
+from zoo_openvino.exporter import OpenvinoExporter
+from zoo_openvino.importing import openvino, ops
+
+from zoo import Graph, TensorSpec, ZooError, export, load
+from zoo.errors import ParityError
+from zoo.exporting import Origin
+from zoo.judging import judge, make_cases
+from zoo.registry import own_registry, read_registry
+from zoo.targets import fetch_entry
 from zoo.testing import ExporterContract
+
+WEIGHTS = 300
+ENTRIES = read_registry(own_registry())
 
 
 class TestOpenvinoExporter(ExporterContract):
     @pytest.fixture
     def exporter(self) -> OpenvinoExporter:
         return OpenvinoExporter()
+
+
+class Layer(nn.Module):
+    """A layer, and operations that OpenVINO names by a count of its own."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(3, WEIGHTS // 3, bias=False)
+
+    def forward(self, tensors):
+        return {"toy.out": self.linear(tensors["x.values"]).relu().softmax(-1)}
+
+
+class Shrunk(nn.Module):
+    def forward(self, tensors):
+        return {"toy.out": interpolate(tensors["x.values"], (4, 4), mode="bilinear", antialias=True)}
+
+
+class Squared(nn.Module):
+    def forward(self, tensors):
+        return {"toy.out": tensors["x.values"] * tensors["x.values"]}
+
+
+def a_graph(module, *axes, dtype="float32", out=(), ulps=16):
+    spec = TensorSpec(dtype, ("batch", *axes), 0, 2**20)
+
+    def draw(batch, sizes, generator):
+        drawn = generator.integers(0, 2**20, (batch, *axes)) if dtype == "int64" else generator.random((batch, *axes))
+        return {"x.values": drawn.astype(dtype)}
+
+    outputs = {"toy.out": TensorSpec(dtype, ("batch", *(out or axes)))}
+    return Graph("toy", module.eval(), {"x.values": spec}, outputs, {}, draw, ulps)
+
+
+def judged(graph, folder):
+    exporter = OpenvinoExporter()
+    exporter.write(graph, folder / "graph.xml")
+    return judge(graph, make_cases(graph), *(exporter.open(graph, folder / "graph.xml") for _ in range(2)))
+
+
+def test_weights_lie_in_a_second_file_in_full_precision(tmp_path):
+    OpenvinoExporter().write(a_graph(Layer(), 3, out=[WEIGHTS // 3]), tmp_path / "graph.xml")
+    assert {path.name for path in tmp_path.iterdir()} == {"graph.xml", "graph.bin"}
+    stored = np.frombuffer((tmp_path / "graph.bin").read_bytes(), np.float32, count=WEIGHTS)
+    assert np.array_equal(np.sort(stored), np.sort(Layer().linear.weight.detach().numpy().ravel()))
+
+
+def test_a_resizing_whose_antialiasing_openvino_ignores_misses_parity(tmp_path):
+    with pytest.raises(ParityError, match=r"toy, case 'one row, smallest', output 'toy\.out', row 0: differs from"):
+        judged(a_graph(Shrunk(), 1, 16, 16, out=(1, 4, 4), ulps=256), tmp_path)
+
+
+def test_whole_numbers_of_more_than_32_bits_which_openvino_cuts_off_miss_parity(tmp_path):
+    with pytest.raises(ParityError, match=r"toy, case 'one row, smallest', output 'toy\.out', row 0: differs from"):
+        judged(a_graph(Squared(), 3, dtype="int64"), tmp_path)
+
+
+def test_a_file_that_openvino_cannot_read_is_an_error_that_names_the_graph(tmp_path):
+    (tmp_path / "graph.xml").write_text("<net/>")
+    with pytest.raises(ZooError, match=r"the graph 'toy' cannot be loaded by OpenVINO: .*; docs/runtimes\.md tells"):
+        OpenvinoExporter().open(a_graph(Layer(), 3, out=[WEIGHTS // 3]), tmp_path / "graph.xml")
+
+
+def test_what_fails_while_it_runs_is_an_error_that_names_the_graph(tmp_path):
+    values = ops.parameter([-1, -1], np.float32)
+    values.output(0).get_tensor().set_names({"x.values"})
+    model = openvino.Model([ops.add(values, ops.transpose(values, [1, 0]))], [values])
+    openvino.save_model(model, tmp_path / "graph.xml")
+    run = OpenvinoExporter().open(a_graph(Layer(), 3), tmp_path / "graph.xml")
+    with pytest.raises(ZooError, match="the graph 'toy' cannot be run by OpenVINO: "):
+        run({"x.values": np.zeros((2, 3), np.float32)})
+
+
+def test_importing_it_reports_nothing_and_leaves_nothing_in_the_home_folder(tmp_path):
+    code = (
+        "import sys, time\n"
+        "sys.addaudithook(lambda event, about: event.startswith('socket.') and print(event, about))\n"
+        "import zoo_openvino.exporter\n"
+        "print('openvino_telemetry' in sys.modules)\n"
+    )
+    env = {**os.environ, "HOME": str(tmp_path)}
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    assert said == "False\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_entry_is_exported_run_and_judged_again_without_torch(tmp_path):
+    bundle = tmp_path / "bundle"
+    checkpoint = load(fetch_entry(ENTRIES["text-autoencoder"]))
+    export(
+        checkpoint,
+        OpenvinoExporter(),
+        bundle,
+        origin=Origin("text-autoencoder"),
+        exporter_name="openvino",
+        graphs=["encode_caption"],
+    )
+    assert {"encode_caption.xml", "encode_caption.bin"} <= json.loads((bundle / "manifest.json").read_text())[
+        "files"
+    ].keys()
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from zoo.runtime import open_bundle, replay\n"
+        "bundle = open_bundle(sys.argv[1])\n"
+        "print(bundle.run('encode_caption', {'caption': ['red heart']})['encode_caption.latent'].shape)\n"
+        "print(*replay(bundle))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code, bundle], capture_output=True, text=True, check=True).stdout
+    assert said == "(1, 64)\nencode_caption\n"

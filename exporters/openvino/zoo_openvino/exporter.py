@@ -54,8 +54,10 @@ class OpenvinoExporter:
 
         def run(arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
             with one_at_a_time, _errors(graph, "run by OpenVINO"):
-                found = request.infer({name: arrays[name] for name in graph.inputs})
-            return {name: found[name] for name in graph.outputs}
+                # infer() on one thread loses an error, and answers with empty arrays.
+                request.start_async({name: arrays[name] for name in graph.inputs})
+                request.wait()
+                return {name: request.get_tensor(name).data.copy() for name in graph.outputs}
 
         return run
 
