@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from zoo.errors import PluginError, SpecError
 from zoo.plugins import Plugins
-from zoo.protocols import Dataset, Exporter, Modality
+from zoo.protocols import Dataset, Exporter, Layout, Modality
 from zoo.spec import ModelSpec, Part
 
 
@@ -37,6 +37,12 @@ def make_dataset(part: Part, plugins: Plugins) -> Dataset:
 def make_exporter(name: str, plugins: Plugins) -> Exporter:
     """Return an exporter by its registered name."""
     made: Exporter = _made(plugins, "exporter", Part(name), "exporter", Exporter)
+    return made
+
+
+def make_layout(name: str, plugins: Plugins) -> Layout:
+    """Return a layout by its registered name."""
+    made: Layout = _made(plugins, "layout", Part(name), "layout", Layout)
     return made
 
 

@@ -222,6 +222,18 @@ class Stamps(Protocol):
         """Write the facts into a file, in place of earlier ones."""
 
 
+@runtime_checkable
+class Layout(Protocol):
+    """Adds files to a finished bundle, such as a page that serves it. The core binds them in the manifest."""
+
+    def write(self, folder: Path, dataset: Dataset) -> None:
+        """Add files to the bundle in ``folder``, which ``zoo.open_bundle`` opens; ``dataset`` is its recipe's.
+
+        The files stand in no folders of their own, and what is there stays as it is. The same bundle gives the same
+        bytes.
+        """
+
+
 class RunsArrays(Protocol):
     """A loaded graph."""
 

@@ -1,7 +1,8 @@
 // Opens a page in headless Chromium and does what the lines of JSON on stdin say; answers each by a line of JSON.
 //
-// {"goto": url, "locale": "zh-CN", "scheme": "dark", "width": 390}, {"fill": [selector, text]}, {"press": key},
-// {"focus": selector}, {"click": selector}, {"read": expression}, {"until": expression}, {"picture": path}, {"complaints": 0}
+// {"goto": url, "locale": "zh-CN", "scheme": "dark", "width": 390}, {"resize": [width, height]}, {"press": key},
+// {"fill": [selector, text]}, {"focus": selector}, {"click": selector}, {"read": expression}, {"until": expression},
+// {"picture": path, "full": true}, {"complaints": 0}
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -32,6 +33,7 @@ const steps = {
   press: (key) => page.keyboard.press(key),
   focus: (selector) => page.focus(selector),
   click: (selector) => page.click(selector),
+  resize: ([width, height]) => page.setViewportSize({ width, height }),
   read: (expression) => page.evaluate(expression),
   until: (expression) => page.waitForFunction(expression, null, { timeout }).then(() => true),
   picture: (path, { full = false }) => page.screenshot({ path, fullPage: full }).then(() => true),

@@ -19,7 +19,7 @@ export function draw(canvas, { data, shape: [, channels, height, width] }) {
   }
   canvas.width = width;
   canvas.height = height;
-  canvas.getContext("2d").putImageData(pixels, 0, 0);
+  canvas.getContext("2d", { willReadFrequently: true }).putImageData(pixels, 0, 0);
 }
 
 /** Put the sliders into the page. */

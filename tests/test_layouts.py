@@ -1,0 +1,60 @@
+"""A layout adds files to a bundle, and the manifest binds them."""
+
+import json
+
+import pytest
+
+from zoo.errors import IntegrityError, PluginError, UnknownNameError
+from zoo.layouts import Arranged, arranged
+from zoo.plugins import Plugins
+from zoo.runtime import open_bundle
+
+
+class Notes:
+    """Adds one file, and whatever a test wants."""
+
+    def __init__(self, also=lambda folder: None):
+        self.also = also
+
+    def write(self, folder, dataset):
+        (folder / "notes.txt").write_text(f"{len(open_bundle(folder, keeps=False).graphs)} graphs of {dataset}")
+        self.also(folder)
+
+
+def add(bundle, layout):
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    return Arranged("notes", layout, "toys").add_to(bundle, manifest)
+
+
+def test_the_files_of_a_layout_are_bound_by_the_manifest(bundle):
+    before = open_bundle(bundle).manifest["files"]
+    manifest = add(bundle, Notes())
+    assert manifest == open_bundle(bundle).manifest
+    assert manifest["layout"] == "notes"
+    assert set(manifest["files"]) == {*before, "notes.txt"}
+    (bundle / "notes.txt").write_text("other graphs")
+    with pytest.raises(IntegrityError, match=r"notes.txt is not what its manifest promised"):
+        open_bundle(bundle)
+
+
+@pytest.mark.parametrize("file", ["spec.json", "manifest.json"])
+def test_a_layout_that_changes_a_file_is_refused(bundle, file):
+    with pytest.raises(
+        PluginError, match=f"the layout 'notes' changed the bundle's file '{file}'; it may add files only"
+    ):
+        add(bundle, Notes(lambda folder: (folder / file).write_text("{}")))
+
+
+def test_a_layout_that_removes_a_file_is_refused(bundle):
+    with pytest.raises(PluginError, match=r"changed the bundle's file 'README.md'"):
+        add(bundle, Notes(lambda folder: (folder / "README.md").unlink()))
+
+
+def test_a_layout_with_folders_is_refused(bundle):
+    with pytest.raises(PluginError, match=r"left 'assets', which is no file; all its files stand in one folder"):
+        add(bundle, Notes(lambda folder: (folder / "assets").mkdir()))
+
+
+def test_an_unknown_layout_is_told_with_those_there_are(make_recipe):
+    with pytest.raises(UnknownNameError, match=r"no layout 'webb'"):
+        arranged("webb", make_recipe(), Plugins(()))
