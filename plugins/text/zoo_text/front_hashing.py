@@ -10,6 +10,8 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from zoo_text.front_reading import looked_up, smallest
+
 _BITS = 62  # of the largest sum
 _TRIED_BUCKETS = 64
 
@@ -34,35 +36,37 @@ class WordTable(nn.Module):
         buckets, order = _buckets(hashes[:, 0])
         self.bucket_count = len(buckets) - 1
         self.most_in_a_bucket = int(np.diff(buckets).max(initial=1))
-        none = np.full((self.most_in_a_bucket, 2), -1)
-        known = np.concatenate([hashes[order], none])
+        none = np.full(self.most_in_a_bucket, -1)
         tables = {
             "first_weights": weights[0],
             "second_weights": weights[1],
-            "first_hashes": known[:, 0],
-            "second_hashes": known[:, 1],
-            "starts": buckets[:-1].astype(np.int32),
-            "ids": np.concatenate([np.array([*ids.values()], dtype=np.int32)[order], none[:, 0].astype(np.int32)]),
+            "first_hashes": np.concatenate([hashes[order, 0], none]),
+            "second_hashes": np.concatenate([hashes[order, 1], none]),
+            "starts": smallest(buckets[:-1]),
+            "ids": smallest(np.concatenate([np.array([*ids.values()], dtype=np.int64)[order], none])),
         }
         for name, table in tables.items():
-            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(table)), persistent=False)
+            self.register_buffer(name, torch.from_numpy(table.copy()).unsqueeze(1), persistent=False)
 
     def forward(
         self,
-        letter: Int[Tensor, "batch piece"],
+        letters: Int[Tensor, "batch piece"],
         word: Int[Tensor, "batch piece"],
         offset: Int[Tensor, "batch piece"],
-        words: int,
+        none: Int[Tensor, "batch word"],
     ) -> Int[Tensor, "batch word"]:
-        """Return the ids of the first ``words`` words, 0 where none is known; a letter 0 is none."""
+        """Return the ids of the words, 0 or less where none is known.
+
+        ``none`` are zeros for as many words as are asked for; a letter 0 is none.
+        """
         place = offset.clamp(0, self.longest)
-        none = torch.zeros_like(letter[:, :1]).expand(-1, words)
-        first = none.scatter_add(1, word, letter * self.first_weights[place])
-        second = none.scatter_add(1, word, letter * self.second_weights[place])
-        ahead = torch.arange(self.most_in_a_bucket, device=letter.device)
-        row = self.starts[first % self.bucket_count].to(torch.int64).unsqueeze(2) + ahead
-        same = (self.first_hashes[row] == first.unsqueeze(2)) & (self.second_hashes[row] == second.unsqueeze(2))
-        return (self.ids[row].to(torch.int64) * same.to(torch.int64)).sum(2)
+        first = none.scatter_add(1, word, letters * looked_up(self.first_weights, place))
+        second = none.scatter_add(1, word, letters * looked_up(self.second_weights, place))
+        ahead = torch.arange(self.most_in_a_bucket, device=letters.device)
+        row = looked_up(self.starts, first % self.bucket_count).unsqueeze(2) + ahead
+        first_known, second_known = looked_up(self.first_hashes, row), looked_up(self.second_hashes, row)
+        same = (first_known == first.unsqueeze(2)) & (second_known == second.unsqueeze(2))
+        return (looked_up(self.ids, row) * same.to(torch.int64)).sum(2)
 
 
 def _weights(spelt: NDArray[np.int64], bits: int) -> NDArray[np.int64]:

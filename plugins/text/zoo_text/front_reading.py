@@ -1,0 +1,91 @@
+"""UTF-8 to the rows of a table of characters: a tree whose branches are bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from zoo_text.front_characters import BLOCK, END
+
+_NO_FOLLOWER = 64  # of the bytes that may follow the first of a character there are 64
+_SURROGATES = range(0xD800, 0xE000)
+
+
+class CharacterRows(nn.Module):
+    """From the bytes of texts to the row of the character that each belongs to, and its place among that one's bytes.
+
+    What is no UTF-8 reads as a character from ``END`` on.
+
+    Source: Unicode 15, section 3.9, table 3-7.
+    """
+
+    def __init__(self, rows: NDArray[np.int64]) -> None:
+        """``rows`` are the rows of the code points up to ``END``."""
+        super().__init__()
+        tree = _Tree(int(rows[END]))
+        blocks = [tree.node([-1 - row for row in block]) for block in rows[:END].reshape(-1, BLOCK).tolist()]
+        wrong = tree.wrong
+        for surrogate in range(_SURROGATES.start // BLOCK, _SURROGATES.stop // BLOCK):
+            blocks[surrogate] = wrong
+        long = [tree.node(blocks[first : first + 64]) for first in range(0, len(blocks), 64)]
+        # The shortest spelling alone is right: no block below these has so many bytes.
+        long[0] = tree.node([wrong] * 32 + blocks[32:64])
+        longest = tree.node([wrong] * 16 + long[16:64])
+        ascii_rows = [-1 - row for row in rows[:0x80].tolist()]
+        first = [*ascii_rows, *[wrong] * 66, *blocks[2:32], *long[:16], longest, *[wrong] * 15]
+        nodes = np.array(tree.nodes, dtype=np.int64)
+        byte = np.arange(256)
+        follows = byte // 64 == 2
+        tables = {
+            "first": np.array(first),
+            "follows": follows.astype(np.int64),
+            # A node's branches stand as far from each other as there are nodes.
+            "branch": np.where(follows, byte % 64, _NO_FOLLOWER) * len(nodes),
+            "next": smallest(nodes.T.reshape(-1)),
+        }
+        for name, table in tables.items():
+            self.register_buffer(name, torch.from_numpy(table.copy()).unsqueeze(1), persistent=False)
+
+    def forward(self, utf8: Int[Tensor, "batch byte"]) -> tuple[Int[Tensor, "batch byte"], Int[Tensor, "batch byte"]]:
+        """Return rows and places."""
+        none = utf8[..., :1] * 0
+        branch = looked_up(self.branch, torch.cat([utf8, none, none, none], dim=1))
+        state = looked_up(self.first, utf8)
+        for following in (branch[..., 1:-2], branch[..., 2:-1], branch[..., 3:]):
+            state = torch.where(state < 0, state, looked_up(self.next, following + state.clamp(min=0)))
+        follows = torch.cat([none, none, looked_up(self.follows, utf8)], dim=1)
+        place = follows[..., 2:] * (1 + follows[..., 1:-1] * (1 + follows[..., :-2]))
+        begin = (torch.arange(utf8.shape[1], device=utf8.device) - place).clamp(min=0)
+        return -1 - state.gather(1, begin), place
+
+
+class _Tree:
+    """Nodes of 65 branches, the last for a byte that does not follow; a branch is a node, or -1 - row."""
+
+    def __init__(self, end: int) -> None:
+        self.wrong = -1 - end
+        self.nodes: list[tuple[int, ...]] = []
+        self.known: dict[tuple[int, ...], int] = {}
+
+    def node(self, branches: list[int]) -> int:
+        """Return the number of a node, the same for equal ones."""
+        key = (*branches, self.wrong)
+        if key not in self.known:
+            self.known[key] = len(self.nodes)
+            self.nodes.append(key)
+        return self.known[key]
+
+
+def looked_up(table: Tensor, index: Int[Tensor, "batch place"]) -> Int[Tensor, "batch place"]:
+    """Return the numbers of a table of one column at ``index``."""
+    found: Tensor = torch.embedding(table, index).squeeze(-1)
+    return found.to(torch.int64)
+
+
+def smallest(table: NDArray[np.int64]) -> NDArray[np.signedinteger]:
+    """Return a table of whole numbers in the smallest dtype that holds them."""
+    held = (kind for kind in (np.int8, np.int16, np.int32) if np.array_equal(table.astype(kind), table))
+    return table.astype(next(held, np.int64))
