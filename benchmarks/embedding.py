@@ -17,7 +17,7 @@ ENTRY, GRAPH = "emoji-search", "encode_caption"
 FEW_ROWS, MANY_ROWS = 10_000, 1_000_000
 MOST_WORDS = 12
 MOST_GROWTH = 1.2
-_WORDS = (*"red blue green heart face cat dog sun moon star family man woman flag".split(), *"心狗猫花蛋糕红色太阳月亮")
+_WORDS = ("red", "blue", "green", "heart", "face", "cat", "dog", "sun", "moon", "family", *"心狗猫花蛋糕红色太阳月亮")
 
 
 def measure(rounds: int) -> Iterator[Comparison]:

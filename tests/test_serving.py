@@ -86,6 +86,18 @@ def test_a_damaged_kept_graph_is_made_again(damage, bundle, site, latents):
     assert path.read_bytes() == whole
 
 
+def test_a_graph_that_is_faster_optimised_than_read_is_not_kept(bundle, site, latents, monkeypatch):
+    monkeypatch.setattr("zoo.runtime.optimised.LARGEST_BYTES", 10)
+    plain = answers(bundle, latents, keeps=False)
+    assert answers(bundle, latents) == plain
+    (path,) = kept()
+    assert path.stat().st_size == 32  # the hash of nothing
+    saved = []
+    monkeypatch.setattr("tempfile.TemporaryDirectory", lambda: saved.append(1))
+    assert answers(bundle, latents) == plain
+    assert saved == []
+
+
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(bundle, site, latents, tmp_path, monkeypatch):
     plain = answers(bundle, latents, keeps=False)
     (tmp_path / "file").touch()

@@ -1,7 +1,9 @@
 """Graphs as onnxruntime optimised them, kept in the cache by the first opening for those that follow.
 
 What is kept belongs to one machine, one version of onnxruntime and the bytes of one bundle; it can be deleted at any
-time. A kept graph that is damaged, or a cache that cannot be written, costs time and nothing else.
+time. A kept graph that is damaged, or a cache that cannot be written, costs time and nothing else. Weights that the
+optimisation left alone are read from the bundle, those that it changed are kept; where they are many, reading and
+hashing them takes longer than optimising again, and an empty file says so.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _FIRST_PROCESSOR_BYTES = 4096
+LARGEST_BYTES = 8 << 20
 _HASH_BYTES = hashlib.sha256().digest_size
 
 
@@ -39,6 +42,8 @@ def kept_or_made(
     """
     path = place_of(identity)
     content = _kept(path)
+    if content == b"":
+        return from_file()
     session = None if content is None else from_optimised(content)
     return session or _made_and_kept(path, from_file)
 
@@ -60,7 +65,7 @@ def _made_and_kept(path: Path, from_file: Makes) -> InferenceSession:
         with TemporaryDirectory() as folder:
             saved = Path(folder) / "graph.onnx"
             session = from_file(saved)
-            content = saved.read_bytes()
+            content = saved.read_bytes() if saved.stat().st_size <= LARGEST_BYTES else b""
     except OSError:
         return from_file()
     with suppress(OSError, ZooError), staged_file(path) as staging:
