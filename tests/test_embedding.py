@@ -152,6 +152,12 @@ def test_a_bad_line_is_named(made, lines):
         made([BAD[0], BAD[6], *BAD[2:]], "other")
 
 
+def test_a_source_that_was_mended_before_any_shard_was_whole_needs_no_other_place(made):
+    with pytest.raises(DataError, match=r"line 2"):
+        made(BAD)
+    assert made(toy_rows(3)).rows == 3
+
+
 def test_bad_lines_are_skipped_and_listed(made, bundle):
     done = made(BAD, skips_bad=True)
     assert (done.rows, done.skipped, done.skipped_in.name) == (2, 5, "skipped-*.jsonl")

@@ -105,7 +105,7 @@ def embed(
     single = out.suffix == ".npy"
     folder = out.with_name(f"{out.name}.parts") if single else out
     begun = _begun(out, folder)
-    if begun is not None:
+    if begun is not None and ("shards" in begun or any(folder.glob("vectors-*.npy"))):
         _check_same(out, begun, task)
     numbers = range(-(-source.count // shard_rows))
     if begun is not None and "shards" in begun:
