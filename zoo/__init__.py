@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Likelihood as Likelihood,
         Losses as Losses,
         Objective as Objective,
+        RunsGraphs as RunsGraphs,
         Tensors as Tensors,
         decode as decode,
     )
@@ -99,6 +100,7 @@ _PUBLIC = {
     "Likelihood": "zoo.modules",
     "Losses": "zoo.modules",
     "Objective": "zoo.modules",
+    "RunsGraphs": "zoo.modules",
     "Tensors": "zoo.modules",
     "decode": "zoo.modules",
     "decode_graph": "zoo.graphs",

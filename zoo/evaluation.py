@@ -12,7 +12,7 @@ from zoo.components import make_dataset
 from zoo.errors import MetricError, UsageError
 from zoo.loading import Rows, in_order, load_rows
 from zoo.model import Model
-from zoo.modules import Batch
+from zoo.modules import Batch, MeasuresAnswers, RunsGraphs
 from zoo.plugins import Plugins, installed
 from zoo.probing import probed
 from zoo.protocols import Dataset, Sample
@@ -60,8 +60,14 @@ def evaluate(
     return measured
 
 
-def measure(model: Model, recipe: Recipe, held_out: HeldOut, *, seed: int = 0) -> dict[str, float]:
-    """Return the metrics of ``evaluate`` but for the probes, on rows that are loaded already."""
+def measure(
+    model: Model, recipe: Recipe, held_out: HeldOut, *, seed: int = 0, run: RunsGraphs | None = None
+) -> dict[str, float]:
+    """Return the metrics of ``evaluate`` but for the probes, on rows that are loaded already.
+
+    With ``run`` those that follow from the answers of deployed graphs, which it runs; none where the objective has no
+    such metrics.
+    """
     by = recipe.evaluation.by
     measured: dict[str, float] = {}
     for value in sorted({sample.labels.get(by, "") for sample in held_out.samples}) if by else [""]:
@@ -69,7 +75,7 @@ def measure(model: Model, recipe: Recipe, held_out: HeldOut, *, seed: int = 0) -
         prefix = f"{value}." if value else ""
         if by and not value:
             raise UsageError(f"{held_out.where}: {len(index)} samples lack the label {by!r} that [evaluation] by names")
-        for name, metric in _measured(model, held_out.rows, torch.tensor(index), seed).items():
+        for name, metric in _measured(model, held_out.rows, torch.tensor(index), seed, run).items():
             measured[f"{prefix}{name}"] = float(metric)
     return measured
 
@@ -86,7 +92,7 @@ def verify(measured: Mapping[str, float], recorded: Mapping[str, Metric], name: 
 
 
 @torch.no_grad()
-def _measured(model: Model, rows: Rows, index: torch.Tensor, seed: int) -> Mapping[str, float]:
+def _measured(model: Model, rows: Rows, index: torch.Tensor, seed: int, run: RunsGraphs | None) -> Mapping[str, float]:
     training = model.objective.training
     model.objective.eval()
     device = next(model.objective.parameters()).device
@@ -96,6 +102,9 @@ def _measured(model: Model, rows: Rows, index: torch.Tensor, seed: int) -> Mappi
             yield batch.to(device).with_clean_gaps()
 
     try:
+        if run is not None:
+            answered = model.objective
+            return answered.answer_metrics(batches(), run) if isinstance(answered, MeasuresAnswers) else {}
         return model.objective.metrics(batches(), generator=torch.Generator().manual_seed(seed))
     finally:
         model.objective.train(training)

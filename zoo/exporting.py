@@ -8,31 +8,27 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from safetensors.numpy import save
 
 from zoo import __version__
 from zoo.checkpoint import Checkpoint, modality_arrays, names_in, recipe_json, save_checkpoint
+from zoo.describing import card, described, facts, reference
 from zoo.errors import UsageError
-from zoo.judging import Case, Verdict, judge, make_cases
-from zoo.model import Model
-from zoo.protocols import Exporter, Graph, SharesWeights, Stamps, TensorSpec
+from zoo.judging import Verdict, judge, make_cases
+from zoo.layouts import Arranged
+from zoo.precisions import FULL, Data, Placed, Worth, recommended, reduce_graph, table, worth
+from zoo.protocols import Exporter, Graph, SharesWeights, Stamps
 from zoo.runtime import Bundle
 from zoo.runtime.manifest import sealed
 from zoo.store import digests, staged_folder
 from zoo.tables import SCHEMA
 
-if TYPE_CHECKING:
-    from zoo.protocols import Array
-
 WEIGHTS = "model.safetensors"
-_REFERENCE_CASES = 4
-_REFERENCE_BYTES = 256 << 10
 
 
 @dataclass(frozen=True)
@@ -53,13 +49,16 @@ def export(
     origin: Origin,
     exporter_name: str = "onnx",
     graphs: Sequence[str] = (),
+    precisions: Sequence[str] = (),
     single_file: bool = False,
+    layout: Arranged | None = None,
     observe: Callable[[Verdict], None] | None = None,
 ) -> dict[str, Any]:
     """Export the graphs of a model, all or those named, into the folder ``out``, and return the bundle's manifest.
 
     ``exporter_name`` is what the exporter is registered as: files that are no ONNX are run by it wherever they go.
-    With ``single_file`` each graph holds its own copy of its weights.
+    ``precisions`` are written beside float32; it takes the data of the checkpoint's recipe to calibrate and to measure
+    them. With ``single_file`` each graph holds its own copy of its weights. ``layout`` adds its files at the end.
 
     Raises ParityError where a graph does not compute what torch computes; ``out`` is then as it was before.
     """
@@ -73,8 +72,15 @@ def export(
     with staged_folder(out) as staging:
         if shares is not None:
             save_checkpoint(checkpoint.model, checkpoint.recipe, staging / WEIGHTS)
-        placed = _placed(checkpoint.model.graphs(graphs), exporter, staging, place, observe)
-        return _completed(staging, checkpoint, exporter, exporter_name, origin, placed)
+        placed = {FULL: _placed(checkpoint.model.graphs(graphs), exporter, staging, place, observe)}
+        found = []
+        if precisions:
+            data = Data.load(checkpoint.model, checkpoint.recipe, checkpoint.model.plugins)
+            for precision in precisions:
+                placed[precision] = [reduce_graph(one, exporter, precision, data) for one in placed[FULL]]
+                _tell(placed[precision], observe)
+            found = worth(placed, staging / WEIGHTS, exporter, data)
+        return _completed(staging, checkpoint, exporter, exporter_name, origin, placed, found, layout)
 
 
 def renew(
@@ -87,12 +93,13 @@ def renew(
 ) -> dict[str, Any]:
     """Put other weights of the same spec into a bundle: its graphs stay what they are, and are judged again.
 
-    Raises UsageError where the weights are of another spec, or the graphs hold weights of their own; ParityError where
-    a graph does not compute what torch computes with the new weights. The bundle is then as it was before.
+    Raises UsageError where the weights are of another spec, or files of the bundle hold weights of their own;
+    ParityError where a graph does not compute what torch computes with the new weights. The bundle is then as it was
+    before.
     """
-    if not isinstance(exporter, SharesWeights) or not (bundle.folder / WEIGHTS).is_file():
+    if not isinstance(exporter, SharesWeights) or not (bundle.folder / WEIGHTS).is_file() or bundle.precisions[1:]:
         raise UsageError(
-            f"the graphs of {bundle.folder} hold their own weights, no file {WEIGHTS} beside them; export the model "
+            f"graphs of {bundle.folder} hold weights of their own, not in {WEIGHTS} beside them; export the model "
             "without --weights-only"
         )
     if bundle.recipe.spec != checkpoint.recipe.spec:
@@ -106,22 +113,8 @@ def renew(
 
     with staged_folder(bundle.folder) as staging:
         save_checkpoint(checkpoint.model, checkpoint.recipe, staging / WEIGHTS)
-        placed = _placed(checkpoint.model.graphs(bundle.graphs), exporter, staging, place, observe)
+        placed = {FULL: _placed(checkpoint.model.graphs(bundle.graphs), exporter, staging, place, observe)}
         return _completed(staging, checkpoint, exporter, bundle.manifest["exporter"], origin, placed)
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """A graph in the folder of a bundle, the cases that it was judged on, and how it fared."""
-
-    graph: Graph
-    path: Path
-    cases: Sequence[Case]
-    verdict: Verdict
-
-    def described(self) -> dict[str, Any]:
-        """Return what the manifest tells of the graph."""
-        return {"file": self.path.name, **_described(self.graph), "parity": self.verdict.summary()}
 
 
 def _placed(
@@ -130,7 +123,7 @@ def _placed(
     folder: Path,
     place: Callable[[Graph, Path], None],
     observe: Callable[[Verdict], None] | None,
-) -> list[_Placed]:
+) -> list[Placed]:
     """Have ``place`` put each graph into the folder, and judge it there."""
     found = []
     for graph in graphs:
@@ -138,10 +131,15 @@ def _placed(
         place(graph, path)
         cases = make_cases(graph)
         verdict = judge(graph, cases, exporter.open(graph, path), exporter.open(graph, path))
-        found.append(_Placed(graph, path, cases, verdict))
-        if observe is not None:
-            observe(verdict)
+        found.append(Placed(graph, path, cases, verdict))
+        _tell(found[-1:], observe)
     return found
+
+
+def _tell(placed: Iterable[Placed], observe: Callable[[Verdict], None] | None) -> None:
+    if observe is not None:
+        for one in placed:
+            observe(replace(one.verdict, graph=one.name))
 
 
 def _completed(
@@ -150,7 +148,9 @@ def _completed(
     exporter: Exporter,
     exporter_name: str,
     origin: Origin,
-    placed: Sequence[_Placed],
+    placed: Mapping[str, Sequence[Placed]],
+    found: Sequence[Worth] = (),
+    layout: Arranged | None = None,
 ) -> dict[str, Any]:
     """Write everything but the graphs and weights of a bundle, and return its manifest."""
     model = checkpoint.model
@@ -160,100 +160,27 @@ def _completed(
         "checkpoint_sha256": checkpoint.sha256,
         "exporter": exporter_name,
         "versions": {"modalzoo": __version__, **exporter.versions()},
-        "graphs": {one.graph.name: one.described() for one in placed},
+        "graphs": {one.graph.name: {**one.described(), **described(one.graph)} for one in placed[FULL]},
     }
+    if found:
+        manifest["precisions"] = {one.precision: one.summary() for one in found}
+        manifest["recommended"] = recommended(found)
+    for precision in [precision for precision in placed if precision != FULL]:
+        for one in placed[precision]:
+            manifest["graphs"][one.graph.name].setdefault("reduced", {})[precision] = one.described()
+    every = [one for precision in placed.values() for one in precision]
     if isinstance(exporter, Stamps):
-        for one in placed:
-            exporter.stamp(one.path, _facts(one.graph.name, checkpoint, manifest))
-    reference = {key: array for one in placed for key, array in _reference(one.graph, one.cases).items()}
-    (folder / "reference.safetensors").write_bytes(save(reference))
+        for one in every:
+            exporter.stamp(one.path, facts(one.graph.name, one.verdict, checkpoint, manifest))
+    (folder / "reference.safetensors").write_bytes(
+        save({key: array for one in every for key, array in reference(one.name, one.cases).items()})
+    )
     (folder / "state.safetensors").write_bytes(save(modality_arrays(model.modalities)))
     _write_json(folder / "spec.json", recipe_json(checkpoint.recipe))
-    (folder / "README.md").write_text(card(model, manifest))
+    (folder / "README.md").write_text(card(model, manifest, table(found) if found else ()))
     manifest = sealed({**manifest, "files": digests(folder)})
     _write_json(folder / "manifest.json", manifest)
-    return manifest
-
-
-def _facts(graph: str, checkpoint: Checkpoint, manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a graph's own file says of itself, should it ever stand alone."""
-    origin = manifest["origin"]
-    facts = {
-        "graph": graph,
-        "name": origin["name"],
-        "license": origin["license"],
-        "data_license": origin["data_license"],
-        "checkpoint_sha256": checkpoint.sha256,
-        "spec": recipe_json(checkpoint.recipe)["spec"],
-        "versions": manifest["versions"],
-        "parity": manifest["graphs"][graph]["parity"],
-    }
-    return {
-        f"modalzoo.{key}": fact if isinstance(fact, str) else json.dumps(fact, sort_keys=True, ensure_ascii=False)
-        for key, fact in facts.items()
-    }
-
-
-def card(model: Model, manifest: Mapping[str, Any]) -> str:
-    """Return the page of a bundle: what it is, what its graphs take and give, how well they agree with torch."""
-    origin = manifest["origin"]
-    lines = [
-        f"# {origin['name']}",
-        "",
-        f"{model.spec.objective.name} over {', '.join(model.spec.modalities)}, {model.parameter_count:,} parameters.",
-        f"Licence of the weights: {origin['license'] or 'not stated'}. "
-        f"Licence of the data: {origin['data_license'] or 'not stated'}.",
-        "",
-        "| graph | takes | gives | cases | share of the tolerance used | largest error |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, graph in manifest["graphs"].items():
-        parity = graph["parity"]
-        takes, gives = (
-            ", ".join(f"`{key}` {_shape(spec)}" for key, spec in graph[way].items()) for way in ("inputs", "outputs")
-        )
-        lines.append(
-            f"| {name} | {takes} | {gives} | {parity['cases']} | {parity['used']:.2f} | {parity['max_abs_error']:.1e} |"
-        )
-    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
-    lines += [
-        "",
-        f"Run: `zoo run FOLDER GRAPH -i NAME=VALUE`. Judge again: `zoo parity FOLDER`. Made with {versions}.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _described(graph: Graph) -> dict[str, Any]:
-    return {
-        "inputs": {name: _written(spec) for name, spec in graph.inputs.items()},
-        "outputs": {name: _written(spec) for name, spec in graph.outputs.items()},
-        "axes": {name: asdict(axis) for name, axis in graph.axes.items()},
-    }
-
-
-def _written(spec: TensorSpec) -> dict[str, Any]:
-    bounds = {key: value if np.isfinite(value) else None for key, value in (("low", spec.low), ("high", spec.high))}
-    return {"dtype": spec.dtype, "axes": list(spec.axes), **bounds}
-
-
-def _reference(graph: Graph, cases: Sequence[Case]) -> dict[str, Array]:
-    """Return small cases of a graph as arrays for one file: inputs, float64 outputs, what each row may differ by."""
-    small = [case for case in cases if _size(case) <= _REFERENCE_BYTES][:_REFERENCE_CASES] or cases[:1]
-    return {
-        f"{graph.name}/{number}/{part}/{name}": np.ascontiguousarray(array)
-        for number, case in enumerate(small)
-        for part, arrays in (("inputs", case.inputs), ("expected", case.expected), ("allowed", case.allowed))
-        for name, array in arrays.items()
-    }
-
-
-def _size(case: Case) -> int:
-    return sum(array.nbytes for arrays in (case.inputs, case.expected) for array in arrays.values())
-
-
-def _shape(spec: Mapping[str, Any]) -> str:
-    return f"{spec['dtype']} ({', '.join(map(str, spec['axes']))})"
+    return manifest if layout is None else layout.add_to(folder, manifest)
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -89,6 +89,8 @@ def judge(
     for case in cases if precision is None else at_precision(cases, precision):
         for name, inputs in _forms(graph, case):
             try:
+                if not count:  # so that random numbers, should the file draw any, are not the same in both
+                    _run(graph, name, again, inputs)
                 worst = max(worst, _judged(graph, case, name, inputs, runner, again))
             except ParityError as error:
                 if explain is None:
@@ -109,10 +111,7 @@ def _forms(graph: Graph, case: Case) -> Iterator[tuple[str, Mapping[str, Array]]
 def _judged(
     graph: Graph, case: Case, name: str, inputs: Mapping[str, Array], runner: RunsArrays, again: RunsArrays
 ) -> Compared:
-    try:
-        found, once_more = runner(inputs), again(inputs)
-    except ZooError as error:
-        raise ParityError(f"{graph.name}, case {name!r}: the file cannot be run: {error}") from error
+    found, once_more = (_run(graph, name, run, inputs) for run in (runner, again))
     worst = compare(graph.name, name, found, case.expected, case.allowed, graph.outputs)
     for output, array in once_more.items():
         if array.tobytes() != found[output].tobytes():
@@ -123,18 +122,31 @@ def _judged(
     return worst
 
 
+def _run(graph: Graph, name: str, runner: RunsArrays, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    try:
+        return runner(inputs)
+    except ZooError as error:
+        raise ParityError(f"{graph.name}, case {name!r}: the file cannot be run: {error}") from error
+
+
 def make_cases(graph: Graph, *, seed: int = 0) -> list[Case]:
     """Return the cases of a graph: corners of its sizes, random sizes, and regimes of values."""
+    generator = np.random.default_rng(seed)
+    usual = list(regimes.usual(graph, generator))
+    cases = _cases(graph, [*usual, *regimes.extreme(graph, generator)], seed)
+    return [replace(case, extreme=place >= len(usual)) for place, case in enumerate(cases)]
+
+
+def cases_on(graph: Graph, inputs: Iterable[Mapping[str, Array]], *, seed: int = 0) -> list[Case]:
+    """Return cases of given inputs, such as rows of a data set."""
+    return _cases(graph, [(f"data {place}", arrays) for place, arrays in enumerate(inputs)], seed)
+
+
+def _cases(graph: Graph, named: Iterable[tuple[str, Mapping[str, Array]]], seed: int) -> list[Case]:
     judged = graph.module if graph.reference is None else graph.reference.module
     double = copy.deepcopy(judged).double().eval()
-    single = judged.eval()
     moved = list(_moved(double, graph.parity_ulps, seed)) if _whole_numbers(graph) else []
-    generator = np.random.default_rng(seed)
-    return [
-        replace(_case(graph, single, double, moved, name, inputs), extreme=extreme)
-        for extreme, draw in ((False, regimes.usual), (True, regimes.extreme))
-        for name, inputs in draw(graph, generator)
-    ]
+    return [_case(graph, judged.eval(), double, moved, name, inputs) for name, inputs in named]
 
 
 def at_precision(cases: Iterable[Case], precision: str) -> list[Case]:

@@ -200,6 +200,18 @@ class Objective(nn.Module, ABC):
         """Yield the functions that can be deployed."""
 
 
+# Runs a deployed graph, by its name, on tensors named as its inputs; returns its outputs by name.
+RunsGraphs = Callable[[str, Tensors], Tensors]
+
+
+@runtime_checkable
+class MeasuresAnswers(Protocol):
+    """What an objective may also offer: its metrics by what deployed graphs answer, wherever these run."""
+
+    def answer_metrics(self, batches: Iterable[Batch], run: RunsGraphs) -> Mapping[str, float]:
+        """Return metrics of held-out batches that follow from the graphs' answers alone."""
+
+
 class Folded:
     """A likelihood whose leading axes (samples, experts) were folded into the batch; it gives them back."""
 

@@ -37,6 +37,8 @@ PRECISIONS: Mapping[str, Precision] = {
     for precision in (
         Precision("fp16", 0.02, "40 roundings of 2⁻¹¹ each, all to one side; infinite above 65504"),
         Precision("int8", 0.1, "13 steps of 1/127 of the largest activation, the range that one step is cut from"),
+        Precision("int8-weights", 0.1, "as int8, in the weights alone"),
+        Precision("int8-static", 0.25, "7 bits, in ranges that the calibration saw; judged on the entry's data alone"),
     )
 }
 

@@ -215,6 +215,21 @@ class SharesWeights(Protocol):
 
 
 @runtime_checkable
+class Reduces(Protocol):
+    """What an exporter may also offer: files of fewer bits than float32."""
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Their names, of those in ``zoo.parity.PRECISIONS``."""
+
+    def reduce(self, path: Path, target: Path, precision: str, calibration: Sequence[Mapping[str, Array]]) -> None:
+        """Write the graph in ``path`` to ``target``, a file that needs no other, at one of the precisions.
+
+        ``calibration`` are inputs of the graph as they come in use. Raises UsageError where it cannot be reduced.
+        """
+
+
+@runtime_checkable
 class Stamps(Protocol):
     """What an exporter may also offer: its files say what they are and where they come from."""
 

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 @click.option("--to", "exporter_name", default="onnx", show_default=True, help="The exporter.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The bundle's folder; replaced as a whole.")
 @click.option("--graph", "graphs", multiple=True, help="Only this graph; may be given again.")
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    help="Also in fp16, int8, int8-static or int8-weights, measured on the entry's data; may be given again.",
+)
+@click.option("--layout", "layout_name", help="Add the files of a layout, such as web, a static page.")
 @click.option("--single-file", is_flag=True, help="Keep the weights inside each graph's file.")
 @click.option(
     "--weights-only", is_flag=True, help="Put these weights into the bundle at --out; its graphs stay as they are."
@@ -29,6 +36,8 @@ def command(
     exporter_name: str,
     out: Path,
     graphs: tuple[str, ...],
+    precisions: tuple[str, ...],
+    layout_name: str | None,
     single_file: bool,
     weights_only: bool,
     as_json: bool,
@@ -37,8 +46,8 @@ def command(
 
     A graph that does not compute what torch computes ends the export with exit code 4, and no bundle is left.
     """
-    if weights_only and (graphs or single_file):
-        raise UsageError("--weights-only keeps the graphs of the bundle; it goes with no --graph and no --single-file")
+    if weights_only and (graphs or precisions or layout_name or single_file):
+        raise UsageError("--weights-only keeps the graphs of the bundle; it goes with --out alone")
     plugins = installed()
     target = resolve(source, plugins)
     entry = target.entry
@@ -47,6 +56,8 @@ def command(
     from zoo.checkpoint import load
     from zoo.components import make_exporter
     from zoo.exporting import Origin, export, renew
+    from zoo.layouts import arranged
+    from zoo.precisions import FULL
     from zoo.runtime import open_bundle
 
     origin = Origin(target.name, entry.license, entry.data_license, entry.revision) if entry else Origin(target.name)
@@ -63,6 +74,8 @@ def command(
             origin=origin,
             exporter_name=exporter_name,
             graphs=graphs,
+            precisions=[precision for precision in precisions if precision != FULL],
+            layout=arranged(layout_name, checkpoint.recipe, plugins) if layout_name else None,
             single_file=single_file,
             observe=_note,
         )

@@ -19,7 +19,11 @@ def command(bundle: Path, as_json: bool) -> None:
 
     opened = open_bundle(bundle)
     report = replay(opened)
-    exported = opened.manifest["graphs"]
+    exported = {
+        Path(file["file"]).stem: file["parity"]
+        for graph in opened.manifest["graphs"].values()
+        for file in (graph, *graph.get("reduced", {}).values())
+    }
     if as_json:
         print_json(
             [
@@ -36,8 +40,8 @@ def command(bundle: Path, as_json: bool) -> None:
                 cases,
                 f"{worst.used:.1%}",
                 f"{worst.max_abs_error:.1e}",
-                exported[name]["parity"]["cases"],
-                f"{exported[name]['parity']['used']:.1%}",
+                exported[name]["cases"],
+                f"{exported[name]['used']:.1%}",
             )
             for name, (cases, worst) in report.items()
         ],

@@ -23,19 +23,27 @@ if TYPE_CHECKING:
     "-i", "inputs", multiple=True, metavar="NAME=VALUE", help="A text, a file's path or an .npy; again for more rows."
 )
 @click.option("--provider", default="cpu", show_default=True, help="cpu, cuda or tensorrt; never another in silence.")
+@click.option("--precision", default="fp32", show_default=True, help="One that the bundle was exported at.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
 @click.option(
     "--out", type=click.Path(path_type=Path), help="A folder for the outputs: arrays, and pictures of what was decoded."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outputs as an object of nested lists.")
 def command(
-    bundle: Path, graph: str, inputs: tuple[str, ...], provider: str, threads: int, out: Path | None, as_json: bool
+    bundle: Path,
+    graph: str,
+    inputs: tuple[str, ...],
+    provider: str,
+    precision: str,
+    threads: int,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Run a graph of a bundle on values, without torch."""
     from zoo.runtime import open_bundle
     from zoo.runtime.batching import filled
 
-    opened = open_bundle(bundle, provider=provider, threads=threads)
+    opened = open_bundle(bundle, provider=provider, threads=threads, precision=precision)
     arrays = opened.arrays(graph, parse_inputs(inputs))
     outputs = opened.run_arrays(graph, arrays)
     session = opened.graph(graph)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.protocols import Array
     from zoo.spec import Recipe
 
+FULL = "fp32"
 _MODALITY = "modality:"
 
 
@@ -34,6 +35,7 @@ class Bundle:
     threads: int = 1
     fixed_shapes: bool = False
     keeps: bool = True
+    precision: str = FULL
     _sessions: dict[str, Session] = field(default_factory=dict, repr=False)
     _modalities: dict[str, Modality] = field(default_factory=dict, repr=False)
 
@@ -41,6 +43,11 @@ class Bundle:
     def graphs(self) -> tuple[str, ...]:
         """The names of the graphs."""
         return tuple(self.manifest["graphs"])
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions that all graphs have, float32 first."""
+        return (FULL, *(name for name in self.manifest.get("precisions", {}) if name != FULL))
 
     def graph(self, name: str) -> Session:
         """Return a graph, loaded on first use.
@@ -53,9 +60,14 @@ class Bundle:
             self._sessions[name] = self._opened(name)
         return self._sessions[name]
 
+    def chosen(self, name: str) -> Mapping[str, Any]:
+        """Return ``file`` and ``parity`` of a graph, as the manifest has them for the bundle's precision."""
+        described: Mapping[str, Any] = self.manifest["graphs"][name]
+        return described if self.precision == FULL else described["reduced"][self.precision]
+
     def _opened(self, name: str) -> Session:
         described = self.manifest["graphs"][name]
-        path = self.folder / described["file"]
+        path = self.folder / self.chosen(name)["file"]
         inputs, outputs = (
             {key: spec_of(spec) for key, spec in described[way].items()} for way in ("inputs", "outputs")
         )
@@ -220,19 +232,31 @@ def _draws_nothing(batch: int, sizes: Mapping[str, int], generator: np.random.Ge
 
 
 def open_bundle(
-    folder: Path | str, *, provider: str = "cpu", threads: int = 1, fixed_shapes: bool = False, keeps: bool = True
+    folder: Path | str,
+    *,
+    provider: str = "cpu",
+    threads: int = 1,
+    fixed_shapes: bool = False,
+    keeps: bool = True,
+    precision: str = FULL,
 ) -> Bundle:
     """Open the bundle in ``folder`` after comparing every file with its manifest.
 
     With ``fixed_shapes`` inputs and outputs keep their place in memory for each shape that comes, and CUDA plays back
     what it recorded of the first run. Graphs are kept in the cache as onnxruntime optimised them, so that the next
-    opening is faster, unless ``keeps`` is false.
+    opening is faster, unless ``keeps`` is false. ``precision`` chooses among the files that were exported for a graph.
 
     Raises NotFoundError where it is no bundle, IntegrityError where a file is missing or changed, UsageError where a
-    newer modalzoo wrote it.
+    newer modalzoo wrote it or it lacks the precision.
     """
     folder = Path(folder)
-    return Bundle(folder, read_manifest(folder), provider, threads, fixed_shapes, keeps)
+    bundle = Bundle(folder, read_manifest(folder), provider, threads, fixed_shapes, keeps, precision)
+    if precision not in bundle.precisions:
+        raise UsageError(
+            f"{folder} has no precision {precision!r}; it has {', '.join(bundle.precisions)}; export it with "
+            f"--precision {precision}"
+        )
+    return bundle
 
 
 def spec_of(written: Mapping[str, Any]) -> TensorSpec:

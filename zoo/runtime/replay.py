@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.parity import Compared, compare
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def replay(bundle: Bundle) -> dict[str, tuple[int, Compared]]:
-    """Run every graph on its reference cases; return, by graph, how many there were and the nearest to its tolerance.
+    """Run every graph, at every precision, on its reference cases.
+
+    Return, by the name of the file without its suffix, how many there were and the nearest to its tolerance.
 
     Raises ParityError where an answer lies outside the tolerance that was recorded at the export.
     """
@@ -26,12 +30,16 @@ def replay(bundle: Bundle) -> dict[str, tuple[int, Compared]]:
         graph, number, part, name = key.split("/", 3)
         cases[graph][number][part][name] = array
     report = {}
-    for graph in bundle.graphs:
-        outputs = {name: spec_of(spec) for name, spec in bundle.manifest["graphs"][graph]["outputs"].items()}
-        session = bundle.graph(graph)
-        compared = [
-            compare(graph, f"reference {number}", session(case["inputs"]), case["expected"], case["allowed"], outputs)
-            for number, case in sorted(cases[graph].items())
-        ]
-        report[graph] = (len(compared), max(compared))
+    for precision in bundle.precisions:
+        opened = replace(bundle, precision=precision, _sessions={})
+        for graph in opened.graphs:
+            outputs = {name: spec_of(spec) for name, spec in opened.manifest["graphs"][graph]["outputs"].items()}
+            session, stem = opened.graph(graph), Path(opened.chosen(graph)["file"]).stem
+            compared = [
+                compare(
+                    stem, f"reference {number}", session(case["inputs"]), case["expected"], case["allowed"], outputs
+                )
+                for number, case in sorted(cases[stem].items())
+            ]
+            report[stem] = (len(compared), max(compared))
     return report

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +17,8 @@ from torch.export import ExportedProgram
 from zoo import Graph, ZooError, open_session, translations
 from zoo_onnx.bisection import first_fault
 from zoo_onnx.folding import fold
+from zoo_onnx.quiet import quiet
+from zoo_onnx.reducing import REDUCTIONS, reduced
 from zoo_onnx.weights import link
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class OnnxExporter:
             for name, spec in graph.inputs.items()
         }
         _forget_traced_rnns()
-        with _quiet(), _errors(graph):
+        with quiet(), _errors(graph):
             program = torch.onnx.export(
                 _Ordered(graph),
                 (tensors, {}),  # the last mapping is for keywords
@@ -97,6 +96,17 @@ class OnnxExporter:
         model = onnx.load(path, load_external_data=False)
         onnx.helper.set_model_props(model, dict(sorted(facts.items())))
         _save(model, path)
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """``fp16``, ``int8`` (dynamic), ``int8-static``, ``int8-weights``."""
+        return tuple(REDUCTIONS)
+
+    def reduce(
+        self, path: Path, target: Path, precision: str, calibration: Sequence[Mapping[str, NDArray[Any]]]
+    ) -> None:
+        """Write the graph of ``path`` to ``target`` at a lower precision, with its weights inside."""
+        reduced(path, target, precision, calibration)
 
     def open(self, graph: Graph, path: Path) -> Session:
         """Load the file that ``write`` left, on the CPU."""
@@ -176,19 +186,3 @@ def _errors(graph: Graph) -> Iterator[None]:
             f"the graph {graph.name!r} cannot be exported to ONNX: {cause}; replace that operation in its encoder or "
             "decoder, exporters/README.md lists what exports"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's progress lines and notices of its own libraries away from the user."""
-    loggers: list[Any] = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -17,6 +17,7 @@ from zoo import (
     Losses,
     Modality,
     Objective,
+    RunsGraphs,
     SpecError,
     Tensors,
     decode_graph,
@@ -25,6 +26,7 @@ from zoo import (
 )
 from zoo_autoencoding.corruption import Corruption
 from zoo_autoencoding.divergences import GaussianKL
+from zoo_autoencoding.errors_of_modes import answer_error, squared_error
 from zoo_autoencoding.importance import importance_sampled_nll
 from zoo_autoencoding.posteriors import Posterior
 from zoo_autoencoding.random_numbers import draw_seeds
@@ -135,6 +137,18 @@ class LatentModel(Objective):
         variance = torch.cat(latents).double().var(dim=0, correction=0)
         return {**found, "active_units": float((variance > ACTIVE_VARIANCE).sum())}
 
+    @torch.no_grad()
+    def answer_metrics(self, batches: Iterable[Batch], run: RunsGraphs) -> Mapping[str, float]:
+        """Return ``reconstruction_error`` by what the graph ``reconstruct_<input>`` gives."""
+        name, total, rows = self.input_name, 0.0, 0
+        for batch in batches:
+            here = batch.take(batch.present[name].nonzero().squeeze(1))
+            error = answer_error(f"reconstruct_{name}", run, name, here, name, self.decoder)
+            if error is None:
+                return {}
+            total, rows = total + error.double().sum().item(), rows + here.rows
+        return {"reconstruction_error": total / rows} if rows else {}
+
     def graphs(self) -> Iterable[Graph]:
         """Yield the encoder with the posterior's parameters, the decoder, and both in one."""
         name = self.input_name
@@ -162,13 +176,8 @@ class LatentModel(Objective):
     ) -> dict[str, Float[Tensor, " batch"]]:
         """Return the mean squared error a value under ``name``, or nothing where no output is a number."""
         likelihood = self.decoder(latent)
-        target = likelihood.target(batch.inputs[self.input_name])
-        errors = [
-            (mode - target[key]).flatten(1) for key, mode in likelihood.mode().items() if mode.is_floating_point()
-        ]
-        if not errors:
-            return {}
-        return {name: _where(batch.present[self.input_name], torch.cat(errors, dim=1).square().mean(dim=1))}
+        error = squared_error(likelihood.mode(), likelihood.target(batch.inputs[self.input_name]))
+        return {} if error is None else {name: _where(batch.present[self.input_name], error)}
 
 
 def _where(present: Bool[Tensor, " batch"], term: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:

@@ -88,7 +88,7 @@ class Alignment(SharedSpace):
         ``caption.spread`` is the mean standard deviation of the dimensions, ``caption.effective_rank`` how many of them
         are in use.
         """
-        present, embeddings = self._embedded(batches)
+        present, embeddings = self._embedded(batches, self.embed)
         found = self._retrieval(present, embeddings)
         for name in self.modalities:
             own = embeddings[name][present[name]]

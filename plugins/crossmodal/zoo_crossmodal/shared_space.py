@@ -6,7 +6,7 @@ They differ in the loss of a pair of inputs alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations, permutations
 from typing import ClassVar, Literal, cast
 
@@ -22,6 +22,7 @@ from zoo import (
     Input,
     Losses,
     Objective,
+    RunsGraphs,
     SpecError,
     Tensors,
     TensorSpec,
@@ -95,7 +96,17 @@ class SharedSpace(Objective, ABC):
         others together ask for each, too: ``caption+speech_to_picture``. Rows are taken to be different things, so that
         a second row with the same caption makes the task harder.
         """
-        return self._retrieval(*self._embedded(batches))
+        return self._retrieval(*self._embedded(batches, self.embed))
+
+    @torch.no_grad()
+    def answer_metrics(self, batches: Iterable[Batch], run: RunsGraphs) -> Mapping[str, float]:
+        """Return the retrieval by the embeddings that the graphs ``encode_<input>`` give."""
+
+        def embed(name: str, tensors: Tensors) -> Tensor:
+            graph = f"encode_{name}"
+            return run(graph, {f"{name}.{key}": tensor for key, tensor in tensors.items()})[f"{graph}.embedding"]
+
+        return self._retrieval(*self._embedded(batches, embed))
 
     def graphs(self) -> Iterable[Graph]:
         """Yield ``encode_<input>`` for each input, with the output ``embedding``, and ``embed`` of all inputs.
@@ -148,15 +159,13 @@ class SharedSpace(Objective, ABC):
         total = torch.stack(list(terms.values())).sum()
         return Losses(total / weight.sum().clamp(min=1), terms, weight)
 
-    def _embedded(self, batches: Iterable[Batch]) -> tuple[Tensors, Tensors]:
-        """Return, by input, which rows have it and the embeddings of all rows."""
+    def _embedded(self, batches: Iterable[Batch], embed: Callable[[str, Tensors], Tensor]) -> tuple[Tensors, Tensors]:
+        """Return, by input, which rows have it and what ``embed`` makes of all rows."""
         seen = list(batches)
         if not seen:
             raise DataError("there is nothing to measure on: expected at least one batch, got none")
         present = {name: torch.cat([batch.present[name] for batch in seen]) for name in self.modalities}
-        embeddings = {
-            name: torch.cat([self.embed(name, batch.inputs[name]) for batch in seen]) for name in self.modalities
-        }
+        embeddings = {name: torch.cat([embed(name, batch.inputs[name]) for batch in seen]) for name in self.modalities}
         return present, embeddings
 
     def _encoder(self, name: str) -> Encoder:

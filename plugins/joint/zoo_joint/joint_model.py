@@ -10,6 +10,7 @@ from typing import ClassVar, cast
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from zoo_autoencoding.errors_of_modes import answer_error
 
 from zoo import (
     Batch,
@@ -19,6 +20,7 @@ from zoo import (
     Input,
     Losses,
     Objective,
+    RunsGraphs,
     SpecError,
     Tensors,
     TensorSpec,
@@ -110,6 +112,26 @@ class JointModel(Objective, ABC):
                 means.add(subset, self.measured(given, batch, samples=samples, generator=generator))
             rows += batch.rows
         return means.found()
+
+    @torch.no_grad()
+    def answer_metrics(self, batches: Iterable[Batch], run: RunsGraphs) -> Mapping[str, float]:
+        """Return ``a_to_b.error`` for each translation: the mean squared difference from input ``b``, of rows with both.
+
+        Outputs that are no numbers are not measured.
+        """
+        sums: dict[str, float] = {}
+        rows: dict[str, int] = {}
+        pairs = [pair for pair in permutations(self.modalities, 2) if pair[1] in self.decoders]
+        for batch in batches:
+            for source, target in pairs:
+                both = batch.take((batch.present[source] & batch.present[target]).nonzero().squeeze(1))
+                graph = f"translate_{source}_to_{target}"
+                error = answer_error(graph, run, source, both, target, self._decoder(target))
+                if error is not None:
+                    name = f"{source}_to_{target}.error"
+                    sums[name] = sums.get(name, 0.0) + error.double().sum().item()
+                    rows[name] = rows.get(name, 0) + both.rows
+        return {name: total / rows[name] for name, total in sums.items() if rows[name]}
 
     def measured(
         self, given: Mapping[str, Tensor], batch: Batch, *, samples: int, generator: torch.Generator

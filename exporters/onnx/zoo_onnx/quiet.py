@@ -1,0 +1,27 @@
+"""Keeps what other libraries print and log away from the user of a command."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+
+_LOGGERS = ("", "torch.onnx", "onnxscript", "onnx_ir", "onnxruntime")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let errors alone through: no progress lines, no notices, no warnings."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

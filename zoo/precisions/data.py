@@ -1,0 +1,85 @@
+"""Rows of an entry's data as the inputs of its graphs, to calibrate, to judge and to measure with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo.components import make_dataset
+from zoo.errors import UsageError
+from zoo.evaluation import HeldOut
+from zoo.gaps import with_gaps
+from zoo.latents import latents_of
+from zoo.loading import load_rows, to_batch
+from zoo.model import Model
+from zoo.plugins import Plugins
+from zoo.protocols import PRESENT, Graph, Sample, TakesRaw
+from zoo.spec import Recipe
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
+
+_CALIBRATION_ROWS, _JUDGED_ROWS, _ROWS_AT_ONCE = 128, 32, 8
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows of an entry's data as the inputs of its graphs."""
+
+    model: Model
+    recipe: Recipe
+    training: Sequence[Sample]
+    held_out: HeldOut
+
+    @classmethod
+    def load(cls, model: Model, recipe: Recipe, plugins: Plugins) -> Data:
+        """Read the first rows for calibration from the split ``train``, and the split that the recipe evaluates on."""
+        dataset = make_dataset(recipe.data, plugins)
+        held_out = HeldOut.load(dataset, recipe.evaluation.split, model, recipe)
+        return cls(model, recipe, dataset.split("train")[:_CALIBRATION_ROWS], held_out)
+
+    def calibration(self, graph: Graph) -> list[Mapping[str, Array]]:
+        """Return inputs of a graph from rows that the model was trained on."""
+        return list(self._inputs(graph, self.training))
+
+    def judged(self, graph: Graph) -> list[Mapping[str, Array]]:
+        """Return inputs of a graph from held-out rows."""
+        return list(self._inputs(graph, self.held_out.samples[:_JUDGED_ROWS]))
+
+    def _inputs(self, graph: Graph, samples: Sequence[Sample]) -> Iterator[Mapping[str, Array]]:
+        """Yield inputs of a graph, a few rows at a time: rows that have what it takes, or the latents of such rows."""
+        made = self._latents(graph, samples) if set(graph.inputs) == {"latent"} else self._arrays(graph, samples)
+        rows = len(next(iter(made.values())))
+        for start in range(0, rows, _ROWS_AT_ONCE):
+            yield {name: array[start : start + _ROWS_AT_ONCE] for name, array in made.items()}
+
+    def _arrays(self, graph: Graph, samples: Sequence[Sample]) -> dict[str, Array]:
+        names = {name.partition(".")[0] for name in graph.inputs}
+        gaps = any(name.endswith(f".{PRESENT}") for name in graph.inputs)
+        whole = samples if gaps else [s for s in samples if all(s.inputs.get(name) is not None for name in names)]
+        if not whole:
+            raise UsageError(f"the data has no row with all that {graph.name!r} takes; leave this graph out by --graph")
+        batch = to_batch(whole, {name: self.model.modalities[name] for name in names})
+        arrays: dict[str, Array] = {}
+        for name in names:
+            present = batch.present[name].numpy()
+            found = {key: tensor.numpy() for key, tensor in batch.inputs[name].items()}
+            modality = self.model.modalities[name]
+            if isinstance(modality, TakesRaw):
+                values = [s.inputs[name] for s, there in zip(whole, present, strict=True) if there]
+                raw = modality.to_raw_arrays(values) if values and modality.raw_tensors else {}
+                found |= {key: with_gaps(array, present) for key, array in raw.items()}
+            arrays |= {f"{name}.{key}": array for key, array in {**found, PRESENT: present}.items()}
+        return {name: arrays[name] for name in graph.inputs}
+
+    def _latents(self, graph: Graph, samples: Sequence[Sample]) -> dict[str, Array]:
+        found = latents_of(self.model, load_rows(samples, self.model.modalities, where="calibration"))
+        size = graph.inputs["latent"].axes[1]
+        fitting = [one for one in found.values() if one.values.shape[1] == size and bool(one.known.any())]
+        if not fitting:
+            raise UsageError(f"no graph makes the latents that {graph.name!r} takes; leave it out by --graph")
+        widest = fitting[-1]
+        return {"latent": widest.values[widest.known].numpy().astype(np.float32)}

@@ -1,0 +1,130 @@
+"""What each precision of a bundle is worth: size, latency, parity and the task's metrics, in one table."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.evaluation import measure
+from zoo.graphs import as_tensors
+from zoo.modules import Tensors
+from zoo.precisions.data import Data
+from zoo.precisions.files import Placed
+from zoo.protocols import Exporter, RunsArrays
+from zoo.runtime.bundle import FULL
+
+_ROUNDS, _RUNS = 9, 10
+# A metric holds where it differs from that of float32 by no more: a point of a share, a hundredth of a larger number.
+_HOLDS = 0.01
+
+
+@dataclass(frozen=True)
+class Worth:
+    """One precision: the bytes of its files, the time of one row through all graphs, what the answers are worth.
+
+    ``used`` is the largest share of the precision's tolerance that a graph used.
+    """
+
+    precision: str
+    size_bytes: int
+    latency_ms: float
+    used: float
+    metrics: Mapping[str, float]
+
+    def holds(self, full: Worth) -> bool:
+        """Return whether each metric is that of float32, within a point or a hundredth of it."""
+        return all(
+            abs(self.metrics.get(name, float("inf")) - value) <= _HOLDS * max(1.0, abs(value))
+            for name, value in full.metrics.items()
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Return all but the precision, for a manifest."""
+        return {key: value for key, value in asdict(self).items() if key != "precision"}
+
+
+def worth(by_precision: Mapping[str, Sequence[Placed]], weights: Path, exporter: Exporter, data: Data) -> list[Worth]:
+    """Measure each precision on held-out rows; ``weights`` is the file that the graphs of float32 may share.
+
+    Latencies are medians of rounds in which the precisions take turns, on one thread.
+    """
+    runs = {
+        precision: {one.graph.name: exporter.open(one.graph, one.path) for one in placed}
+        for precision, placed in by_precision.items()
+    }
+    latencies = _latencies(runs, by_precision[FULL], data)
+    found = []
+    for precision, placed in by_precision.items():
+        files = [one.path for one in placed] + ([weights] if precision == FULL and weights.exists() else [])
+        found.append(
+            Worth(
+                precision,
+                sum(path.stat().st_size for path in files),
+                latencies[precision],
+                max(one.verdict.worst.used for one in placed),
+                _metrics(runs[precision], data),
+            )
+        )
+    return found
+
+
+def recommended(found: Sequence[Worth]) -> str:
+    """Return the precision to take: of those whose metrics hold, the fastest; the smallest of those about as fast."""
+    full = next(one for one in found if one.precision == FULL)
+    held = [one for one in found if one.holds(full)]
+    fastest = min(one.latency_ms for one in held)
+    return min((one for one in held if one.latency_ms <= 1.1 * fastest), key=lambda one: one.size_bytes).precision
+
+
+def table(found: Sequence[Worth]) -> list[str]:
+    """Return the lines of a table in Markdown, a column a precision, and what it recommends."""
+    rows = {
+        "size, MB": [f"{one.size_bytes / 1e6:.2f}" for one in found],
+        "one row through all graphs, ms": [f"{one.latency_ms:.3f}" for one in found],
+        "share of the tolerance used": [f"{one.used:.2f}" for one in found],
+    }
+    for name in found[0].metrics:
+        rows[name] = [f"{one.metrics[name]:.4g}" if name in one.metrics else "–" for one in found]
+    return [
+        "| | " + " | ".join(one.precision for one in found) + " |",
+        "|---|" + "---|" * len(found),
+        *(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()),
+        "",
+        f"Recommended on a CPU: `{recommended(found)}`, the fastest whose metrics are those of `{FULL}` within a point "
+        "or a hundredth, the smallest of those about as fast. Latencies are of the machine that exported, one thread.",
+    ]
+
+
+def _latencies(runs: Mapping[str, Mapping[str, RunsArrays]], graphs: Sequence[Placed], data: Data) -> dict[str, float]:
+    rows = {one.graph.name: {name: array[:1] for name, array in data.judged(one.graph)[0].items()} for one in graphs}
+    taken: dict[str, list[float]] = {precision: [] for precision in runs}
+    for _ in range(_ROUNDS):
+        for precision, opened in runs.items():
+            start = time.perf_counter()
+            for _ in range(_RUNS):
+                for name, run in opened.items():
+                    run(rows[name])
+            taken[precision].append((time.perf_counter() - start) / _RUNS * 1e3)
+    return {precision: statistics.median(times) for precision, times in taken.items()}
+
+
+def _metrics(runs: Mapping[str, RunsArrays], data: Data) -> dict[str, float]:
+    """Return the task's metrics by the graphs' answers; none where they need a graph that was left out."""
+
+    def run(graph: str, tensors: Tensors) -> Tensors:
+        if graph not in runs:
+            raise _LeftOut
+        return as_tensors(dict(runs[graph]({name: tensor.numpy() for name, tensor in tensors.items()})))
+
+    try:
+        return measure(data.model, data.recipe, data.held_out, run=run)
+    except _LeftOut:
+        return {}
+
+
+class _LeftOut(Exception):
+    """The bundle lacks a graph."""
