@@ -1,0 +1,238 @@
+"""Names the first value of an ONNX file that differs from what torch computes, and the operations that make it.
+
+The values of a file bear the names of the nodes that torch.export traced. So one run of the file with all of them as
+outputs, beside one run of the trace in float64 and one in float32, tells where the two part.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
+from torch.utils import _pytree as tree
+
+from zoo import Graph, TensorSpec, ZooError, open_session
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+_ULP = 2.0**-23
+_AGREES = (
+    "Each value of the file agrees with torch when it is looked at: the fault lies in what the runtime joins, or in "
+    "errors that add up"
+)
+_STOPPED_AT = re.compile(r"Name:'([^']+)'")
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A value of the trace: its name in the file, where it comes from, and what torch makes of it."""
+
+    name: str
+    origin: str
+    double: Array
+    single: Array
+
+
+@dataclass(frozen=True)
+class Departure:
+    """Where a file departs from torch: the value, the nodes that make it in the file, and of what.
+
+    ``value`` is "" where each value agrees when it is looked at.
+    """
+
+    value: str
+    origin: str
+    problem: str
+    nodes: tuple[onnx.NodeProto, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return it as a sentence."""
+        if not self.value:
+            return self.problem
+        operations = " ← ".join(node.op_type for node in self.nodes)
+        made = f", made by {operations} of {', '.join(map(repr, self.sources)) or 'nothing'}" if self.nodes else ""
+        return f"The first value that differs from torch is {self.value!r} ({self.origin}){made}: {self.problem}"
+
+
+def first_fault(program: ExportedProgram, graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Departure:
+    """Return where the file at ``path`` departs from torch on ``inputs``.
+
+    ``program`` is the trace of the graph's module that files are written from. Of several values that differ, the one
+    is named that an output differs by: a difference that later operations round away is none.
+    """
+    model = onnx.load(path)
+    values = {value.name: value for value in _traced(program, graph, inputs)}
+    makers = {output: node for node in model.graph.node for output in node.output}
+    try:
+        found = _computed(model, values, graph, inputs)
+    except ZooError as error:
+        return _stopped(model, values, str(error))
+    shares = {
+        name: _difference(found[name], value, graph.outputs.get(name), graph.parity_ulps)
+        for name, value in values.items()
+        if name in found
+    }
+    wrong = {name: share for name, share in shares.items() if isinstance(share, str)}
+    if not wrong:
+        return Departure("", "", _AGREES)
+    first = next((name for name in wrong if name in graph.outputs), next(iter(wrong)))
+    nodes, sources = _made(first, makers, shares)
+    while before := [name for name in wrong if name in sources]:
+        first = before[0]
+        nodes, sources = _made(first, makers, shares)
+    return Departure(first, values[first].origin, wrong[first], tuple(nodes), tuple(sources))
+
+
+def _made(
+    name: str, makers: Mapping[str, onnx.NodeProto], known: Container[str]
+) -> tuple[list[onnx.NodeProto], list[str]]:
+    """Return the nodes of a file that make a value, and of what: values of the trace, inputs, constants."""
+    nodes: dict[str, onnx.NodeProto] = {}
+    sources: dict[str, None] = {}
+    waiting = [name] if name in makers else []
+    while waiting:
+        current = waiting.pop()
+        if current not in makers or (current in known and current != name):
+            sources[current] = None
+        elif current not in nodes:
+            nodes[current] = makers[current]
+            waiting.extend(filter(None, makers[current].input))
+    return list(nodes.values()), list(sources)
+
+
+def _traced(program: ExportedProgram, graph: Graph, inputs: Mapping[str, Array]) -> list[_Value]:
+    """Return the weights and values of a trace in the order in which they come to be."""
+    double, single = (_run(program, graph, inputs, dtype) for dtype in (torch.float64, torch.float32))
+    given = program.graph_signature.user_inputs
+    weights = {spec.arg.name: spec.target for spec in program.graph_signature.input_specs if spec.target}
+    outputs = dict(zip(program.graph_signature.user_outputs, graph.outputs, strict=True))
+    found = []
+    for node in program.graph.nodes:
+        if node.op == "output" or node.name in given:
+            continue
+        name, origin = weights.get(node.name, node.name), _origin(node) if node.op != "placeholder" else "a weight"
+        several = isinstance(double[node.name], (tuple, list))
+        for place, (wide, narrow) in enumerate(zip(_parts(double[node.name]), _parts(single[node.name]), strict=True)):
+            own = f"{name}__{place}" if several else outputs.get(name, name)
+            found.append(_Value(str(own), origin, wide, narrow))
+    return found
+
+
+def _run(program: ExportedProgram, graph: Graph, inputs: Mapping[str, Array], dtype: torch.dtype) -> dict[str, Any]:
+    """Return every value of a run of the trace by the name of its node, computed in ``dtype`` where it says float32."""
+    given = iter([torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in graph.inputs])
+    flat = []
+    for spec in program.graph_signature.input_specs:
+        if spec.kind is InputKind.USER_INPUT:
+            flat.append(next(given))
+        else:
+            stored = program.state_dict if spec.target in program.state_dict else program.constants
+            flat.append(stored[str(spec.target)])
+    recorder = _Recorder(program.graph_module, dtype)
+    with torch.no_grad():
+        recorder.run(*flat)
+    return recorder.values
+
+
+class _Recorder(fx.Interpreter):
+    """Runs a trace, every number of float32 in it as ``dtype``, and keeps what each node returns."""
+
+    def __init__(self, module: fx.GraphModule, dtype: torch.dtype) -> None:
+        super().__init__(module, garbage_collect_values=False)
+        self.dtype = dtype
+        self.values: dict[str, Any] = {}
+
+    def run_node(self, node: fx.Node) -> Any:
+        """Run one node and keep its result."""
+        self.values[node.name] = result = tree.tree_map(self._as_dtype, super().run_node(node))
+        return result
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a function with ``dtype`` wherever it is told float32."""
+        args, kwargs = tree.tree_map(lambda leaf: self.dtype if leaf is torch.float32 else leaf, (args, kwargs))
+        return super().call_function(target, args, kwargs)
+
+    def _as_dtype(self, value: Any) -> Any:
+        return value.to(self.dtype) if isinstance(value, Tensor) and value.dtype is torch.float32 else value
+
+
+def _parts(result: Any) -> Iterator[Array]:
+    for part in result if isinstance(result, (tuple, list)) else [result]:
+        yield part.detach().numpy() if isinstance(part, Tensor) else np.asarray(part)
+
+
+def _origin(node: fx.Node) -> str:
+    """Return the operation of a node and the module that called it, where that is known."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    place = stack[-1][0].removeprefix("module").lstrip(".") if stack else ""
+    return f"{node.target}, in {place}" if place else str(node.target)
+
+
+def _computed(
+    model: onnx.ModelProto, wanted: Container[str], graph: Graph, inputs: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return the values of a file that bear ``wanted`` names, weights and folded constants among them."""
+    stored = {
+        tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer if tensor.name in wanted
+    }
+    outputs = [value.name for value in model.graph.output]
+    shown = [name for node in model.graph.node for name in node.output if name in wanted and name not in outputs]
+    wider = onnx.ModelProto()
+    wider.CopyFrom(model)
+    wider.graph.output.extend(onnx.ValueInfoProto(name=name) for name in shown)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        path.write_bytes(wider.SerializeToString())
+        session = open_session(path, graph.name, graph.inputs, graph.axes, (*outputs, *shown))
+        return {**stored, **session(inputs)}
+
+
+def _difference(found: Array, value: _Value, declared: TensorSpec | None, ulps: int) -> float | str:
+    """Return the share of the tolerance that a value uses, or what is wrong with it."""
+    expected, single = value.double, value.single
+    if declared is not None and found.dtype != declared.dtype:
+        return f"it is {found.dtype}, {declared.dtype} was declared"
+    if found.size == expected.size == 1:
+        found = found.reshape(expected.shape)  # a size is a number in torch, a tensor of one in ONNX
+    if found.shape != expected.shape:
+        return f"its shape is {found.shape}, torch's is {expected.shape}"
+    if expected.dtype.kind != "f":
+        wrong = int(np.count_nonzero(found != expected))
+        return f"{wrong} of {found.size} differ" if wrong and np.array_equal(single, expected) else 0.0
+    finite = np.isfinite(expected)
+    if not (np.array_equal(found[~finite], expected[~finite], equal_nan=True) and np.isfinite(found[finite]).all()):
+        return "NaN or infinity stands in other places than in torch"
+    error = _largest(found[finite] - expected[finite])
+    rounding = np.nan_to_num(single[finite] - expected[finite], posinf=0.0, neginf=0.0)
+    allowed = max(8 * _largest(rounding), ulps * _ULP * _largest(expected[finite]))
+    if error > allowed:
+        return f"max error {error:.3g}, allowed is {allowed:.3g}"
+    return error / allowed if allowed else 0.0
+
+
+def _largest(array: Array) -> float:
+    return float(np.abs(array).max(initial=0))
+
+
+def _stopped(model: onnx.ModelProto, values: Mapping[str, _Value], message: str) -> Departure:
+    """Return where a run of the file ended, by what onnxruntime says of it."""
+    at = _STOPPED_AT.search(message)
+    for node in model.graph.node:
+        if at and node.name == at[1]:
+            made = [values[name].origin for name in node.output if name in values] or ["no operation of its own"]
+            return Departure(node.output[0], made[0], "the file cannot compute it", (node,), tuple(node.input))
+    return Departure("", "", f"The file cannot be run with its values shown: {message}")
