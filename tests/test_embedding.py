@@ -77,18 +77,18 @@ def test_one_file_holds_what_the_shards_hold(made, tmp_path):
 
 
 def test_a_second_run_goes_on_where_the_first_one_stopped(made, tmp_path):
-    whole = content(made(toy_rows(12), "whole", shard_rows=3).path)
-    stopped = made(toy_rows(12), shard_rows=3).path
+    whole = content(made(toy_rows(12), "whole", shard_rows=3, batch_rows=2).path)
+    stopped = made(toy_rows(12), shard_rows=3, batch_rows=2).path
     for name in ("vectors-00002.npy", "keys-00003.jsonl", "vectors-00003.npy"):
         (stopped / name).unlink()
     manifest = json.loads((stopped / "manifest.json").read_text())
     del manifest["shards"]
     (stopped / "manifest.json").write_text(json.dumps(manifest))
     before = (stopped / "vectors-00001.npy").stat().st_mtime_ns
-    assert made(toy_rows(12), shard_rows=3).before == 6
+    assert made(toy_rows(12), shard_rows=3, batch_rows=2).before == 6
     assert content(stopped) == whole
     assert (stopped / "vectors-00001.npy").stat().st_mtime_ns == before
-    assert made(toy_rows(12), shard_rows=3).before == 12
+    assert made(toy_rows(12), shard_rows=3, batch_rows=2).before == 12
 
 
 def test_a_killed_process_loses_no_whole_shard_and_leaves_no_half_one(bundle, lines, zoo_process, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from zoo.cli.output import note, print_json, progress_bar
+from zoo.cli.serving import serving_options
 
 
 @click.command("embed")
@@ -26,8 +27,7 @@ from zoo.cli.output import note, print_json, progress_bar
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and list them.")
 @click.option("--shard-rows", default=65_536, show_default=True, type=click.IntRange(1), help="Rows of a shard.")
 @click.option("--batch-rows", default=64, show_default=True, type=click.IntRange(1), help="Rows that run at a time.")
-@click.option("--provider", default="cpu", show_default=True, help="cpu, cuda or tensorrt; never another in silence.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+@serving_options
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def command(
     bundle: Path,
@@ -40,6 +40,7 @@ def command(
     shard_rows: int,
     batch_rows: int,
     provider: str,
+    precision: str,
     threads: int,
     as_json: bool,
 ) -> None:
@@ -52,7 +53,7 @@ def command(
     from zoo.runtime.embedding import embed, inputs_of
     from zoo.runtime.sources import open_source
 
-    opened = open_bundle(bundle, provider=provider, threads=threads)
+    opened = open_bundle(bundle, provider=provider, precision=precision, threads=threads)
     rows = open_source(source, inputs_of(opened, graph), name=name)
     start = time.monotonic()
     with progress_bar("embedding") as advance:

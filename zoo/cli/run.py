@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.output import note, print_json
+from zoo.cli.serving import serving_options
 from zoo.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "-i", "inputs", multiple=True, metavar="NAME=VALUE", help="A text, a file's path or an .npy; again for more rows."
 )
-@click.option("--provider", default="cpu", show_default=True, help="cpu, cuda or tensorrt; never another in silence.")
-@click.option("--precision", default="fp32", show_default=True, help="One that the bundle was exported at.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+@serving_options
 @click.option(
     "--out", type=click.Path(path_type=Path), help="A folder for the outputs: arrays, and pictures of what was decoded."
 )

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from zoo.cli.output import print_json, print_table
+from zoo.cli.serving import serving_options
 
 
 @click.command("search")
@@ -17,8 +18,7 @@ from zoo.cli.output import print_json, print_table
 @click.option("-k", "count", default=10, show_default=True, type=click.IntRange(1), help="How many rows to find.")
 @click.option("--graph", default="", help="The graph that embeds the query, where several could.")
 @click.option("--by", type=click.Choice(("cosine", "dot")), default="cosine", show_default=True, help="The score.")
-@click.option("--provider", default="cpu", show_default=True, help="cpu, cuda or tensorrt; never another in silence.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+@serving_options
 @click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
 def command(
     bundle: Path,
@@ -28,6 +28,7 @@ def command(
     graph: str,
     by: Any,
     provider: str,
+    precision: str,
     threads: int,
     as_json: bool,
 ) -> None:
@@ -37,7 +38,9 @@ def command(
     from zoo.runtime.vectors import Vectors
 
     held = Vectors.open(vectors)
-    vector = query_vector(open_bundle(bundle, provider=provider, threads=threads), held, query, graph=graph)
+    vector = query_vector(
+        open_bundle(bundle, provider=provider, precision=precision, threads=threads), held, query, graph=graph
+    )
     (rows,), (scores,) = nearest(held, vector, count, by=by)
     keys = held.keys(rows.tolist())
     found = [

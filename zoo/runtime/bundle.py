@@ -54,19 +54,27 @@ class Bundle:
 
         Raises UnknownNameError with the nearest name.
         """
-        if name not in self.manifest["graphs"]:
-            raise UnknownNameError("graph", name, self.graphs, hint="The bundle's README.md describes them.")
         if name not in self._sessions:
             self._sessions[name] = self._opened(name)
         return self._sessions[name]
 
+    def described(self, name: str) -> Mapping[str, Any]:
+        """Return what the manifest says of a graph, without loading it.
+
+        Raises UnknownNameError with the nearest name.
+        """
+        if name not in self.manifest["graphs"]:
+            raise UnknownNameError("graph", name, self.graphs, hint="The bundle's README.md describes them.")
+        described: Mapping[str, Any] = self.manifest["graphs"][name]
+        return described
+
     def chosen(self, name: str) -> Mapping[str, Any]:
         """Return ``file`` and ``parity`` of a graph, as the manifest has them for the bundle's precision."""
-        described: Mapping[str, Any] = self.manifest["graphs"][name]
+        described = self.described(name)
         return described if self.precision == FULL else described["reduced"][self.precision]
 
     def _opened(self, name: str) -> Session:
-        described = self.manifest["graphs"][name]
+        described = self.described(name)
         path = self.folder / self.chosen(name)["file"]
         inputs, outputs = (
             {key: spec_of(spec) for key, spec in described[way].items()} for way in ("inputs", "outputs")
@@ -150,7 +158,7 @@ class Bundle:
 
     def run_arrays(self, graph: str, arrays: Mapping[str, Array], *, batch_rows: int = BATCH_ROWS) -> dict[str, Array]:
         """Run a graph on what ``arrays`` made, in batches."""
-        outputs = self.manifest["graphs"][graph]["outputs"].values()
+        outputs = self.described(graph)["outputs"].values()
         fixed = all(isinstance(axis, int) for spec in outputs for axis in spec["axes"][1:])
         return in_batches(self.graph(graph), arrays, rows=batch_rows, trims=fixed)
 

@@ -44,7 +44,7 @@ class Embedded:
 
 def inputs_of(bundle: Bundle, graph: str) -> tuple[str, ...]:
     """Return the inputs of a graph by the names that raw values go by."""
-    return tuple(dict.fromkeys(tensor.partition(".")[0] for tensor in bundle.graph(graph).inputs))
+    return tuple(dict.fromkeys(tensor.partition(".")[0] for tensor in bundle.described(graph)["inputs"]))
 
 
 def output_of(bundle: Bundle, graph: str, output: str = "") -> str:
@@ -52,8 +52,7 @@ def output_of(bundle: Bundle, graph: str, output: str = "") -> str:
 
     Raises UsageError where there are several, or none of one vector a row.
     """
-    bundle.graph(graph)
-    outputs: Mapping[str, Any] = bundle.manifest["graphs"][graph]["outputs"]
+    outputs: Mapping[str, Any] = bundle.described(graph)["outputs"]
     vectors = [
         name
         for name, spec in outputs.items()
@@ -90,12 +89,13 @@ def embed(
     something else.
     """
     output = output_of(bundle, graph, output)
-    shape = bundle.manifest["graphs"][graph]["outputs"][output]["axes"][1:]
+    shape = bundle.described(graph)["outputs"][output]["axes"][1:]
     task = {
         "bundle": bundle.manifest["sha256"],
         "checkpoint": bundle.manifest.get("checkpoint_sha256", ""),
         "graph": graph,
         "output": output,
+        "precision": bundle.precision,
         "shape": shape,
         "source": {"name": source.path.name, "rows": source.count, **source.fingerprint},
         "shard_rows": shard_rows,
@@ -139,7 +139,7 @@ class _Reader:
     ) -> None:
         self._bundle, self._graph, self._output = bundle, graph, output
         self._source, self._rows = source, source.rows()
-        self._batch_rows = self._window_rows = batch_rows
+        self._batch_rows = batch_rows
         self._skips_bad, self._observe = skips_bad, observe
         self.done = 0
         self.skipped: list[BadRow] = []
@@ -151,13 +151,14 @@ class _Reader:
     def answers(self, rows: int) -> Iterator[tuple[Sequence[Row], Array]]:
         """Embed the next rows, some at a time; ``skipped`` are then those of them that could not be read."""
         self.skipped.clear()
-        while window := list(islice(self._rows, min(rows, self._window_rows))):
+        window_rows = self._batch_rows  # anew for each shard: its bytes do not depend on where a run was stopped
+        while window := list(islice(self._rows, min(rows, window_rows))):
             rows -= len(window)
             read, arrays = self._read(window)
             if read:
                 yield read, self._bundle.run_arrays(self._graph, arrays, batch_rows=self._batch_rows)[self._output]
                 row_bytes = sum(array.nbytes for array in arrays.values()) // len(read)
-                self._window_rows = max(self._batch_rows, min(_WINDOW_ROWS, _WINDOW_BYTES // max(1, row_bytes)))
+                window_rows = max(self._batch_rows, min(_WINDOW_ROWS, _WINDOW_BYTES // max(1, row_bytes)))
             self.done += len(window)
             if self._observe is not None:
                 self._observe(self.done)

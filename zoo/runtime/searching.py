@@ -91,7 +91,7 @@ def _graphs_that_give(bundle: Bundle, output: str) -> Iterator[str]:
     seen: set[tuple[str, ...]] = set()
     for name in bundle.graphs:
         inputs = inputs_of(bundle, name)
-        gives = [key.rpartition(".")[2] for key in bundle.manifest["graphs"][name]["outputs"]]
+        gives = [key.rpartition(".")[2] for key in bundle.described(name)["outputs"]]
         if len(inputs) == 1 and inputs not in seen and (leaf in gives if leaf else name.startswith("encode_")):
             seen.add(inputs)
             yield name
