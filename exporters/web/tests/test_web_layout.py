@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import load_file
+from zoo_web.checking import check_in_browser, chromium, main
 from zoo_web.layout import PAGE, WebLayout
 from zoo_web.onnxruntime_web import FILES, TESTED
 
-from zoo import UsageError
+from zoo import NotFoundError, UsageError
 from zoo.components import options_of
 from zoo.plugins import installed
 
@@ -195,3 +196,17 @@ def test_the_page_says_the_same_things_in_both_languages():
 def test_the_version_that_was_tested_is_the_one_that_is_installed_and_told():
     for page in (".ci/run", "exporters/README.md"):
         assert f"onnxruntime-web@{TESTED}" in (ROOT / page).read_text(), page
+
+
+def test_a_bundle_without_a_page_is_not_checked(make_bundle, capsys):
+    folder = make_bundle()
+    with pytest.raises(UsageError, match=r"has no page to check; export the bundle with --layout web"):
+        check_in_browser(folder)
+    assert main(str(folder)) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_missing_browser_is_told_with_how_to_get_one(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(NotFoundError, match=r"no browser: looked for chromium, .*; install one, as by apt-get install"):
+        chromium()

@@ -1,17 +1,16 @@
 """Pages in a real browser: what is typed is found, what is slid moves, and every answer is the recorded one."""
 
-import functools
-import http.server
 import json
 import os
 import shutil
 import subprocess
-import threading
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from zoo_web.checking import served
 from zoo_web.onnxruntime_web import FILES, TESTED
 
 from zoo import open_bundle
@@ -64,28 +63,18 @@ def browser():
     process.stdout.close()
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def published(tmp_path_factory):
     """A folder, and the address under which this machine alone sees it."""
-    folder = tmp_path_factory.mktemp("served")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    folder = tmp_path_factory.mktemp("published")
+    with served(folder) as address:
+        yield folder, address
 
 
 @pytest.fixture(scope="module")
-def export_page(served):
+def export_page(published):
     """Export an entry with its page; return the address of the page."""
-    folder, address = served
+    folder, address = published
 
     def export_page(name, *options, as_name=""):
         out = folder / (as_name or name)
@@ -109,8 +98,8 @@ def fashion(export_page):
 
 
 @pytest.fixture(scope="module")
-def folder(served):
-    return served[0]
+def folder(published):
+    return published[0]
 
 
 def checked(browser, page):
@@ -276,3 +265,12 @@ def test_a_page_without_its_runtime_says_how_to_get_it(browser, fashion, folder)
         (bare / file).unlink()
     assert browser("goto", fashion.replace("fashion-vae", "bare")) == "missing"
     assert f"npm install onnxruntime-web@{TESTED}" in browser("read", "document.getElementById('state').textContent")
+
+
+def test_the_check_can_be_run_from_the_command_line(fashion, folder):
+    command = [sys.executable, "-m", "zoo_web.checking"]
+    done = subprocess.run([*command, folder / "fashion-vae"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    graphs = open_bundle(folder / "fashion-vae").graphs
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == list(graphs)
+    assert done.stdout.count("% of the tolerance used") == len(graphs)

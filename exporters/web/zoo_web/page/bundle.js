@@ -44,9 +44,21 @@ export class Bundle {
     return this.#ort.env.versions.web;
   }
 
+  /** Every file of a graph, at every precision: {graph, file}. */
+  get files() {
+    return Object.entries(this.manifest.graphs).flatMap(([graph, { file, reduced = {} }]) =>
+      [file, ...Object.values(reduced).map((one) => one.file)].map((own) => ({ graph, file: own })),
+    );
+  }
+
   /** Run a graph on arrays by name and return its outputs by name. */
-  async run(graph, arrays) {
-    const session = await (this.#sessions[graph] ??= this.#opened(graph));
+  run(graph, arrays) {
+    return this.runFile(this.manifest.graphs[graph].file, arrays);
+  }
+
+  /** Run a graph's file. */
+  async runFile(file, arrays) {
+    const session = await (this.#sessions[file] ??= this.#opened(file));
     const feeds = {};
     for (const [name, { dtype, shape, data }] of Object.entries(arrays)) {
       feeds[name] = new this.#ort.Tensor(dtype, data, shape);
@@ -58,15 +70,14 @@ export class Bundle {
     return outputs;
   }
 
-  /** Forget a graph, so that its memory is free. */
-  async release(graph) {
-    const session = this.#sessions[graph];
-    delete this.#sessions[graph];
+  /** Forget a file, so that its memory is free. */
+  async release(file) {
+    const session = this.#sessions[file];
+    delete this.#sessions[file];
     await (await session)?.release();
   }
 
-  async #opened(graph) {
-    const { file } = this.manifest.graphs[graph];
+  async #opened(file) {
     const options = { executionProviders: ["wasm"] };
     if (WEIGHTS in this.manifest.files) {
       this.#weights ??= bytesOf(WEIGHTS);

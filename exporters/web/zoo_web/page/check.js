@@ -6,15 +6,15 @@ import { inEachLanguage, percent, say } from "./words.js";
 
 const REFERENCE = "reference.safetensors";
 
-/** Return the recorded cases of every graph: {inputs, expected, allowed}, arrays by name. */
+/** Return the recorded cases of every file, by its name without suffix: {inputs, expected, allowed}, arrays by name. */
 export function casesOf(reference) {
   const cases = {};
   for (const [key, array] of Object.entries(reference)) {
-    const [graph, number, part, ...name] = key.split("/");
-    const numbered = ((cases[graph] ??= {})[number] ??= { inputs: {}, expected: {}, allowed: {} });
+    const [file, number, part, ...name] = key.split("/");
+    const numbered = ((cases[file] ??= {})[number] ??= { inputs: {}, expected: {}, allowed: {} });
     numbered[part][name.join("/")] = array;
   }
-  return Object.fromEntries(Object.entries(cases).map(([graph, numbered]) => [graph, Object.values(numbered)]));
+  return Object.fromEntries(Object.entries(cases).map(([file, numbered]) => [file, Object.values(numbered)]));
 }
 
 /** Compare one output with float64, row by row; return how much of what is allowed was used, and the largest error.
@@ -59,11 +59,11 @@ export async function showCheck(bundle) {
   section.hidden = false;
   body.replaceChildren();
   const cases = casesOf(tensorsOf(await bytesOf(REFERENCE)));
-  const graphs = Object.entries(bundle.manifest.graphs);
   const reports = [];
-  for (const [name, graph] of graphs) {
+  for (const { graph, file } of bundle.files) {
+    const name = file.replace(/\.onnx$/, "");
     verdict.textContent = say("check_running", { graph: name });
-    const report = await checked(bundle, name, graph, cases[name] ?? []);
+    const report = await checked(bundle, name, file, bundle.manifest.graphs[graph].outputs, cases[name] ?? []);
     reports.push(report);
     body.append(rowOf(report));
     await new Promise((resume) => setTimeout(resume)); // let the table be drawn
@@ -72,7 +72,7 @@ export async function showCheck(bundle) {
   const wrong = await changedFiles(bundle.manifest.files);
   verdict.dataset.state = failed || wrong?.length ? "failed" : "passed";
   inEachLanguage(() => {
-    verdict.textContent = say(failed ? "check_failed" : "check_passed", { failed, count: graphs.length });
+    verdict.textContent = say(failed ? "check_failed" : "check_passed", { failed, count: reports.length });
     document.getElementById("files").textContent =
       wrong === null
         ? ""
@@ -83,19 +83,19 @@ export async function showCheck(bundle) {
   });
 }
 
-async function checked(bundle, name, graph, cases) {
+async function checked(bundle, name, file, outputs, cases) {
   const report = { name, cases: cases.length, used: 0, error: 0, reason: "" };
   try {
     if (!cases.length) throw new Error(`${REFERENCE} has no cases of it`);
     for (const { inputs, expected, allowed } of cases) {
-      const found = await bundle.run(name, inputs);
-      for (const [output, { dtype }] of Object.entries(graph.outputs)) {
+      const found = await bundle.runFile(file, inputs);
+      for (const [output, { dtype }] of Object.entries(outputs)) {
         const { used, error } = compare(output, found[output], expected[output], allowed[output], dtype);
         report.used = Math.max(report.used, used);
         report.error = Math.max(report.error, error);
       }
     }
-    await bundle.release(name);
+    await bundle.release(file);
   } catch (error) {
     report.reason = String(error.message ?? error);
   }
