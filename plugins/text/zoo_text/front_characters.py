@@ -57,7 +57,9 @@ def characters_of(words: Iterable[str]) -> Characters:
     codes = np.where((kinds == NOTHING) | (kinds == SINGLE), kinds + BREAK, kinds)
     # Both in one number: to find the unique rows of two columns takes much longer.
     pairs, rows = np.unique(number * 2 * SPACE + codes, return_inverse=True)
-    row_of = {((int(pair % (2 * SPACE)), int(pair // (2 * SPACE))),): row for row, pair in enumerate(pairs)}
+    row_of: dict[tuple[tuple[int, int], ...], int] = {
+        ((int(pair % (2 * SPACE)), int(pair // (2 * SPACE))),): row for row, pair in enumerate(pairs)
+    }
     a_byte = 1
     for point, text in changed.items():
         if kinds[point] != SPACE:

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from zoo_text.front_reading import looked_up, smallest
+from zoo_text.front_tables import Table
 
 _BITS = 62  # of the largest sum
 _TRIED_BUCKETS = 64
@@ -37,16 +37,11 @@ class WordTable(nn.Module):
         self.bucket_count = len(buckets) - 1
         self.most_in_a_bucket = int(np.diff(buckets).max(initial=1))
         none = np.full(self.most_in_a_bucket, -1)
-        tables = {
-            "first_weights": weights[0],
-            "second_weights": weights[1],
-            "first_hashes": np.concatenate([hashes[order, 0], none]),
-            "second_hashes": np.concatenate([hashes[order, 1], none]),
-            "starts": smallest(buckets[:-1]),
-            "ids": smallest(np.concatenate([np.array([*ids.values()], dtype=np.int64)[order], none])),
-        }
-        for name, table in tables.items():
-            self.register_buffer(name, torch.from_numpy(table.copy()).unsqueeze(1), persistent=False)
+        self.first_weights, self.second_weights = Table(weights[0]), Table(weights[1])
+        self.first_hashes = Table(np.concatenate([hashes[order, 0], none]))
+        self.second_hashes = Table(np.concatenate([hashes[order, 1], none]))
+        self.starts = Table(buckets[:-1])
+        self.ids = Table(np.concatenate([np.array([*ids.values()], dtype=np.int64)[order], none]))
 
     def forward(
         self,
@@ -60,13 +55,14 @@ class WordTable(nn.Module):
         ``none`` are zeros for as many words as are asked for; a letter 0 is none.
         """
         place = offset.clamp(0, self.longest)
-        first = none.scatter_add(1, word, letters * looked_up(self.first_weights, place))
-        second = none.scatter_add(1, word, letters * looked_up(self.second_weights, place))
+        first = none.scatter_add(1, word, letters * self.first_weights(place))
+        second = none.scatter_add(1, word, letters * self.second_weights(place))
         ahead = torch.arange(self.most_in_a_bucket, device=letters.device)
-        row = looked_up(self.starts, first % self.bucket_count).unsqueeze(2) + ahead
-        first_known, second_known = looked_up(self.first_hashes, row), looked_up(self.second_hashes, row)
+        row = self.starts(first % self.bucket_count).unsqueeze(2) + ahead
+        first_known, second_known = self.first_hashes(row), self.second_hashes(row)
         same = (first_known == first.unsqueeze(2)) & (second_known == second.unsqueeze(2))
-        return (looked_up(self.ids, row) * same.to(torch.int64)).sum(2)
+        found: Tensor = (self.ids(row) * same.to(torch.int64)).sum(2)
+        return found
 
 
 def _weights(spelt: NDArray[np.int64], bits: int) -> NDArray[np.int64]:

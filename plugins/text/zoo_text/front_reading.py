@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zoo_text.front_characters import BLOCK, END
+from zoo_text.front_tables import Table
 
 _NO_FOLLOWER = 64  # of the bytes that may follow the first of a character there are 64
 _SURROGATES = range(0xD800, 0xE000)
@@ -39,24 +40,20 @@ class CharacterRows(nn.Module):
         nodes = np.array(tree.nodes, dtype=np.int64)
         byte = np.arange(256)
         follows = byte // 64 == 2
-        tables = {
-            "first": np.array(first),
-            "follows": follows.astype(np.int64),
-            # A node's branches stand as far from each other as there are nodes.
-            "branch": np.where(follows, byte % 64, _NO_FOLLOWER) * len(nodes),
-            "next": smallest(nodes.T.reshape(-1)),
-        }
-        for name, table in tables.items():
-            self.register_buffer(name, torch.from_numpy(table.copy()).unsqueeze(1), persistent=False)
+        self.first = Table(np.array(first))
+        self.follows = Table(follows.astype(np.int64))
+        # A node's branches stand as far from each other as there are nodes.
+        self.branch = Table(np.where(follows, byte % 64, _NO_FOLLOWER) * len(nodes))
+        self.next = Table(nodes.T.reshape(-1))
 
     def forward(self, utf8: Int[Tensor, "batch byte"]) -> tuple[Int[Tensor, "batch byte"], Int[Tensor, "batch byte"]]:
         """Return rows and places."""
         none = utf8[..., :1] * 0
-        branch = looked_up(self.branch, torch.cat([utf8, none, none, none], dim=1))
-        state = looked_up(self.first, utf8)
+        branch = self.branch(torch.cat([utf8, none, none, none], dim=1))
+        state = self.first(utf8)
         for following in (branch[..., 1:-2], branch[..., 2:-1], branch[..., 3:]):
-            state = torch.where(state < 0, state, looked_up(self.next, following + state.clamp(min=0)))
-        follows = torch.cat([none, none, looked_up(self.follows, utf8)], dim=1)
+            state = torch.where(state < 0, state, self.next(following + state.clamp(min=0)))
+        follows = torch.cat([none, none, self.follows(utf8)], dim=1)
         place = follows[..., 2:] * (1 + follows[..., 1:-1] * (1 + follows[..., :-2]))
         begin = (torch.arange(utf8.shape[1], device=utf8.device) - place).clamp(min=0)
         return -1 - state.gather(1, begin), place
@@ -77,15 +74,3 @@ class _Tree:
             self.known[key] = len(self.nodes)
             self.nodes.append(key)
         return self.known[key]
-
-
-def looked_up(table: Tensor, index: Int[Tensor, "batch place"]) -> Int[Tensor, "batch place"]:
-    """Return the numbers of a table of one column at ``index``."""
-    found: Tensor = torch.embedding(table, index).squeeze(-1)
-    return found.to(torch.int64)
-
-
-def smallest(table: NDArray[np.int64]) -> NDArray[np.signedinteger]:
-    """Return a table of whole numbers in the smallest dtype that holds them."""
-    held = (kind for kind in (np.int8, np.int16, np.int32) if np.array_equal(table.astype(kind), table))
-    return table.astype(next(held, np.int64))

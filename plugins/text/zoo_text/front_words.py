@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from zoo_text.front_characters import BREAK, MARK, SINGLE, SPACE, WORD, characters_of
 from zoo_text.front_hashing import WordTable
-from zoo_text.front_reading import CharacterRows, smallest
+from zoo_text.front_reading import CharacterRows
+from zoo_text.front_tables import Table
 from zoo_text.tokenizers import STRETCH, UNKNOWN, Words
 
 _CUT = 16  # added to the code of a piece before which a stretch of text is cut for its length
@@ -24,18 +25,18 @@ class WordsFront(nn.Module):
     depends on what a text says.
     """
 
+    cut_first: Tensor
+
     def __init__(self, words: Words, length: int) -> None:
         super().__init__()
         self.length = length
         characters = characters_of(words.index)
         self.rows = CharacterRows(characters.rows)
         self.most_pieces = characters.codes.shape[1]  # of a character, which are four bytes' pieces
-        a_byte = (-1, characters.a_byte)
-        self.register_buffer("codes", torch.from_numpy(characters.codes.reshape(a_byte)), persistent=False)
+        self.codes = Table(characters.codes.reshape(-1, characters.a_byte))
+        self.letters = Table(characters.letters_of.reshape(-1, characters.a_byte))
         first_piece = torch.arange(characters.a_byte) == 0
-        self.register_buffer("first_piece", _CUT * first_piece.to(torch.int64), persistent=False)
-        letters = torch.from_numpy(smallest(characters.letters_of.reshape(a_byte)))
-        self.register_buffer("letters", letters, persistent=False)
+        self.register_buffer("cut_first", _CUT * first_piece.to(torch.int64), persistent=False)
         self.table = WordTable(words.index, characters.letters, most_letters=STRETCH * self.most_pieces)
 
     def forward(
@@ -62,15 +63,14 @@ class WordsFront(nn.Module):
         """Return codes and letters."""
         row, place = self.rows(utf8)
         index = row * 4 + place
-        codes = torch.embedding(self.codes, index).to(torch.int64)  # batch, byte, piece of a byte
-        letters = torch.embedding(self.letters, index).to(torch.int64)
+        codes, letters = self.codes(index), self.letters(index)  # batch, byte, piece of a byte
         begins = _ones(place == 0)
         character = begins.cumsum(1)
         space = _ones(codes[..., 0] == SPACE)
         none = torch.cat([character, character[..., :1]], dim=1) * 0
         since_space = character - _at_latest(character, space, none)
         cut = _ones(since_space % STRETCH == 1) * begins
-        return (codes + cut.unsqueeze(2) * self.first_piece).flatten(1), letters.flatten(1)
+        return (codes + cut.unsqueeze(2) * self.cut_first).flatten(1), letters.flatten(1)
 
 
 def _at_latest(

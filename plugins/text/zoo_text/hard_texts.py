@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 # Each in the domain of the front: its NFKC is that of its characters one by one.
-_PHRASES = (
+PHRASES = (
     "",
     "   ",
     "Red HEART, with a red ribbon!",
@@ -39,7 +39,7 @@ def hard_text(words: Sequence[str], generator: np.random.Generator) -> str:
                 chr(generator.integers(*_RANGES[generator.integers(len(_RANGES))])) if generator.random() < 0.8 else " "
                 for _ in range(generator.integers(1, 24))
             )
-    return str(generator.choice(np.array(_PHRASES, dtype=object)))
+    return str(generator.choice(np.array(PHRASES, dtype=object)))
 
 
 def hard_bytes(words: Sequence[str], size: int, generator: np.random.Generator) -> bytes:

@@ -1,0 +1,221 @@
+"""What reads UTF-8 inside a graph makes of every text what the tokenizer makes of it."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+from zoo_datasets.openmoji import OpenMoji
+from zoo_onnx.exporter import OnnxExporter
+from zoo_text.encoders import BagOfEmbeddings
+from zoo_text.front import TextFront
+from zoo_text.front_hashing import WordTable
+from zoo_text.hard_texts import PHRASES, hard_text
+from zoo_text.modality import TextModality
+
+from zoo import DataError, SpecError, TakesRaw, TensorSpec, encode_graph
+from zoo.errors import ParityError
+from zoo.fronts import raw_graphs
+from zoo.judging import judge, make_cases
+
+LENGTH = 16
+END = 0x40000
+
+
+def captions(*languages):
+    data = OpenMoji(languages=languages, size=8)
+    return [sample.inputs["caption"] for split in ("train", "validation", "test") for sample in data.split(split)]
+
+
+@pytest.fixture(scope="module")
+def words():
+    """A vocabulary of two languages, and what a reader of all scripts may have learnt besides."""
+    texts = [*captions("en", "zh"), "straße ΣΊΣΥΦΟΣ हिन्दी ﷺ ㌖ x² ǆ ĳ İstanbul 하트 ハート ½ kg"]
+    return TextModality(max_length=LENGTH, vocabulary_size=1500).fit([*texts, *texts[-1:] * 9])
+
+
+@pytest.fixture(scope="module")
+def front(words):
+    return TextFront(words)
+
+
+def in_domain(text):
+    """Whether the NFKC of a text is that of its characters one by one."""
+    single = [unicodedata.normalize("NFKC", character) for character in text]
+    return unicodedata.normalize("NFKC", text) == "".join(single)
+
+
+def assert_read_alike(modality, front, texts):
+    """Compare the ids and the mask of some texts with those of the tokenizer, a batch at a time."""
+    for first in range(0, len(texts), 256):
+        batch = texts[first : first + 256]
+        found = front({"utf8": torch.from_numpy(modality.to_raw_arrays(batch)["utf8"])})
+        for name, expected in modality.to_arrays(batch).items():
+            length = expected.shape[1]
+            wrong = (found[name][:, :length].numpy() != expected).any(1) | found[name][:, length:].numpy().any(1)
+            assert not wrong.any(), [batch[row] for row in np.flatnonzero(wrong)]
+
+
+def test_every_caption_is_read_as_the_tokenizer_reads_it(words, front):
+    assert_read_alike(words, front, captions("en", "zh"))
+
+
+@pytest.mark.verify
+def test_captions_of_other_languages_are_read_alike(words, front):
+    others = captions("ar", "de", "es", "fa", "fr", "it", "ja", "ko", "pt", "ru", "tr")
+    assert_read_alike(words, front, [text for text in others if in_domain(text)])
+
+
+def test_texts_that_are_hard_to_read_are_read_alike(words, front):
+    generator = np.random.default_rng(0)
+    known = [words.reader.text([token]) for token in range(2, words.token_count)]
+    assert all(in_domain(phrase) for phrase in PHRASES)
+    assert_read_alike(words, front, [*PHRASES, *(hard_text(known, generator) for _ in range(2000))])
+
+
+LETTERS = st.one_of(st.characters(), st.characters(max_codepoint=0x7F), st.sampled_from("aé消 한ﬁ½-_.\u0301\u3000"))
+TEXTS = st.one_of(
+    st.text(LETTERS, max_size=40),
+    st.lists(st.sampled_from(["red", "HEART", "消防车", "straße", "ﷺ", "㌖", "x²", "\u0301", "🚒", "!"])).map("".join),
+    st.lists(st.sampled_from(["a", "red", "消", "-"]), min_size=200, max_size=400).map("".join),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(TEXTS.filter(in_domain), min_size=1, max_size=32))
+def test_any_text_is_read_alike(words, front, texts):
+    assert_read_alike(words, front, texts)
+
+
+def test_each_character_is_read_alike_alone_and_within_words(words, front):
+    some = [chr(point) for point in [*range(0x3400), *range(0x3400, 0x110000, 97), *range(0xF900, 0x10000)]]
+    assert_read_alike(words, front, some)
+    assert_read_alike(words, front, [f"red{one}heart 消{one}" for one in some if in_domain(f"d{one}h消{one}")])
+
+
+@pytest.mark.verify
+def test_every_character_is_read_alike(words, front):
+    every = [chr(point) for point in range(0x110000)]
+    assert_read_alike(words, front, every)
+    assert_read_alike(words, front, [f"red{one}heart 消{one}" for one in every[:END] if in_domain(f"d{one}h消{one}")])
+
+
+def test_a_long_stretch_without_a_space_is_cut_where_the_tokenizer_cuts_it(words, front):
+    assert_read_alike(words, front, ["-" * 254 + "red-heart", "-" * 255 + "red", "-" * 256 + "red", "x" * 256 + "red"])
+
+
+def test_an_accent_that_stands_alone_makes_another_word(words, front):
+    """The stated limit: NFKC would join it with its letter."""
+    found = front({"utf8": torch.from_numpy(words.to_raw_arrays(["cafe\u0301 red"])["utf8"])})
+    assert found["ids"][0, 0] == 1
+    assert found["ids"][0, 1] == words.to_arrays(["red"])["ids"][0, 0]
+
+
+def test_zeros_after_a_text_change_nothing(words, front):
+    utf8 = torch.from_numpy(words.to_raw_arrays(["red heart", "消防车", ""])["utf8"])
+    longer = torch.nn.functional.pad(utf8, (0, 7))
+    for name, tensor in front({"utf8": utf8}).items():
+        assert torch.equal(tensor, front({"utf8": longer})[name])
+
+
+@pytest.mark.parametrize("broken", [b"\xe6\xb6", b"\xe6\xb6x", b"\xc0\xaf", b"\xed\xa0\xbd", b"\xf5red", b"\xffred"])
+def test_what_is_no_utf8_is_part_of_no_word(words, front, broken):
+    found = front({"utf8": torch.tensor([list(b"red" + broken + b" heart")], dtype=torch.uint8)})
+    read = words.to_arrays([(b"red" + broken + b" heart").decode(errors="replace")])["ids"]
+    assert found["ids"][0, : read.shape[1]].tolist() == read[0].tolist()
+
+
+def test_a_vocabulary_without_words_knows_none():
+    modality = TextModality(max_length=2).fit([])
+    assert_read_alike(modality, TextFront(modality), ["", "red", "red heart, 消"])
+
+
+def test_words_that_share_most_letters_are_told_apart():
+    ids = {word: token for token, word in enumerate(["ab", "ba", "a", "b", "aab", "bb"], start=2)}
+    table = WordTable(ids, {"a": 1, "b": 2}, most_letters=256)
+    spelt = torch.tensor([[1, 2, 2, 1, 1, 2, 1, 1, 2, 2, 2, 3]])
+    word = torch.tensor([[0, 0, 1, 1, 2, 3, 4, 4, 4, 5, 5, 6]])
+    offset = torch.tensor([[0, 1, 0, 1, 0, 0, 0, 1, 2, 0, 1, 0]])
+    assert table(spelt, word, offset, torch.zeros(1, 7, dtype=torch.int64)).tolist() == [[2, 3, 4, 5, 6, 7, 0]]
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(LETTERS, max_size=24).filter(lambda text: not text.endswith("\0")), min_size=1))
+def test_bytes_are_read_alike_wherever_they_are_cut(texts):
+    modality = TextModality(tokenizer="bytes", max_length=12)
+    assert_read_alike(modality, TextFront(modality), texts)
+
+
+def test_byte_pairs_have_no_front():
+    modality = TextModality(tokenizer="bpe", vocabulary_size=300).fit(["red heart"])
+    assert not modality.raw_tensors
+    assert not modality.raw_axes
+    with pytest.raises(
+        SpecError, match="the tokenizer 'bpe' has no front; give the graph its tensors, or take 'words'"
+    ):
+        TextFront(modality)
+
+
+def test_raw_values_are_as_declared_and_come_back(words):
+    assert isinstance(words, TakesRaw)
+    arrays = words.to_raw_arrays(["red 消防车", "a\ud83d"])
+    assert arrays["utf8"].dtype == words.raw_tensors["utf8"].dtype
+    assert words.from_raw_arrays(arrays) == ["red 消防车", "a?"]
+    assert words.to_raw_arrays(["x" * 10_000])["utf8"].shape[1] == words.raw_axes["bytes"].largest == 256 * LENGTH
+    with pytest.raises(DataError, match=r"value 1 is 5, of type int; expected text \(a str\)"):
+        words.to_raw_arrays(["red", 5])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100, 4096])
+def test_raw_examples_fill_their_axis_and_follow_from_their_generator(words, size):
+    first, again = (words.raw_example(3, {"bytes": size}, generator=np.random.default_rng(3)) for _ in range(2))
+    assert first["utf8"].shape == (3, size)
+    assert first["utf8"][0].all()
+    np.testing.assert_array_equal(first["utf8"], again["utf8"])
+    assert "\N{REPLACEMENT CHARACTER}" not in "".join(words.from_raw_arrays(first))
+
+
+@pytest.fixture(scope="module")
+def raw(words, front):
+    """The graph of a small encoder, from UTF-8 on."""
+    torch.manual_seed(0)
+    encoder = BagOfEmbeddings(words, width=8)
+    graph = encode_graph("caption", words, encoder, Named(), {"features": TensorSpec("float32", ("batch", 8))})
+    (raw,) = raw_graphs([graph], {"caption": words}, lambda name: front)
+    return raw
+
+
+class Named(torch.nn.Module):
+    def forward(self, features):
+        return {"features": features}
+
+
+def test_an_exported_front_agrees_with_the_tokenizer_and_float64(raw, words, tmp_path):
+    OnnxExporter().write(raw, tmp_path / "raw.onnx")
+    runners = [OnnxExporter().open(raw, tmp_path / "raw.onnx") for _ in range(2)]
+    assert judge(raw, make_cases(raw), *runners).worst.used <= 1
+    found = runners[0]({"caption.utf8": words.to_raw_arrays(["red heart", "消防车"])["utf8"]})
+    read = {f"caption.{name}": torch.from_numpy(a) for name, a in words.to_arrays(["red heart", "消防车"]).items()}
+    expected = raw.reference.module(read)["encode_caption.features"].detach().numpy()
+    np.testing.assert_allclose(found["encode_caption.features"], expected, atol=1e-6)
+
+
+def test_a_front_that_reads_otherwise_misses_parity(raw):
+    cases = make_cases(raw)
+
+    def of_ascii(arrays):
+        return run(raw, {"caption.utf8": arrays["caption.utf8"] & 0x7F})
+
+    def right(arrays):
+        return run(raw, arrays)
+
+    judge(raw, cases, right, right)
+    with pytest.raises(ParityError, match=r"encode_caption\.raw, case '.*', output 'encode_caption.features', row"):
+        judge(raw, cases, of_ascii, of_ascii)
+
+
+@torch.no_grad()
+def run(graph, arrays):
+    found = graph.module({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return {name: tensor.numpy() for name, tensor in found.items()}
