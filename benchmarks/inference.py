@@ -42,13 +42,13 @@ def _measure_entry(entry: RegistryEntry, folder: Path, rounds: int) -> Iterator[
 
     checkpoint = load(fetch_entry(entry))
     export(checkpoint, make_exporter("onnx", installed()), folder / "bundle", origin=Origin(entry.name))
-    rows = _first_rows(checkpoint, max(BATCHES))
+    rows = first_rows(checkpoint, max(BATCHES))
     for threads in THREADS:
         torch.set_num_threads(threads)
         bundle = open_bundle(folder / "bundle", threads=threads)
         for graph in checkpoint.model.graphs():
             for batch in BATCHES:
-                ours, other = calls_in_turn(graph, bundle.graph(graph.name), _inputs(graph, rows, batch), rounds)
+                ours, other = calls_in_turn(graph, bundle.graph(graph.name), inputs_of(graph, rows, batch), rounds)
                 what = f"{entry.name} {graph.name}, batch {batch}, {threads} thread{'s'[: threads - 1]}"
                 yield Comparison(what, 1e3 * ours, 1e3 * other, "ms", at_most=MOST_OF_TORCH)
 
@@ -65,11 +65,13 @@ def calls_in_turn(graph: Graph, session: Session, arrays: Mapping[str, Any], rou
 
     in_torch()
     calls = max(1, round(CALLS_SECONDS / timed(in_torch)))
-    ours, other = alternating(_repeated(lambda: session(arrays), calls), _repeated(in_torch, calls), rounds=rounds)
+    ours, other = alternating(
+        repeated_calls(lambda: session(arrays), calls), repeated_calls(in_torch, calls), rounds=rounds
+    )
     return ours / calls, other / calls
 
 
-def _repeated(function: Callable[[], object], times: int) -> Callable[[], None]:
+def repeated_calls(function: Callable[[], object], times: int) -> Callable[[], None]:
     def repeated() -> None:
         for _ in range(times):
             function()
@@ -77,7 +79,7 @@ def _repeated(function: Callable[[], object], times: int) -> Callable[[], None]:
     return repeated
 
 
-def _first_rows(checkpoint: Checkpoint, rows: int) -> Batch:
+def first_rows(checkpoint: Checkpoint, rows: int) -> Batch:
     """Return the first rows of the split that the entry is measured on."""
     from zoo.components import make_dataset
     from zoo.loading import to_batch
@@ -86,7 +88,7 @@ def _first_rows(checkpoint: Checkpoint, rows: int) -> Batch:
     return to_batch(samples[:rows], checkpoint.model.modalities)
 
 
-def _inputs(graph: Graph, rows: Batch, batch: int) -> Mapping[str, Any]:
+def inputs_of(graph: Graph, rows: Batch, batch: int) -> Mapping[str, Any]:
     """Return the first ``batch`` rows as the graph takes them; a latent is drawn."""
     import numpy as np
 
