@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from zoo_onnx.exporter import OnnxExporter
 
-from zoo import DataError, Recipe, UsageError, export, load, open_bundle, train
+from zoo import Bundle, DataError, Recipe, UsageError, export, load, open_bundle, train
 from zoo.cli.run import write_outputs
 from zoo.components import make_dataset
 from zoo.exporting import Origin
@@ -33,7 +33,7 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundle(trained):
     folder, checkpoint = trained
-    graphs = ["embed", "encode_caption", "translate_caption_to_picture"]
+    graphs = ["embed", "embed.raw", "encode_caption", "translate_caption_to_picture"]
     export(checkpoint, OnnxExporter(), folder / "bundle", origin=Origin("joint"), graphs=graphs)
     return open_bundle(folder / "bundle")
 
@@ -57,6 +57,27 @@ def test_rows_with_gaps_stand_beside_whole_ones(bundle):
             mixed["embed.latent"][row], bundle.run("embed", values)["embed.latent"][0], atol=1e-6
         )
     assert not np.allclose(mixed["embed.latent"][0], mixed["embed.latent"][1])
+
+
+def test_a_text_is_read_inside_the_graph_where_its_plugin_is_not_installed(bundle, monkeypatch):
+    picture = Image.new("L", (8, 8), 200)
+    values = {"caption": ["Dark!", None, "unknown"], "picture": [picture, picture, None]}
+    expected = bundle.run("embed", values)
+    modality = Bundle.modality
+
+    def without_text(self, name):
+        assert name != "caption"
+        return modality(self, name)
+
+    monkeypatch.setattr(Bundle, "modality", without_text)
+    np.testing.assert_allclose(bundle.run("embed.raw", values)["embed.latent"], expected["embed.latent"], atol=1e-6)
+    only = bundle.run("embed.raw", {"caption": ["dark"]})["embed.latent"]
+    assert not np.allclose(only, bundle.run("embed.raw", {"caption": ["light"]})["embed.latent"])
+
+
+def test_a_value_that_is_no_text_is_refused_before_the_graph(bundle):
+    with pytest.raises(DataError, match=r"value 1 is 5, of type int; expected text \(a str\)"):
+        bundle.run("embed.raw", {"caption": ["dark", 5]})
 
 
 def test_arrays_that_are_given_by_tensor_are_present(bundle):
