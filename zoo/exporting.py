@@ -6,6 +6,7 @@ can, all graphs share one file of weights, which is the checkpoint itself.
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from zoo.errors import UsageError
 from zoo.judging import Verdict, judge, make_cases
 from zoo.layouts import Arranged
 from zoo.precisions import FULL, Data, Placed, Worth, recommended, reduce_graph, table, worth
-from zoo.protocols import Exporter, Graph, SharesWeights, Stamps
+from zoo.protocols import Exporter, FindsFault, Graph, SharesWeights, Stamps
 from zoo.runtime import Bundle
 from zoo.runtime.manifest import sealed
 from zoo.store import digests, staged_folder
@@ -130,7 +131,9 @@ def _placed(
         path = folder / f"{graph.name}{exporter.suffix}"
         place(graph, path)
         cases = make_cases(graph)
-        verdict = judge(graph, cases, exporter.open(graph, path), exporter.open(graph, path))
+        explain = functools.partial(exporter.first_fault, graph, path) if isinstance(exporter, FindsFault) else None
+        runners = exporter.open(graph, path), exporter.open(graph, path)
+        verdict = judge(graph, cases, *runners, explain=explain)
         found.append(Placed(graph, path, cases, verdict))
         _tell(found[-1:], observe)
     return found

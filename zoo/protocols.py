@@ -215,6 +215,14 @@ class SharesWeights(Protocol):
 
 
 @runtime_checkable
+class FindsFault(Protocol):
+    """What an exporter may also offer: it tells where a file departs from torch."""
+
+    def first_fault(self, graph: Graph, path: Path, inputs: Mapping[str, Array]) -> str:
+        """Return a sentence on the first value in the file that differs from torch's, and what makes it."""
+
+
+@runtime_checkable
 class Reduces(Protocol):
     """What an exporter may also offer: files of fewer bits than float32."""
 

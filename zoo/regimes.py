@@ -41,6 +41,8 @@ def usual(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
     for name, array in base.items():
         if array.dtype == bool:
             yield f"one row of {name} false", {**base, name: _with_row(array, False)}
+            if array.ndim > 1:
+                yield f"the second half of {name} false", {**base, name: _with_half(array)}
         elif np.isfinite(graph.inputs[name].high) and not (graph.reference and name in graph.reference.raw):
             yield f"{name} at its highest", {**base, name: np.full_like(array, graph.inputs[name].high)}
             if array.dtype.kind in "iu":
@@ -111,6 +113,13 @@ def _every_value(graph: Graph, name: str, generator: np.random.Generator) -> Map
 def _with_row(array: Array, value: bool) -> Array:
     changed = array.copy()
     changed[1] = value
+    return changed
+
+
+def _with_half(mask: Array) -> Array:
+    """Return a mask that hides what stands in the second half of each row, whatever that is."""
+    changed = np.ones_like(mask)
+    changed[:, (mask.shape[1] + 1) // 2 :] = False
     return changed
 
 

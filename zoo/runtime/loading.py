@@ -92,7 +92,7 @@ def session_options(threads: int, settings: Mapping[str, str] | None = None) -> 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised
     for key, value in (settings or {}).items():
         options.add_session_config_entry(key, value)
     return options
