@@ -1,4 +1,4 @@
-"""Words to ids by two hashes, in integers that never overflow."""
+"""Words to ids by a hash and their letters, in integers of 31 bits: all that some runtimes compute with."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from torch import Tensor, nn
 
 from zoo_text.front_tables import Table
 
-_BITS = 62  # of the largest sum
+_BITS = 31  # of the largest sum
 _TRIED_BUCKETS = 64
 
 
 class WordTable(nn.Module):
     """From letters, each with its word's number and its place in the word, to the ids of words that are known.
 
-    A hash is the sum over a word's letters of letter times a drawn weight of the place. Places past the longest known
-    word have one weight together. Two words differ in both hashes but with a probability below 2**-60.
+    A word is spelt in a row of letters; those past the longest known word are added up in its last place. A hash, the
+    sum of letters times drawn weights of their places, tells the bucket of known words that are compared with it.
     """
+
+    weights: Tensor
 
     def __init__(self, ids: Mapping[str, int], letters: Mapping[str, int], *, most_letters: int) -> None:
         """``letters`` numbers the letters of known words from 1; no word of a text has more than ``most_letters``."""
@@ -31,17 +33,15 @@ class WordTable(nn.Module):
         spelt = np.zeros((len(ids), self.longest + 1), dtype=np.int64)
         for row, word in enumerate(ids):
             spelt[row, : len(word)] = [letters[letter] for letter in word]
-        weights = _weights(spelt, bits)
-        hashes = spelt @ weights.T
-        buckets, order = _buckets(hashes[:, 0])
+        weights = np.random.default_rng(0).integers(1, 2**bits, size=spelt.shape[1])
+        buckets, order = _buckets(spelt @ weights)
         self.bucket_count = len(buckets) - 1
         self.most_in_a_bucket = int(np.diff(buckets).max(initial=1))
-        none = np.full(self.most_in_a_bucket, -1)
-        self.first_weights, self.second_weights = Table(weights[0]), Table(weights[1])
-        self.first_hashes = Table(np.concatenate([hashes[order, 0], none]))
-        self.second_hashes = Table(np.concatenate([hashes[order, 1], none]))
+        none = np.full((self.most_in_a_bucket, self.longest + 1), -1)
+        self.spelt = Table(np.concatenate([spelt[order], none]))
         self.starts = Table(buckets[:-1])
-        self.ids = Table(np.concatenate([np.array([*ids.values()], dtype=np.int64)[order], none]))
+        self.ids = Table(np.concatenate([np.array([*ids.values()], dtype=np.int64)[order], none[:, 0]]))
+        self.register_buffer("weights", torch.from_numpy(weights), persistent=False)
 
     def forward(
         self,
@@ -54,24 +54,15 @@ class WordTable(nn.Module):
 
         ``none`` are zeros for as many words as are asked for; a letter 0 is none.
         """
-        place = offset.clamp(0, self.longest)
-        first = none.scatter_add(1, word, letters * self.first_weights(place))
-        second = none.scatter_add(1, word, letters * self.second_weights(place))
+        places = self.longest + 1
+        empty = none.unsqueeze(2).expand(-1, -1, places)
+        place = word * places + offset.clamp(0, self.longest)
+        spelt = empty.flatten(1).scatter_add(1, place, letters).unflatten(1, (-1, places))
         ahead = torch.arange(self.most_in_a_bucket, device=letters.device)
-        row = self.starts(first % self.bucket_count).unsqueeze(2) + ahead
-        first_known, second_known = self.first_hashes(row), self.second_hashes(row)
-        same = (first_known == first.unsqueeze(2)) & (second_known == second.unsqueeze(2))
-        found: Tensor = (self.ids(row) * same.to(torch.int64)).sum(2)
+        row = self.starts((spelt * self.weights).sum(2) % self.bucket_count).unsqueeze(2) + ahead
+        others = (self.spelt(row) != spelt.unsqueeze(2)).to(torch.int64).sum(3)
+        found: Tensor = (self.ids(row) * (others == 0).to(torch.int64)).sum(2)
         return found
-
-
-def _weights(spelt: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
-    """Draw the weights of two hashes, each of which tells the known words apart."""
-    for seed in range(2**10):
-        weights = np.random.default_rng(seed).integers(1, 2**bits, size=(2, spelt.shape[1]))
-        if all(len(np.unique(spelt @ row)) == len(spelt) for row in weights):
-            return weights
-    raise AssertionError("no weights tell the words apart")
 
 
 def _buckets(hashes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
