@@ -204,6 +204,20 @@ def test_batches_are_bounded_and_hold_rows_of_like_length_without_padding():
     assert shapes == [(2, 16), (2, 9), (2, 3), (2, 2)]  # the axis is at least 2 long
 
 
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([16] * 20 + [2] * 20, [(20, 16), (20, 2)]),
+        ([16] * 20 + [8] * 20, [(40, 16)]),
+        ([16] * 4 + [2] * 30, [(16, 16), (18, 2)]),
+    ],
+)
+def test_rows_of_less_than_half_the_length_begin_another_batch_once_one_is_worth_it(lengths, expected):
+    session, shapes = fake_session()
+    in_batches(session, texts(lengths), rows=64, trims=True)
+    assert shapes == expected
+
+
 def test_answers_as_long_as_their_inputs_are_not_trimmed():
     session, shapes = fake_session()
     in_batches(session, texts([1, 16, 2, 15]), rows=2, trims=False)

@@ -17,33 +17,45 @@ if TYPE_CHECKING:
     from zoo.protocols import Array
 
 BATCH_ROWS = 64
+_FEWEST_ROWS = 16
 
 
 def in_batches(session: Session, arrays: Mapping[str, Array], *, rows: int, trims: bool) -> dict[str, Array]:
     """Run a graph on all rows, at most ``rows`` at a time.
 
-    With ``trims`` the rows are sorted by length, and each batch is padded no further than its longest row needs. A
-    graph whose answers are as long as its inputs is not to be trimmed.
+    With ``trims`` the rows are sorted by length, each batch is padded no further than its longest row needs, and rows
+    of less than half of that begin another batch. A graph whose answers are as long as its inputs is not to be trimmed.
     """
     session.check(arrays)
     count = len(next(iter(arrays.values())))
-    if count <= rows:
+    if count <= min(rows, _FEWEST_ROWS):
         return dict(session.compute(arrays))
     lengths = own_lengths(arrays, session.inputs, session.axes) if trims else {}
+    totals = sum(lengths.values(), np.zeros(count, np.int64))
     # The longest first: the memory of the first batch is enough for all others.
-    order = np.argsort(-sum(lengths.values(), np.zeros(count, np.int64)), kind="stable")
+    order = np.argsort(-totals, kind="stable")
 
     def answers() -> Iterator[tuple[NDArray[np.int64], Mapping[str, Array]]]:
-        for start in range(0, count, rows):
-            index = order[start : start + rows]
+        for batch in _cut(totals[order], rows):
+            index = order[batch]
             longest = {axis: max(session.axes[axis].smallest, int(own[index].max())) for axis, own in lengths.items()}
-            batch = {
+            trimmed = {
                 name: np.ascontiguousarray(_trimmed(array[index], session.inputs[name], longest))
                 for name, array in arrays.items()
             }
-            yield index, session.compute(batch)
+            yield index, session.compute(trimmed)
 
     return in_order(answers(), count)
+
+
+def _cut(totals: NDArray[np.int64], rows: int) -> Iterator[slice]:
+    """Yield batches of rows whose lengths fall: ``rows`` of them, or fewer where the last were less than half as long."""
+    start = 0
+    while start < len(totals):
+        similar = int(np.searchsorted(-totals, -totals[start] // 2, side="right"))
+        stop = min(start + rows, len(totals), max(similar, start + _FEWEST_ROWS))
+        yield slice(start, stop)
+        start = stop
 
 
 def own_lengths(
