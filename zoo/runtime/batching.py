@@ -49,7 +49,7 @@ def in_batches(session: Session, arrays: Mapping[str, Array], *, rows: int, trim
 
 
 def _cut(totals: NDArray[np.int64], rows: int) -> Iterator[slice]:
-    """Yield batches of rows whose lengths fall: ``rows`` of them, or fewer where the last were less than half as long."""
+    """Yield batches of rows whose lengths fall: ``rows`` of them, fewer where the last were less than half as long."""
     start = 0
     while start < len(totals):
         similar = int(np.searchsorted(-totals, -totals[start] // 2, side="right"))
