@@ -57,7 +57,7 @@ class WordTable(nn.Module):
         places = self.longest + 1
         empty = none.unsqueeze(2).expand(-1, -1, places)
         place = word * places + offset.clamp(0, self.longest)
-        spelt = empty.flatten(1).scatter_add(1, place, letters).unflatten(1, (-1, places))
+        spelt = empty.flatten(1).scatter_add(1, place, letters).view(empty.shape)
         ahead = torch.arange(self.most_in_a_bucket, device=letters.device)
         row = self.starts((spelt * self.weights).sum(2) % self.bucket_count).unsqueeze(2) + ahead
         others = (self.spelt(row) != spelt.unsqueeze(2)).to(torch.int64).sum(3)
