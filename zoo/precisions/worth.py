@@ -11,6 +11,7 @@ from typing import Any
 
 from zoo.evaluation import measure
 from zoo.graphs import as_tensors
+from zoo.metrics import chance_beside
 from zoo.modules import Tensors
 from zoo.precisions.data import Data
 from zoo.precisions.files import Placed
@@ -18,8 +19,8 @@ from zoo.protocols import Exporter, RunsArrays
 from zoo.runtime.bundle import FULL
 
 _ROUNDS, _RUNS = 9, 10
-# A metric holds where it differs from that of float32 by no more: a point of a share, a hundredth of a larger number.
-_HOLDS = 0.01
+# How far a metric may lie from that of float32: a point of a share of right answers, a twentieth of anything else.
+_POINT, _SHARE = 0.01, 0.05
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,16 @@ class Worth:
     metrics: Mapping[str, float]
 
     def holds(self, full: Worth) -> bool:
-        """Return whether each metric is that of float32, within a point or a hundredth of it."""
-        return all(
-            abs(self.metrics.get(name, float("inf")) - value) <= _HOLDS * max(1.0, abs(value))
-            for name, value in full.metrics.items()
-        )
+        """Return whether each metric is that of float32, within a point where it is a share, else within a twentieth.
+
+        A share is what chance gives a share of, too.
+        """
+        for name, value in full.metrics.items():
+            is_share = bool(chance_beside(name, full.metrics)) and value <= 1
+            allowed = _POINT if is_share else _SHARE * abs(value)
+            if not abs(self.metrics.get(name, float("inf")) - value) <= allowed:
+                return False
+        return True
 
     def summary(self) -> dict[str, Any]:
         """Return all but the precision, for a manifest."""
@@ -87,15 +93,17 @@ def table(found: Sequence[Worth]) -> list[str]:
         "one row through all graphs, ms": [f"{one.latency_ms:.3f}" for one in found],
         "share of the tolerance used": [f"{one.used:.2f}" for one in found],
     }
-    for name in found[0].metrics:
-        rows[name] = [f"{one.metrics[name]:.4g}" if name in one.metrics else "–" for one in found]
+    by_chance = {chance_beside(name, found[0].metrics) for name in found[0].metrics}
+    for name in (name for name in found[0].metrics if name not in by_chance):
+        rows[name] = [f"{one.metrics[name]:.4g}" if name in one.metrics else "-" for one in found]
     return [
         "| | " + " | ".join(one.precision for one in found) + " |",
         "|---|" + "---|" * len(found),
         *(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()),
         "",
-        f"Recommended on a CPU: `{recommended(found)}`, the fastest whose metrics are those of `{FULL}` within a point "
-        "or a hundredth, the smallest of those about as fast. Latencies are of the machine that exported, one thread.",
+        f"Recommended on a CPU: `{recommended(found)}`, the fastest whose metrics are those of `{FULL}`, shares "
+        "within a point, others within 5 %; of several about as fast the smallest. Latencies are of the machine that "
+        "exported, one thread.",
     ]
 
 

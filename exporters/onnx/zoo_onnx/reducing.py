@@ -49,13 +49,8 @@ def _dynamic(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
     """Matrices and tables in int8; what they are multiplied with is cut to int8 as it comes. Convolutions stay."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    quantize_dynamic(
-        source,
-        target,
-        op_types_to_quantize=["Gemm", "MatMul", "Gather"],
-        nodes_to_quantize=list(_with_weights(onnx.load(source), ("Gemm", "MatMul", "Gather"))),
-        weight_type=QuantType.QInt8,
-    )
+    kinds = ["Gemm", "MatMul", "Gather"]
+    quantize_dynamic(source, target, op_types_to_quantize=kinds, weight_type=QuantType.QInt8)
 
 
 def _static(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:

@@ -1,0 +1,120 @@
+"""Files of fewer bits: smaller, and within the tolerance of their precision."""
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+from zoo_onnx.exporter import OnnxExporter
+
+from zoo import Graph, TensorSpec, UsageError
+from zoo.judging import judge, make_cases
+
+WIDTH = 64
+
+
+class Products(nn.Module):
+    """A convolution, a product of matrices and a table."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution = nn.Conv1d(4, WIDTH, 3, padding=1)
+        self.linear = nn.Linear(WIDTH, WIDTH)
+        self.table = nn.Embedding(WIDTH, WIDTH)
+
+    def forward(self, tensors):
+        features = self.convolution(tensors["sound"]).relu().mean(-1) + self.table(tensors["word"])
+        return {"made.features": self.linear(features)}
+
+
+def draw(batch, sizes, generator):
+    sound = generator.standard_normal((batch, 4, 16), dtype=np.float32)
+    return {"sound": sound, "word": generator.integers(0, WIDTH, batch)}
+
+
+GRAPH = Graph(
+    "made",
+    Products().eval(),
+    {"sound": TensorSpec("float32", ("batch", 4, 16)), "word": TensorSpec("int64", ("batch",), 0, WIDTH - 1)},
+    {"made.features": TensorSpec("float32", ("batch", WIDTH))},
+    {},
+    draw,
+)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The path of the graph in float32, with its weights inside."""
+    path = tmp_path_factory.mktemp("written") / "made.onnx"
+    OnnxExporter().write(GRAPH, path)
+    return path
+
+
+def reduce(written, precision, folder):
+    target = folder / f"made.{precision}.onnx"
+    calibration = [draw(8, {}, np.random.default_rng(seed)) for seed in range(8)]
+    OnnxExporter().reduce(written, target, precision, calibration)
+    return target
+
+
+@pytest.mark.parametrize("precision", OnnxExporter().precisions)
+def test_a_reduced_file_is_smaller_and_within_its_tolerance(precision, written, tmp_path):
+    path = reduce(written, precision, tmp_path)
+    assert path.stat().st_size < 0.8 * written.stat().st_size
+    first, second = (OnnxExporter().open(GRAPH, path) for _ in range(2))
+    assert judge(GRAPH, make_cases(GRAPH), first, second, precision).worst.used <= 1
+
+
+@pytest.mark.parametrize("precision", OnnxExporter().precisions)
+def test_a_reduced_file_has_the_same_bytes_each_time_and_no_path(precision, written, tmp_path):
+    contents = []
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        folder.mkdir()
+        contents.append(reduce(written, precision, folder).read_bytes())
+    assert contents[0] == contents[1]
+    assert str(tmp_path).encode() not in contents[0]
+
+
+def kinds(path):
+    model = onnx.load(path)
+    return Counter(node.op_type for node in model.graph.node), {t.name: t.data_type for t in model.graph.initializer}
+
+
+def test_dynamic_int8_leaves_convolutions_alone(written, tmp_path):
+    operators, _ = kinds(reduce(written, "int8", tmp_path))
+    assert operators["Conv"] == 1
+    assert operators["MatMulInteger"] == 1
+
+
+def test_static_int8_takes_convolutions_and_products(written, tmp_path):
+    _, weights = kinds(reduce(written, "int8-static", tmp_path))
+    quantised = [name for name, dtype in weights.items() if dtype == onnx.TensorProto.INT8 and "weight" in name]
+    assert len([name for name in quantised if "zero_point" not in name]) == 2
+
+
+def test_eight_bit_weights_compute_in_float32(written, tmp_path):
+    operators, weights = kinds(reduce(written, "int8-weights", tmp_path))
+    assert list(weights.values()).count(onnx.TensorProto.INT8) == 3
+    assert operators["Conv"] == 1
+    assert not {"MatMulInteger", "QuantizeLinear"} & set(operators)
+
+
+def test_a_graph_without_a_product_cannot_be_static(tmp_path):
+    class Doubles(nn.Module):
+        def forward(self, tensors):
+            return {"made.features": tensors["sound"].sum(-1) * 2}
+
+    graph = Graph(
+        "made",
+        Doubles(),
+        {"sound": TensorSpec("float32", ("batch", 4, 16))},
+        {"made.features": TensorSpec("float32", ("batch", 4))},
+        {},
+        lambda batch, sizes, generator: {"sound": generator.standard_normal((batch, 4, 16), dtype=np.float32)},
+    )
+    OnnxExporter().write(graph, tmp_path / "made.onnx")
+    with pytest.raises(UsageError, match="made has no product with a weight that int8-static could take; leave this"):
+        reduce(tmp_path / "made.onnx", "int8-static", tmp_path)

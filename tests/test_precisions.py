@@ -1,0 +1,126 @@
+"""What fewer bits are worth, and bundles that hold files of fewer bits."""
+
+import json
+
+import pytest
+from safetensors.numpy import load_file
+from zoo_onnx.exporter import OnnxExporter
+
+from zoo.errors import ParityError, UsageError
+from zoo.exporting import Origin, export, renew
+from zoo.precisions import Worth, recommended, table
+from zoo.runtime import open_bundle, replay
+
+FULL = Worth("fp32", 4_000_000, 1.0, 0.1, {"a_to_b.recall@1": 0.5, "a_to_b.chance@1": 0.1, "error": 0.02})
+
+
+def with_metrics(precision="int8", size=1_000_000, latency=0.5, recall=0.5, error=0.02):
+    return Worth(precision, size, latency, 0.2, {"a_to_b.recall@1": recall, "a_to_b.chance@1": 0.1, "error": error})
+
+
+@pytest.mark.parametrize(
+    ("recall", "error", "holds"),
+    [(0.491, 0.02, True), (0.489, 0.02, False), (0.5, 0.0209, True), (0.5, 0.0212, False)],
+)
+def test_shares_hold_within_a_point_and_other_metrics_within_a_twentieth(recall, error, holds):
+    assert with_metrics(recall=recall, error=error).holds(FULL) is holds
+
+
+def test_a_metric_that_was_not_measured_does_not_hold():
+    assert not Worth("int8", 1, 0.1, 0.1, {}).holds(FULL)
+
+
+def test_the_fastest_that_holds_is_recommended():
+    assert recommended([FULL, with_metrics(), with_metrics("int8-static", latency=0.1, recall=0.1)]) == "int8"
+
+
+def test_of_those_about_as_fast_the_smallest_is_recommended():
+    assert recommended([FULL, with_metrics("fp16", 2_000_000, 0.99), with_metrics("int8", 1_000_000, 1.05)]) == "int8"
+
+
+def test_where_nothing_holds_float32_is_recommended():
+    assert recommended([FULL, with_metrics(recall=0.0)]) == "fp32"
+
+
+def test_the_table_has_a_column_a_precision_and_leaves_out_what_chance_gives():
+    lines = table([FULL, with_metrics()])
+    assert lines[0] == "| | fp32 | int8 |"
+    assert "| size, MB | 4.00 | 1.00 |" in lines
+    assert "| a_to_b.recall@1 | 0.5 | 0.5 |" in lines
+    assert not [line for line in lines if "chance" in line]
+    assert "Recommended on a CPU: `int8`" in lines[-1]
+
+
+@pytest.fixture(scope="module")
+def reduced(checkpoint, tmp_path_factory):
+    """A bundle with a file of fewer bits for its graph; read it only."""
+    folder = tmp_path_factory.mktemp("reduced") / "bundle"
+    export(
+        checkpoint, OnnxExporter(), folder, origin=Origin("toy"), graphs=["encode_left"], precisions=["int8-weights"]
+    )
+    return folder
+
+
+def test_the_manifest_tells_what_each_precision_is_worth(reduced):
+    manifest = json.loads((reduced / "manifest.json").read_text())
+    described = manifest["graphs"]["encode_left"]["reduced"]["int8-weights"]
+    assert described["file"] == "encode_left.int8-weights.onnx"
+    assert described["parity"]["used"] <= 1
+    assert manifest["precisions"].keys() == {"fp32", "int8-weights"}
+    assert manifest["recommended"] in manifest["precisions"]
+
+
+def test_the_card_has_the_table(reduced):
+    assert "## Precisions\n\n| | fp32 | int8-weights |" in (reduced / "README.md").read_text()
+
+
+def test_a_bundle_is_opened_at_a_precision_and_answers_within_its_tolerance(reduced):
+    reference = load_file(reduced / "reference.safetensors")
+    bundle = open_bundle(reduced, precision="int8-weights")
+    assert bundle.precisions == ("fp32", "int8-weights")
+    key = "encode_left.int8-weights/0"
+    inputs = {name.rsplit("/", 1)[1]: array for name, array in reference.items() if name.startswith(f"{key}/inputs/")}
+    answer = bundle.graph("encode_left")(inputs)["encode_left.latent"]
+    off = abs(answer - reference[f"{key}/expected/encode_left.latent"]).max(axis=1)
+    assert (off <= reference[f"{key}/allowed/encode_left.latent"]).all()
+
+
+def test_every_precision_is_replayed(reduced):
+    assert set(replay(open_bundle(reduced))) == {"encode_left", "encode_left.int8-weights"}
+
+
+def test_a_precision_that_a_bundle_lacks_is_refused_with_those_it_has(reduced):
+    with pytest.raises(UsageError, match=r"has no precision 'fp16'; it has fp32, int8-weights; export it with --prec"):
+        open_bundle(reduced, precision="fp16")
+
+
+def test_other_weights_do_not_drop_into_files_that_hold_their_own(reduced, checkpoint):
+    with pytest.raises(UsageError, match="hold weights of their own"):
+        renew(checkpoint, OnnxExporter(), open_bundle(reduced), origin=Origin("toy"))
+
+
+def test_an_exporter_without_precisions_says_so(checkpoint, plugins, tmp_path):
+    from zoo.components import make_exporter
+
+    toy = make_exporter("toy", plugins)
+    with pytest.raises(UsageError, match="this exporter has no precision 'fp16'; it has fp32 alone"):
+        export(checkpoint, toy, tmp_path / "bundle", origin=Origin("toy"), precisions=["fp16"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_misses_the_tolerance_of_its_precision_leaves_no_bundle(checkpoint, tmp_path):
+    class Wrong(OnnxExporter):
+        def reduce(self, path, target, precision, calibration):
+            import onnx
+            from onnx import numpy_helper
+
+            model = onnx.load(path)
+            for tensor in model.graph.initializer:
+                values = numpy_helper.to_array(tensor)
+                if values.dtype == "float32":
+                    tensor.CopyFrom(numpy_helper.from_array(values * 2 + 1, tensor.name))
+            onnx.save(model, target)
+
+    with pytest.raises(ParityError, match="encode_left"):
+        export(checkpoint, Wrong(), tmp_path / "b", origin=Origin("toy"), graphs=["encode_left"], precisions=["int8"])
+    assert not list(tmp_path.iterdir())
