@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, NDArray[Any]]
     Reduces = Callable[[Path, Path, Sequence[Arrays]], None]
 
+# Weights have 7 bits (``reduce_range``): sums of two products of 8 bits each overflow 16 on processors without VNNI.
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # A table or matrix of fewer numbers gains nothing.
 _LEAST_VALUES = 256
@@ -50,7 +51,9 @@ def _dynamic(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     kinds = ["Gemm", "MatMul", "Gather"]
-    quantize_dynamic(source, target, op_types_to_quantize=kinds, weight_type=QuantType.QInt8)
+    quantize_dynamic(
+        source, target, op_types_to_quantize=kinds, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8
+    )
 
 
 def _static(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
@@ -70,7 +73,7 @@ def _static(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
         op_types_to_quantize=list(_PRODUCTS),
         nodes_to_quantize=nodes,
         per_channel=True,
-        reduce_range=True,  # 8 bits times 8 bits overflow 16 on processors without VNNI
+        reduce_range=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )
