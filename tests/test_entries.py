@@ -1,7 +1,8 @@
-"""Every entry of the registry exports with parity."""
+"""Every entry of the registry exports with parity, to every runtime."""
 
 import pytest
 from zoo_onnx.exporter import OnnxExporter
+from zoo_openvino.exporter import OpenvinoExporter
 
 from zoo.checkpoint import load
 from zoo.exporting import Origin, export
@@ -11,6 +12,7 @@ from zoo.targets import fetch_entry
 
 pytestmark = pytest.mark.verify
 ENTRIES = read_registry(own_registry())
+EXPORTERS = {"onnx": OnnxExporter, "openvino": OpenvinoExporter}
 
 
 # Of an entry with many alike, one graph of each kind.
@@ -22,9 +24,11 @@ def some_of(graphs):
     return [graph.name for graph in graphs] if len(graphs) <= MOST_GRAPHS else list(kinds.values())
 
 
+@pytest.mark.parametrize("exporter", EXPORTERS)
 @pytest.mark.parametrize("name", ENTRIES)
-def test_an_entry_exports_with_parity(name, tmp_path):
+def test_an_entry_exports_with_parity(name, exporter, tmp_path):
     checkpoint = load(fetch_entry(ENTRIES[name]))
     graphs = some_of(checkpoint.model.graphs())
-    export(checkpoint, OnnxExporter(), tmp_path / name, origin=Origin(name), graphs=graphs)
+    origin = Origin(name)
+    export(checkpoint, EXPORTERS[exporter](), tmp_path / name, origin=origin, exporter_name=exporter, graphs=graphs)
     assert sorted(open_bundle(tmp_path / name).graphs) == sorted(graphs)

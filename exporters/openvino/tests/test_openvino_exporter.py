@@ -1,9 +1,9 @@
 """The exporter's contract, and what OpenVINO's files and process must be besides."""
 
-import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +13,17 @@ from torch.nn.functional import interpolate
 from zoo_openvino.exporter import OpenvinoExporter
 from zoo_openvino.importing import openvino, ops
 
-from zoo import Graph, TensorSpec, ZooError, export, load
+from zoo import Graph, TensorSpec, ZooError
+from zoo.cli import main
 from zoo.errors import ParityError
-from zoo.exporting import Origin
 from zoo.judging import judge, make_cases
-from zoo.registry import own_registry, read_registry
-from zoo.targets import fetch_entry
 from zoo.testing import ExporterContract
 
 WEIGHTS = 300
-ENTRIES = read_registry(own_registry())
+# The command where neither is installed.
+SERVED = (
+    "import sys; sys.modules.update(dict.fromkeys(['torch', 'onnx', 'onnxruntime'])); from zoo.cli import main; main()"
+)
 
 
 class TestOpenvinoExporter(ExporterContract):
@@ -116,26 +117,19 @@ def test_importing_it_reports_nothing_and_leaves_nothing_in_the_home_folder(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_entry_is_exported_run_and_judged_again_without_torch(tmp_path):
-    bundle = tmp_path / "bundle"
-    checkpoint = load(fetch_entry(ENTRIES["text-autoencoder"]))
-    export(
-        checkpoint,
-        OpenvinoExporter(),
-        bundle,
-        origin=Origin("text-autoencoder"),
-        exporter_name="openvino",
-        graphs=["encode_caption"],
-    )
-    assert {"encode_caption.xml", "encode_caption.bin"} <= json.loads((bundle / "manifest.json").read_text())[
-        "files"
-    ].keys()
-    code = (
-        "import sys; sys.modules['torch'] = None\n"
-        "from zoo.runtime import open_bundle, replay\n"
-        "bundle = open_bundle(sys.argv[1])\n"
-        "print(bundle.run('encode_caption', {'caption': ['red heart']})['encode_caption.latent'].shape)\n"
-        "print(*replay(bundle))\n"
-    )
-    said = subprocess.run([sys.executable, "-c", code, bundle], capture_output=True, text=True, check=True).stdout
-    assert said == "(1, 64)\nencode_caption\n"
+def test_an_entry_is_exported_and_served_by_the_commands_without_torch_and_onnxruntime(tmp_path, monkeypatch):
+    bundle = str(tmp_path / "bundle")
+    export = ["zoo", "export", "text-autoencoder", "--to", "openvino", "--graph", "encode_caption", "--out", bundle]
+    monkeypatch.setattr(sys, "argv", export)
+    main()
+    for command in (
+        ["run", bundle, "encode_caption", "-i", "caption=red heart", "--json"],
+        ["parity", bundle, "--json"],
+    ):
+        done = subprocess.run([sys.executable, "-c", SERVED, *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "encode_caption" in done.stdout
+    Path(bundle, "encode_caption.bin").write_bytes(b"")
+    done = subprocess.run([sys.executable, "-c", SERVED, "parity", bundle], capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert "encode_caption.bin" in done.stderr
