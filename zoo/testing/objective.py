@@ -11,7 +11,7 @@ import torch
 
 from zoo.components import make_exporter
 from zoo.judging import judge, make_cases
-from zoo.modules import Batch, Losses, Objective
+from zoo.modules import Batch, Losses, MeasuresAnswers, Objective
 from zoo.plugins import installed
 from zoo.testing.contract import Contract
 
@@ -141,6 +141,20 @@ class ObjectiveContract(Contract):
         assert first == second
         assert first
         assert all(math.isfinite(value) for value in first.values()), first
+
+    def test_metrics_by_the_answers_of_graphs_are_those_of_the_model(self, objective: Objective, batch: Batch) -> None:
+        """What deployed graphs are measured by agrees with ``metrics``, of the names that both have; gaps are left out."""
+        if not isinstance(objective, MeasuresAnswers):
+            return
+        graphs = {graph.name: graph.module for graph in objective.eval().graphs()}
+        batches = [batch, _with_gap(batch, next(iter(batch.present)), row=1)]
+        with torch.no_grad():
+            answers = objective.answer_metrics(batches, lambda name, tensors: graphs[name](tensors))
+            own = objective.metrics(batches, generator=torch.Generator().manual_seed(0))
+        assert all(math.isfinite(value) for value in answers.values()), answers
+        assert {name: answers[name] for name in answers if name in own} == pytest.approx(
+            {name: own[name] for name in own if name in answers}, rel=_TOLERANCE
+        )
 
     def test_every_graph_exports_with_parity(self, objective: Objective, tmp_path: Path) -> None:
         """Each deployable function computes in the file what it computes in torch."""
