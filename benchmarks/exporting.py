@@ -1,0 +1,32 @@
+"""How long the export of each entry takes, every graph judged, as a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.measuring import Comparison, timed
+from zoo.plugins import installed
+from zoo.registry import entries
+
+MOST_SECONDS = 30
+
+
+def measure(rounds: int) -> Iterator[Comparison]:
+    """Time ``zoo export`` of each entry once; only the largest is held to a limit."""
+    found = entries(installed())
+    largest = max(found.values(), key=lambda entry: entry.size_bytes).name
+    for name in found:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [
+                str(Path(sys.executable).with_name("zoo")),
+                "export",
+                name,
+                "--out",
+                str(Path(folder) / "bundle"),
+            ]
+            took = timed(lambda command=command: subprocess.run(command, check=True, capture_output=True))
+        yield Comparison(f"zoo export {name}", took, None, "s", at_most=MOST_SECONDS if name == largest else None)
