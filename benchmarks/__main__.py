@@ -37,7 +37,10 @@ HEADER = ("WHAT", "OURS", "OTHER", "RATIO", "TARGET", "OK")
 @click.option("--rounds", default=ROUNDS, show_default=True, type=click.IntRange(1), help="Rounds of each comparison.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the numbers to this file, too.")
 def command(names: Sequence[str], rounds: int, json_path: Path | None) -> None:
-    """Run the benchmarks NAME; where none is named, those that need nothing else and take no long. Fewer rounds than 9 are a trial only."""
+    """Run the benchmarks NAME, or without a name those that take minutes and need nothing else.
+
+    Fewer rounds than 9 are a trial only.
+    """
     setting = {
         "cores": os.cpu_count(),
         "load_before": round(os.getloadavg()[0], 2),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.commands import answer, zoo_command
 from benchmarks.measuring import Comparison, timed
 from zoo.plugins import installed
 from zoo.registry import entries
