@@ -9,15 +9,22 @@ from zoo.cli.output import print_json, print_table
 
 @click.command("parity")
 @click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--provider", default="cpu", show_default=True, help="The one that is to serve it: cpu, cuda, tensorrt.")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
-def command(bundle: Path, as_json: bool) -> None:
+def command(bundle: Path, provider: str, as_json: bool) -> None:
     """Judge a bundle again by its own reference, without torch.
 
-    Exits with 4 where an answer lies outside the tolerance recorded at the export, or a file was changed.
+    Exits with 4 where an answer lies outside the tolerance recorded at the export, or a file was changed. On a GPU it
+    also fails where anything but the arithmetic of shapes runs elsewhere.
     """
     from zoo.runtime import open_bundle, replay
 
-    opened = open_bundle(bundle)
+    opened = open_bundle(bundle, provider=provider)
+    if provider != "cpu":
+        from zoo.runtime.placement import placement
+
+        for graph in opened.graphs:
+            placement(bundle / opened.chosen(graph)["file"], provider=provider).require()
     report = replay(opened)
     exported = {
         Path(file["file"]).stem: file["parity"]

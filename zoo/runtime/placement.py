@@ -1,0 +1,94 @@
+"""Which provider runs which node of a graph, and whether anything but shape arithmetic leaves the one asked for.
+
+onnxruntime computes shapes on the CPU wherever the rest runs: a few numbers, which never were on the device. Any other
+node on the CPU costs a copy there and back. Which nodes compute shapes is read off the file, by the package ``onnx``,
+which serving does without.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import ZooError
+from zoo.runtime.loading import PROVIDERS, load
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+_RECORD = {"session.record_ep_graph_assignment_info": "1"}
+_SHAPES = frozenset({"Shape", "Size"})
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node as onnxruntime placed it, after it joined and removed some."""
+
+    name: str
+    operator: str
+    provider: str
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The nodes of a graph by provider, and those that stray: on another provider, and no shape arithmetic."""
+
+    graph: str
+    wanted: str
+    nodes: tuple[Node, ...]
+    strays: tuple[Node, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """The number of nodes on each provider."""
+        return Counter(node.provider for node in self.nodes)
+
+    def require(self) -> None:
+        """Raise ZooError, naming the operators, where a node strays."""
+        if self.strays:
+            kinds = Counter(node.operator for node in self.strays)
+            listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+            raise ZooError(
+                f"{self.graph}: {listed} run on {self.strays[0].provider} and not on {self.wanted}, at a copy each "
+                "way; replace the operation in the encoder or decoder by one that the provider has"
+            )
+
+
+def placement(path: Path, *, provider: str = "cpu") -> Placement:
+    """Return where the nodes of the ONNX file at ``path`` run on a provider.
+
+    Raises ZooError where ``onnx`` is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise ZooError(
+            "onnx is not installed, which tells what a graph's nodes compute; install modalzoo-onnx"
+        ) from error
+    session = load(path, provider=provider, settings=_RECORD)
+    nodes = tuple(
+        Node(node.name, node.op_type, part.ep_name)
+        for part in session.get_provider_graph_assignment_info()
+        for node in part.get_nodes()
+    )
+    return placed(onnx.load(path, load_external_data=False), path.stem, PROVIDERS[provider], nodes)
+
+
+def placed(model: ModelProto, graph: str, wanted: str, nodes: Iterable[Node]) -> Placement:
+    """Return the placement of nodes of a model."""
+    shapes = frozenset(shape_arithmetic(model))
+    nodes = tuple(nodes)
+    strays = tuple(node for node in nodes if node.provider != wanted and node.name not in shapes)
+    return Placement(graph, wanted, nodes, strays)
+
+
+def shape_arithmetic(model: ModelProto) -> Iterator[str]:
+    """Yield the names of the nodes that compute from sizes and constants alone."""
+    known = {initialiser.name for initialiser in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type in _SHAPES or all(name in known for name in node.input if name):
+            known.update(node.output)
+            yield node.name
