@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zoo.graphs import prefixed
 from zoo.modules import Front, Tensors
 from zoo.protocols import Graph, Modality, Reference, TakesRaw
+from zoo.regimes import every_value
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -71,8 +72,10 @@ def _raw(graph: Graph, modalities: Mapping[str, Modality], fronts: Mapping[str, 
     parts = [prefixed(name, modality.raw_tensors, modality.raw_axes) for name, modality in takes.items()]
     raw = frozenset(key for specs, _ in parts for key in specs)
     least = {axis: graph.axes[axis].smallest for axis in axes}
+    bounds_of_axes = {key: axis for _, bounds in parts for key, axis in bounds.items()}
+    bounds_of_axes |= {key: axis for key, axis in graph.axes.items() if key not in axes}
 
-    def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:
+    def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> dict[str, Array]:
         drawn = graph.draw(batch, {**sizes, **least}, generator)
         arrays = {name: array for name, array in drawn.items() if name not in tensors}
         for name, modality in takes.items():
@@ -89,16 +92,30 @@ def _raw(graph: Graph, modalities: Mapping[str, Modality], fronts: Mapping[str, 
             found |= {f"{name}.{tensor}": array for tensor, array in made.items()}
         return found
 
+    def spelt(generator: np.random.Generator) -> Iterator[tuple[str, Mapping[str, Array]]]:
+        smallest = {axis: bounds.smallest for axis, bounds in bounds_of_axes.items()}
+        for name, modality in takes.items():
+            own = {f"{name}.{tensor}": tensor for tensor in modalities[name].tensors}
+            for key in own:
+                if graph.inputs[key].dtype == "int64":
+                    held = every_value(graph, key, generator)
+                    values = modalities[name].from_arrays({tensor: held[full] for full, tensor in own.items()})
+                    made = modality.to_raw_arrays(values)
+                    yield (
+                        key,
+                        draw(len(values), smallest, generator)
+                        | {f"{name}.{tensor}": array for tensor, array in made.items()},
+                    )
+
     return Graph(
         f"{graph.name}{RAW}",
         _Fronted(graph.module, fronts, raw),
         {key: spec for specs, _ in parts for key, spec in specs.items()}
         | {key: spec for key, spec in graph.inputs.items() if key not in tensors},
         graph.outputs,
-        {key: axis for _, bounds in parts for key, axis in bounds.items()}
-        | {key: axis for key, axis in graph.axes.items() if key not in axes},
+        bounds_of_axes,
         draw,
         graph.parity_ulps,
         graph.parity_reason,
-        Reference(graph.module, read, raw),
+        Reference(graph.module, read, raw, spelt),
     )

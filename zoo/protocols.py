@@ -168,12 +168,14 @@ class Graph:
 class Reference:
     """What a graph that reads raw values must compute: ``module`` on the arrays that the modalities make of them.
 
-    ``raw`` names the inputs that are raw; no number of them may be changed by itself.
+    ``raw`` names the inputs that are raw; no number of them may be changed by itself. ``spelt`` yields inputs whose raw
+    values together stand for every whole number that a tensor may hold, such as every word, with that tensor's name.
     """
 
     module: nn.Module
     arrays: Callable[[Mapping[str, Array]], Mapping[str, Array]]
     raw: frozenset[str]
+    spelt: Callable[[np.random.Generator], Iterable[tuple[str, Mapping[str, Array]]]]
 
 
 class DrawInputs(Protocol):

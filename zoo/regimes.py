@@ -36,6 +36,9 @@ def usual(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
         batch = int(generator.integers(2, _LARGEST_RANDOM_BATCH, endpoint=True))
         yield f"{batch} rows, drawn sizes {tuple(sizes.values())}", graph.draw(batch, sizes, generator)
     yield f"{_MANY_ROWS} rows, smallest", graph.draw(_MANY_ROWS, smallest, generator)
+    if graph.reference is not None:
+        for name, inputs in graph.reference.spelt(generator):
+            yield f"every value of {name}", inputs
     base = _middle(graph, generator)
     yield "zeros", {name: np.zeros_like(array) for name, array in base.items()}
     for name, array in base.items():
@@ -46,7 +49,7 @@ def usual(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
         elif np.isfinite(graph.inputs[name].high) and not (graph.reference and name in graph.reference.raw):
             yield f"{name} at its highest", {**base, name: np.full_like(array, graph.inputs[name].high)}
             if array.dtype.kind in "iu":
-                yield f"every value of {name}", _every_value(graph, name, generator)
+                yield f"every value of {name}", every_value(graph, name, generator)
 
 
 def extreme(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
@@ -66,6 +69,21 @@ def extreme(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
                 f"a gap of {part} full of numbers",
                 {**base, **_filled(graph, base, part), name: _with_row(array, False)},
             )
+
+
+def every_value(graph: Graph, name: str, generator: np.random.Generator) -> Mapping[str, Array]:
+    """Return inputs that hold every whole number that one of them may be, or many of them, evenly apart."""
+    spec = graph.inputs[name]
+    count = int(min(spec.high - spec.low + 1, _MOST_VALUES))
+    values = np.linspace(spec.low, spec.high, count).round()
+    largest = {axis: bounds.largest for axis, bounds in graph.axes.items()}
+    row = graph.draw(1, largest, generator)[name].size
+    base = graph.draw(-(-count // row), largest, generator)
+    part = name.rpartition(".")[0]
+    seen = {
+        key: np.ones_like(array) for key, array in base.items() if array.dtype == bool and key.startswith(f"{part}.")
+    }
+    return {**base, **seen, name: np.resize(values, base[name].shape).astype(base[name].dtype)}
 
 
 def with_padding(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array] | None:
@@ -93,21 +111,6 @@ def sizes_of(graph: Graph, inputs: Mapping[str, Array]) -> dict[str | int, int]:
 def _middle(graph: Graph, generator: np.random.Generator) -> Mapping[str, Array]:
     sizes = {axis: (bounds.smallest + bounds.largest) // 2 for axis, bounds in graph.axes.items()}
     return graph.draw(4, sizes, generator)
-
-
-def _every_value(graph: Graph, name: str, generator: np.random.Generator) -> Mapping[str, Array]:
-    """Return inputs that hold every whole number that one of them may be, or many of them, evenly apart."""
-    spec = graph.inputs[name]
-    count = int(min(spec.high - spec.low + 1, _MOST_VALUES))
-    values = np.linspace(spec.low, spec.high, count).round()
-    largest = {axis: bounds.largest for axis, bounds in graph.axes.items()}
-    row = graph.draw(1, largest, generator)[name].size
-    base = graph.draw(-(-count // row), largest, generator)
-    part = name.rpartition(".")[0]
-    seen = {
-        key: np.ones_like(array) for key, array in base.items() if array.dtype == bool and key.startswith(f"{part}.")
-    }
-    return {**base, **seen, name: np.resize(values, base[name].shape).astype(base[name].dtype)}
 
 
 def _with_row(array: Array, value: bool) -> Array:

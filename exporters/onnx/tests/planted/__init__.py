@@ -1,0 +1,1 @@
+"""Faults planted in files that real components were exported to, and how the parity contract fares on them."""
