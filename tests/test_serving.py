@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 
 from zoo.errors import UsageError, ZooError
-from zoo.fetching import home
+from zoo.home import home
 from zoo.protocols import Axis, TensorSpec
 from zoo.runtime import Session, open_bundle
 from zoo.runtime.batching import in_batches, own_lengths

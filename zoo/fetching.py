@@ -22,6 +22,7 @@ from typing import Literal
 from urllib.parse import quote, unquote, urljoin
 
 from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError, UsageError, ZooError
+from zoo.home import home
 from zoo.packages import path_in_package, path_inside
 from zoo.store import Digest, digest, flush, owner_is_alive
 from zoo.transport import PATIENCE, Partial, Patience, Progress, disk_errors, download, may_be_asked
@@ -69,15 +70,6 @@ class Decision:
 
     state: Literal["present", "corrupt", "absent"]
     path: Path
-
-
-def home() -> Path:
-    """Return the folder of the cache: ``ZOO_HOME``, else the user's cache folder."""
-    if chosen := os.environ.get("ZOO_HOME"):
-        return Path(chosen).expanduser()
-    from platformdirs import user_cache_path
-
-    return user_cache_path("modalzoo", appauthor=False)
 
 
 def decide(wanted: Wanted, cache: Path) -> Decision:

@@ -8,7 +8,8 @@ import pytest
 
 from zoo import fetching
 from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError, UsageError
-from zoo.fetching import decide, home, locate
+from zoo.fetching import decide, locate
+from zoo.home import home
 
 DIGITS = "0123456789abcdef" * 4
 

@@ -10,7 +10,7 @@ import click
 from zoo import __version__
 from zoo.cli.output import print_table
 from zoo.errors import ZooError
-from zoo.fetching import home
+from zoo.home import home
 from zoo.plugins import installed
 from zoo.registry import paths, read_registry
 

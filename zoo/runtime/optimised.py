@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from zoo.errors import ZooError
+from zoo.home import home
 from zoo.store import staged_file
 
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ def kept_or_made(
 def place_of(identity: str) -> Path:
     """Return where a graph is kept: what it was optimised for is part of the name."""
     import onnxruntime
-
-    from zoo.fetching import home
 
     key = hashlib.sha256(f"{identity} {onnxruntime.__version__} {_machine()}".encode()).hexdigest()
     return home() / "optimised" / key[:2] / key
