@@ -104,6 +104,18 @@ def test_what_fails_while_it_runs_is_an_error_that_names_the_graph(tmp_path):
         run({"x.values": np.zeros((2, 3), np.float32)})
 
 
+def test_facts_are_written_into_the_file_and_change_nothing_else_of_it(tmp_path):
+    values = ops.parameter([-1, 3], np.float32)
+    openvino.save_model(openvino.Model([ops.exp(values)], [values]), tmp_path / "graph.xml")
+    before = (tmp_path / "graph.xml").read_text().splitlines()
+    OpenvinoExporter().stamp(tmp_path / "graph.xml", {"modalzoo.graph": "encode", "modalzoo.spec": '{"a": 1}'})
+    added = [line for line in (tmp_path / "graph.xml").read_text().splitlines() if line not in before]
+    assert len(added) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"graph.xml", "graph.bin"}
+    read = openvino.Core().read_model(tmp_path / "graph.xml")
+    assert read.get_rt_info("modalzoo.spec").astype(str) == '{"a": 1}'
+
+
 def test_importing_it_reports_nothing_and_leaves_nothing_in_the_home_folder(tmp_path):
     code = (
         "import sys, time\n"

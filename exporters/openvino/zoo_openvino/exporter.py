@@ -40,6 +40,15 @@ class OpenvinoExporter:
             _name_by_place(model)
             openvino.save_model(model, path, compress_to_fp16=False)
 
+    def stamp(self, path: Path, facts: Mapping[str, str]) -> None:
+        """Write facts about a model into its ``.xml``, as OpenVINO's runtime information."""
+        model = openvino.Core().read_model(path)
+        for name, fact in sorted(facts.items()):
+            model.set_rt_info(fact, name)
+        with TemporaryDirectory(dir=path.parent) as folder:  # what is read from must not be written to
+            openvino.save_model(model, Path(folder, path.name), compress_to_fp16=False)
+            Path(folder, path.name).replace(path)
+
     def open(self, graph: Graph, path: Path) -> RunsArrays:
         """Load the files that ``write`` left, on the CPU."""
         settings = {
