@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from zoo.errors import IntegrityError, PluginError, UnknownNameError
+from zoo.components import make_exporter
+from zoo.errors import DataError, IntegrityError, PluginError, UnknownNameError
+from zoo.exporting import Origin, export, renew
 from zoo.layouts import Arranged, arranged
 from zoo.plugins import Plugins
 from zoo.runtime import open_bundle
@@ -58,3 +60,41 @@ def test_a_layout_with_folders_is_refused(bundle):
 def test_an_unknown_layout_is_told_with_those_there_are(make_recipe):
     with pytest.raises(UnknownNameError, match=r"no layout 'webb'"):
         arranged("webb", make_recipe(), Plugins(()))
+
+
+def test_the_command_lays_a_bundle_out_by_a_registered_layout(zoo, site, trained, tmp_path):
+    hook = """
+    from zoo import hookimpl
+    ZOO_API = 1
+    @hookimpl
+    def zoo_layouts(): return {"notes": "zoo_notes.layout:Notes"}
+    """
+    layout = """
+    class Notes:
+        def write(self, folder, dataset): (folder / "notes.txt").write_text(str(len(dataset.split("train"))))
+    """
+    site.add("notes", hook, files={"layout.py": layout})
+    result = zoo("export", trained, "--to", "toy", "--layout", "notes", "--out", tmp_path / "bundle")
+    assert result.exit_code == 0, result.stderr
+    assert open_bundle(tmp_path / "bundle").manifest["layout"] == "notes"
+    assert int((tmp_path / "bundle/notes.txt").read_text()) > 0
+
+
+def test_a_layout_that_fails_leaves_no_bundle(checkpoint, plugins, tmp_path):
+    def fail(folder):
+        raise DataError("no picture of it")
+
+    layout = Arranged("notes", Notes(fail), "toys")
+    with pytest.raises(DataError, match="no picture of it"):
+        export(checkpoint, make_exporter("toy", plugins), tmp_path / "bundle", origin=Origin("toy"), layout=layout)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_weights_get_the_layout_made_anew(checkpoint, tmp_path):
+    from zoo_onnx.exporter import OnnxExporter
+
+    layout = Arranged("notes", Notes(), "toys")
+    bundle = tmp_path / "bundle"
+    made = export(checkpoint, OnnxExporter(), bundle, origin=Origin("toy"), graphs=["decode_left"], layout=layout)
+    assert renew(checkpoint, OnnxExporter(), open_bundle(bundle), origin=Origin("toy"), layout=layout) == made
+    assert open_bundle(bundle).manifest["files"]["notes.txt"] == made["files"]["notes.txt"]

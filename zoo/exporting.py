@@ -90,9 +90,12 @@ def renew(
     bundle: Bundle,
     *,
     origin: Origin,
+    layout: Arranged | None = None,
     observe: Callable[[Verdict], None] | None = None,
 ) -> dict[str, Any]:
     """Put other weights of the same spec into a bundle: its graphs stay what they are, and are judged again.
+
+    ``layout`` is the one that the bundle has, for its files are made anew.
 
     Raises UsageError where the weights are of another spec, or files of the bundle hold weights of their own;
     ParityError where a graph does not compute what torch computes with the new weights. The bundle is then as it was
@@ -115,7 +118,7 @@ def renew(
     with staged_folder(bundle.folder) as staging:
         save_checkpoint(checkpoint.model, checkpoint.recipe, staging / WEIGHTS)
         placed = {FULL: _placed(checkpoint.model.graphs(bundle.graphs), exporter, staging, place, observe)}
-        return _completed(staging, checkpoint, exporter, bundle.manifest["exporter"], origin, placed)
+        return _completed(staging, checkpoint, exporter, bundle.manifest["exporter"], origin, placed, layout=layout)
 
 
 def _placed(

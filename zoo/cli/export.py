@@ -65,7 +65,9 @@ def command(
     if weights_only:
         bundle = open_bundle(out)
         exporter = make_exporter(bundle.manifest["exporter"], plugins)
-        manifest = renew(checkpoint, exporter, bundle, origin=origin, observe=_note)
+        layout_name = bundle.manifest.get("layout")
+        layout = arranged(layout_name, checkpoint.recipe, plugins) if layout_name else None
+        manifest = renew(checkpoint, exporter, bundle, origin=origin, layout=layout, observe=_note)
     else:
         manifest = export(
             checkpoint,
