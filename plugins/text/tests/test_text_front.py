@@ -14,7 +14,7 @@ from zoo_text.front_hashing import WordTable
 from zoo_text.hard_texts import PHRASES, hard_text
 from zoo_text.modality import TextModality
 
-from zoo import DataError, SpecError, TakesRaw, TensorSpec, encode_graph
+from zoo import DataError, TakesRaw, TensorSpec, UsageError, encode_graph
 from zoo.errors import ParityError
 from zoo.fronts import raw_graphs
 from zoo.judging import judge, make_cases
@@ -147,14 +147,53 @@ def test_bytes_are_read_alike_wherever_they_are_cut(texts):
     assert_read_alike(modality, TextFront(modality), texts)
 
 
-def test_byte_pairs_have_no_front():
-    modality = TextModality(tokenizer="bpe", vocabulary_size=300).fit(["red heart"])
-    assert not modality.raw_tensors
-    assert not modality.raw_axes
-    with pytest.raises(
-        SpecError, match="the tokenizer 'bpe' has no front; give the graph its tensors, or take 'words'"
-    ):
-        TextFront(modality)
+@pytest.fixture(scope="module")
+def pairs():
+    texts = [
+        "don't won't we're they'll I've 've he'd",
+        "消防车 消防车",
+        "a  b\n\nc  1's 2's ''s",
+        *captions("en")[:300],
+    ]
+    return TextModality(tokenizer="bpe", max_length=LENGTH, vocabulary_size=600).fit(texts * 2)
+
+
+@pytest.fixture(scope="module")
+def pairs_front(pairs):
+    return TextFront(pairs)
+
+
+def readable(text):
+    """The part of a text that is read of byte pairs: zeros at its end are padding."""
+    return text[:60].rstrip("\0")
+
+
+PARTS = st.lists(st.sampled_from([*"ab1'strevldm \n\t,.é消½\u0301\u3000\x1c\x85", "'re", "red", " heart", "消防车"]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.one_of(PARTS.map("".join), st.text(LETTERS)).map(readable), min_size=1, max_size=32))
+def test_byte_pairs_are_read_alike(pairs, pairs_front, texts):
+    assert_read_alike(pairs, pairs_front, texts)
+
+
+def test_byte_pairs_of_captions_and_of_hard_texts_are_read_alike(pairs, pairs_front):
+    generator = np.random.default_rng(0)
+    hard = [*PHRASES, *(hard_text(["red", "heart"], generator) for _ in range(300))]
+    assert_read_alike(pairs, pairs_front, [text for text in hard if len(text.encode(errors="replace")) <= 16 * LENGTH])
+    assert_read_alike(pairs, pairs_front, captions("en", "zh")[::3])
+
+
+@pytest.mark.verify
+def test_texts_are_parted_at_every_character_as_the_tokenizer_parts_them(pairs, pairs_front):
+    every = [chr(point) for point in range(END) if not 0xD800 <= point < 0xE000]
+    assert_read_alike(pairs, pairs_front, [f"a{one} b{one}{one}1{one}'s" for one in every])
+
+
+@pytest.mark.parametrize("tokenizer", ["words", "bpe"])
+def test_a_front_needs_what_fit_learns(tokenizer):
+    with pytest.raises(UsageError, match="this text modality has not learnt its"):
+        TextFront(TextModality(tokenizer=tokenizer))
 
 
 def test_raw_values_are_as_declared_and_come_back(words):
@@ -176,32 +215,40 @@ def test_raw_examples_fill_their_axis_and_follow_from_their_generator(words, siz
     assert "\N{REPLACEMENT CHARACTER}" not in "".join(words.from_raw_arrays(first))
 
 
-@pytest.fixture(scope="module")
-def raw(words, front):
-    """The graph of a small encoder, from UTF-8 on."""
-    torch.manual_seed(0)
-    encoder = BagOfEmbeddings(words, width=8)
-    graph = encode_graph("caption", words, encoder, Named(), {"features": TensorSpec("float32", ("batch", 8))})
-    (raw,) = raw_graphs([graph], {"caption": words}, lambda name: front)
-    return raw
-
-
 class Named(torch.nn.Module):
     def forward(self, features):
         return {"features": features}
 
 
-def test_an_exported_front_agrees_with_the_tokenizer_and_float64(raw, words, tmp_path):
+def raw_of(modality, front):
+    """The graph of a small encoder, from UTF-8 on."""
+    torch.manual_seed(0)
+    encoder = BagOfEmbeddings(modality, width=8)
+    graph = encode_graph("caption", modality, encoder, Named(), {"features": TensorSpec("float32", ("batch", 8))})
+    (raw,) = raw_graphs([graph], {"caption": modality}, lambda name: front)
+    return raw
+
+
+@pytest.mark.parametrize("kind", ["words", "pairs"])
+def test_an_exported_front_agrees_with_the_tokenizer_and_float64(kind, request, tmp_path):
+    modality = request.getfixturevalue(kind)
+    raw = raw_of(modality, request.getfixturevalue({"words": "front", "pairs": "pairs_front"}[kind]))
     OnnxExporter().write(raw, tmp_path / "raw.onnx")
     runners = [OnnxExporter().open(raw, tmp_path / "raw.onnx") for _ in range(2)]
     assert judge(raw, make_cases(raw), *runners).worst.used <= 1
-    found = runners[0]({"caption.utf8": words.to_raw_arrays(["red heart", "消防车"])["utf8"]})
-    read = {f"caption.{name}": torch.from_numpy(a) for name, a in words.to_arrays(["red heart", "消防车"]).items()}
+    texts = ["red heart", "消防车", ""]
+    found = runners[0](raw_arrays(modality, texts))["encode_caption.features"]
+    read = {f"caption.{name}": torch.from_numpy(array) for name, array in modality.to_arrays(texts).items()}
     expected = raw.reference.module(read)["encode_caption.features"].detach().numpy()
-    np.testing.assert_allclose(found["encode_caption.features"], expected, atol=1e-6)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_a_front_that_reads_otherwise_misses_parity(raw):
+def raw_arrays(modality, texts):
+    return {f"caption.{name}": array for name, array in modality.to_raw_arrays(texts).items()}
+
+
+def test_a_front_that_reads_otherwise_misses_parity(words, front):
+    raw = raw_of(words, front)
     cases = make_cases(raw)
 
     def of_ascii(arrays):

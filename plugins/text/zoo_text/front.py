@@ -7,6 +7,9 @@ from jaxtyping import Bool, Int, UInt8
 from torch import Tensor, nn
 
 from zoo import Front, SpecError, Tensors
+from zoo_text.bpe import BytePairs
+from zoo_text.front_pairs import BytePairsFront
+from zoo_text.front_reading import used
 from zoo_text.front_words import WordsFront
 from zoo_text.modality import TextModality
 from zoo_text.tokenizers import Bytes, Words
@@ -15,7 +18,7 @@ Read = tuple[Int[Tensor, "batch token"], Bool[Tensor, "batch token"]]
 
 
 class TextFront(Front):
-    """The tokenizers ``words`` and ``bytes`` as plain operators; ``bpe`` has no front.
+    """The modality's tokenizer as plain operators.
 
     Raises SpecError for another tokenizer.
     """
@@ -35,10 +38,9 @@ class BytesFront(nn.Module):
 
     def forward(self, utf8: UInt8[Tensor, "batch byte"]) -> Read:
         """Return ids and mask, as long as ``utf8``."""
-        used = (utf8 > 0).to(torch.int64)
-        before = used.cumsum(1) - used
-        mask = before < used.sum(1, keepdim=True)
-        return (utf8.to(torch.int64) + 1) * mask.to(torch.int64), mask
+        codes = utf8.to(torch.int64)
+        there = used(codes)
+        return (codes + 1) * there, there > 0
 
 
 def _front_of(modality: TextModality) -> nn.Module:
@@ -47,6 +49,6 @@ def _front_of(modality: TextModality) -> nn.Module:
             return WordsFront(words, modality.max_length)
         case Bytes():
             return BytesFront()
-    raise SpecError(
-        f"the tokenizer {modality.tokenizer!r} has no front; give the graph its tensors, or take 'words' or 'bytes'"
-    )
+        case BytePairs() as pairs:
+            return BytePairsFront(pairs, modality.max_length, most_bytes=modality.raw_axes["bytes"].largest)
+    raise SpecError(f"the tokenizer {modality.tokenizer!r} has no front; give the graph its tensors")

@@ -65,6 +65,27 @@ class WordTable(nn.Module):
         return found
 
 
+class KeyTable(nn.Module):
+    """From whole numbers, each known at most once, to what they stand for; 0 where one is unknown."""
+
+    def __init__(self, keys: NDArray[np.int64], values: NDArray[np.int64]) -> None:
+        super().__init__()
+        buckets, order = _buckets(keys)
+        self.bucket_count = len(buckets) - 1
+        self.most_in_a_bucket = int(np.diff(buckets).max(initial=1))
+        none = np.full(self.most_in_a_bucket, -1)
+        self.starts = Table(buckets[:-1])
+        self.keys = Table(np.concatenate([keys[order], none]))
+        self.values = Table(np.concatenate([values[order], none]))
+
+    def forward(self, key: Int[Tensor, "batch place"]) -> Int[Tensor, "batch place"]:
+        """Return the values of some keys."""
+        ahead = torch.arange(self.most_in_a_bucket, device=key.device)
+        row = self.starts(key % self.bucket_count).unsqueeze(2) + ahead
+        found: Tensor = (self.values(row) * (self.keys(row) == key.unsqueeze(2)).to(torch.int64)).sum(2)
+        return found
+
+
 def _buckets(hashes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where each bucket begins, and the end of the last; and the words in the order of their buckets.
 

@@ -59,6 +59,13 @@ class CharacterRows(nn.Module):
         return -1 - state.gather(1, begin), place
 
 
+def used(utf8: Int[Tensor, "batch byte"]) -> Int[Tensor, "batch byte"]:
+    """Return 1 up to the last byte of each text, 0 at the zeros after it."""
+    some = (utf8 > 0).to(torch.int64)
+    before = some.cumsum(1) - some
+    return (before < some.sum(1, keepdim=True)).to(torch.int64)
+
+
 class _Tree:
     """Nodes of 65 branches, the last for a byte that does not follow; a branch is a node, or -1 - row."""
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 TOKENIZERS: Mapping[str, Callable[[], Tokenizer]] = {"words": Words, "bytes": Bytes, "bpe": BytePairs}
 MOST_WORDS_SHOWN = 8
-BYTES_A_WORD = 256
+# How much of a text a graph reads.
+MOST_BYTES_A_TOKEN = {"words": 256, "bytes": 1, "bpe": 16}
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,13 @@ class TextModality:
 
     @property
     def raw_tensors(self) -> Mapping[str, TensorSpec]:
-        """``utf8``: the bytes of each text, with zeros after them; none for ``bpe``, which no graph reads."""
-        return {} if self.tokenizer == "bpe" else {"utf8": TensorSpec("uint8", ("batch", "bytes"), 0, 255)}
+        """``utf8``: the bytes of each text, with zeros after them."""
+        return {"utf8": TensorSpec("uint8", ("batch", "bytes"), 0, 255)}
 
     @property
     def raw_axes(self) -> Mapping[str, Axis]:
-        """``bytes``, as many as are read of a text: for ``words`` that many a word, so that no text takes long."""
-        a_token = 1 if self.tokenizer == "bytes" else BYTES_A_WORD
-        return {"bytes": Axis(1, self.max_length * a_token, padded=True)} if self.raw_tensors else {}
+        """``bytes``: as many as are read of a text, so that none takes long."""
+        return {"bytes": Axis(1, self.max_length * MOST_BYTES_A_TOKEN[self.tokenizer], padded=True)}
 
     def to_raw_arrays(self, values: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return the bytes of each text, as far as they may be read.

@@ -1,0 +1,145 @@
+"""The tokenizer ``bpe`` as integer arithmetic in a loop, so that a graph reads UTF-8 and needs no tokenizer."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int, UInt8
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch._higher_order_ops.while_loop import while_loop
+
+from zoo_text.bpe import BytePairs
+from zoo_text.front_characters import END
+from zoo_text.front_hashing import KeyTable
+from zoo_text.front_reading import CharacterRows, used
+from zoo_text.front_tables import Table
+
+_OTHER, _LETTER, _NUMBER, _SPACE, _BLANK = range(5)  # classes; the blank is U+0020
+
+
+class BytePairsFront(nn.Module):
+    """The ids of the first ``length`` pieces of each text, as ``BytePairs.ids`` has them, and their mask.
+
+    Zeros at a text's end are padding, so that no text ends with U+0000. Each turn of the loop joins one pair in each
+    text: the first of those that were learnt earliest.
+
+    Source: Sennrich et al. 2016, arXiv 1508.07909; texts are parted as in Radford et al. 2019, "Language Models are
+    Unsupervised Multitask Learners", by the pattern in that paper's code.
+    """
+
+    def __init__(self, pairs: BytePairs, length: int, *, most_bytes: int) -> None:
+        """``most_bytes`` are in the longest text."""
+        super().__init__()
+        self.length = length
+        self.parts = Parts()
+        learnt = json.loads(bytes(pairs.state()["tokenizer"]))["model"]
+        vocabulary: dict[str, int] = {piece: place + 1 for piece, place in learnt["vocab"].items()}  # 0 is none
+        merges = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in learnt["merges"]]
+        self.size = len(vocabulary) + 1
+        # A pair at a place is one number, the earlier learnt first. The last place is behind every text.
+        self.places = most_bytes + 1
+        self.no_pair = (len(merges) + 2) * self.places - 1
+        keys = np.array([vocabulary[left] * self.size + vocabulary[right] for left, right in merges], dtype=np.int64)
+        self.ranks = KeyTable(keys, np.arange(1, len(merges) + 1))
+        self.merged = Table(np.array([0, *(vocabulary[left + right] for left, right in merges)], dtype=np.int64))
+        self.first = Table(np.array([vocabulary[character] for character in _byte_characters()], dtype=np.int64))
+
+    def forward(
+        self, utf8: UInt8[Tensor, "batch byte"]
+    ) -> tuple[Int[Tensor, "batch piece"], Bool[Tensor, "batch piece"]]:
+        """Return ids and mask."""
+        codes = utf8.to(torch.int64)
+        there = used(codes)
+        state = (self.first(codes) * there, self.parts(codes, there), there[..., :1] * 0)
+        if torch.compiler.is_exporting():
+            loop: Any = while_loop
+            tokens, _, _ = loop(self._goes_on, self._join, state)
+        else:
+            while self._goes_on(*state):
+                state = self._join(*state)
+            tokens = state[0]
+        # As long as is asked for, however long the text is.
+        wide = torch.cat([tokens, tokens[..., :1].expand(-1, self.length) * 0], dim=1)[..., : self.length]
+        mask = wide > 0
+        return (wide + 1) * mask.to(torch.int64), mask
+
+    def _goes_on(self, tokens: Tensor, begins: Tensor, best: Tensor) -> Tensor:
+        """Return whether any text has just had a pair."""
+        return (best < self.no_pair).any()
+
+    def _join(self, tokens: Tensor, begins: Tensor, best: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Join the best pair of each text; what stands behind it moves up by one place."""
+        place = torch.arange(tokens.shape[1], device=tokens.device)
+        none = tokens[..., :1] * 0
+        following = torch.cat([tokens[..., 1:], none], dim=1)
+        following_begins = torch.cat([begins[..., 1:], none + 1], dim=1)
+        rank = self.ranks(tokens * self.size + following) * (1 - following_begins)
+        best = torch.where(rank > 0, rank * self.places + place, self.no_pair).amin(1, keepdim=True)
+        chosen = best % self.places
+        behind = place > chosen
+        joined = torch.where(place == chosen, self.merged(rank), torch.where(behind, following, tokens))
+        return joined, torch.where(behind, following_begins, begins), best
+
+
+class Parts(nn.Module):
+    """Where the parts of a text begin, none of which is joined with another: words with the blank before them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes = CharacterRows(_classes())
+        byte = np.arange(256)
+        self.length = Table(1 + (byte >= 0xC0).astype(np.int64) + (byte >= 0xE0) + (byte >= 0xF0))
+        self.alone = Table(np.isin(byte, list(b"stmd")).astype(np.int64))
+        # Of the pairs re, ve and ll: equal numbers for letters that stand together.
+        self.left = Table(np.select([byte == ord("r"), byte == ord("v"), byte == ord("l")], [1, 1, 2], 0))
+        self.right = Table(np.select([byte == ord("e"), byte == ord("l")], [1, 2], 3))
+
+    def forward(self, codes: Int[Tensor, "batch byte"], there: Int[Tensor, "batch byte"]) -> Int[Tensor, "batch byte"]:
+        """Return 1 where a part begins; ``there`` is 1 up to a text's end."""
+        kind, place = self.classes(codes)
+        kind = torch.where(there > 0, kind, _SPACE)
+        none = codes[..., :1] * 0
+        before = torch.cat([none - 1, kind[..., :-1]], dim=1)
+        ahead = torch.arange(codes.shape[1], device=codes.device) + self.length(codes)
+        after = torch.cat([kind, *[none + _SPACE] * 4], dim=1).gather(1, ahead)
+        space, after_space = kind >= _SPACE, before >= _SPACE
+        last_space = space & (after < _SPACE)
+        begins = (space & (~after_space | last_space)) | (~space & (before != kind) & (before != _BLANK))
+        begins = (begins & (place == 0)).to(torch.int64)
+        # A part of its own: 's and the like, where nothing that stands before takes the apostrophe.
+        nothing = [none] * 3
+        wide = torch.cat([codes, none, none], dim=1)
+        first, second = wide[..., 1:-1], wide[..., 2:]
+        apostrophe = begins * (codes == ord("'")).to(torch.int64)
+        short = apostrophe * self.alone(first)
+        long = apostrophe * (self.left(first) == self.right(second)).to(torch.int64)
+        short, long = torch.cat([*nothing, short], dim=1), torch.cat([*nothing, long], dim=1)
+        within = (short + long)[..., 2:-1]
+        behind = short[..., 1:-2] + long[..., :-3]
+        found: Tensor = (begins * (1 - within) + behind).clamp(max=1) * there
+        return found
+
+
+def _classes() -> NDArray[np.int64]:
+    """Return the class of each code point up to ``END``."""
+    categories = [unicodedata.category(chr(point))[0] for point in range(END)]
+    classes = np.zeros(END + 1, dtype=np.int64)
+    for letter, kind in (("L", _LETTER), ("N", _NUMBER)):
+        classes[:END][np.array(categories) == letter] = kind
+    classes[
+        [*range(0x09, 0x0E), 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000]
+    ] = _SPACE
+    classes[0x20] = _BLANK
+    return classes
+
+
+def _byte_characters() -> list[str]:
+    """Return what stands for each byte in the JSON: its own character where that can be seen, else one from U+0100."""
+    seen = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    hidden = iter(range(0x100, 0x200))
+    return [chr(byte if byte in seen else next(hidden)) for byte in range(256)]
