@@ -231,7 +231,7 @@ def test_the_command_prints_the_path_the_rate_and_what_was_skipped(zoo, bundle, 
     assert refused.error.startswith(f"{tmp_path}/rows.jsonl, line 2: value 0 is [[1, 2]]")
     result = zoo(*arguments, "--skip-bad")
     assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'vectors'}\n")
-    assert re.fullmatch(r"2 vectors, \d+ rows/s\nskipped 5 rows that cannot be read; .*lists them.*\n", result.stderr)
+    assert re.fullmatch(r"2 vectors, \d+ rows/s\nrows that cannot be read: 5, skipped; .*lists.*\n", result.stderr)
 
 
 def test_paths_are_not_taken_for_values(zoo, bundle, tmp_path, monkeypatch):

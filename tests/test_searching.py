@@ -1,6 +1,9 @@
 """The nearest rows are found exactly, in blocks, by the graph that reads the query."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,3 +150,26 @@ def test_the_command_prints_the_nearest_with_what_they_were(zoo, bundle, embedde
     assert lines[0].split() == ["SCORE", "ROW", "VALUE"]
     assert lines[1].split(maxsplit=2) == ["1.0000", "0", '{"left": [[1, 2, 3]]}']
     assert len(lines) == 6
+
+
+@pytest.mark.verify
+def test_a_chinese_word_finds_the_picture_of_an_emoji(tmp_path):
+    from PIL import Image
+
+    from zoo.components import make_dataset
+    from zoo.plugins import installed
+    from zoo.spec import Part
+
+    def run(*arguments):
+        command = [Path(sys.executable).with_name("zoo"), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    (tmp_path / "pictures").mkdir()
+    dataset = make_dataset(Part("openmoji", {"languages": ("en",), "size": 32}), installed())
+    for sample in (sample for split in ("train", "validation", "test") for sample in dataset.split(split)):
+        name = sample.inputs["caption"].replace("/", "-")
+        Image.fromarray(sample.inputs["picture"]).save(tmp_path / "pictures" / f"{name}.png")
+    run("export", "emoji-search", "--out", tmp_path / "bundle")
+    run("embed", tmp_path / "bundle", "encode_picture", "--input", tmp_path / "pictures", "--out", tmp_path / "all.npy")
+    found = json.loads(run("search", tmp_path / "bundle", tmp_path / "all.npy", "--query", "足球", "-k", 5, "--json"))
+    assert "soccer ball.png" in [one["value"] for one in found]

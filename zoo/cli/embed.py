@@ -80,4 +80,4 @@ def command(
         + (f", {new / took_s:.0f} rows/s" if new else "")
     )
     if made.skipped:
-        note(f"skipped {made.skipped} rows that cannot be read; {made.skipped_in} lists them with the reasons")
+        note(f"rows that cannot be read: {made.skipped}, skipped; {made.skipped_in} lists them with the reasons")
