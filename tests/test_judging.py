@@ -128,7 +128,7 @@ def test_an_honest_runner_passes(graph):
     assert verdict.worst.used < 1
     assert verdict.summary()["parity_ulps"] == 16
     assert verdict.cases == len(make_cases(graph)) + sum(
-        with_padding(graph, case.inputs) is not None for case in make_cases(graph)
+        with_padding(graph.inputs, graph.axes, case.inputs) is not None for case in make_cases(graph)
     )
 
 
@@ -232,12 +232,12 @@ def test_the_reference_is_the_module_in_float64_and_the_module_stays_as_it_is(gr
 
 def test_padding_appends_zeros_to_what_is_padded_and_nothing_beyond_the_bounds(graph):
     inputs = draw(2, {"x.length": 4}, np.random.default_rng(0))
-    padded = with_padding(graph, inputs)
-    assert sizes_of(graph, padded) == {"batch": 2, "x.length": 7, 4: 4}
+    padded = with_padding(graph.inputs, graph.axes, inputs)
+    assert sizes_of(graph.inputs, padded) == {"batch": 2, "x.length": 7, 4: 4}
     assert np.array_equal(padded["x.values"][:, :4], inputs["x.values"])
     assert not padded["x.values"][:, 4:].any()
     assert not padded["x.mask"][:, 4:].any()
-    assert with_padding(graph, draw(2, {"x.length": 7}, np.random.default_rng(0))) is None
+    assert with_padding(graph.inputs, graph.axes, draw(2, {"x.length": 7}, np.random.default_rng(0))) is None
 
 
 def halved_in_precision(arrays):

@@ -228,7 +228,7 @@ def test_a_bundle_whose_plugin_is_missing_still_runs_on_arrays(bundle, site, mon
 
 
 def test_a_replay_counts_its_cases_and_finds_what_drifted(bundle):
-    assert all(cases == 4 and worst.used <= 1 for cases, worst in replay(open_bundle(bundle)).values())
+    assert all(cases > 12 and worst.used <= 1 for cases, worst in replay(open_bundle(bundle)).values())
     reference = load_file(bundle / "reference.safetensors")
     reference["encode_left/2/expected/encode_left.latent"] += 1e-3
     save_file(reference, bundle / "reference.safetensors")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from zoo.protocols import Graph, TensorSpec
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
-_REFERENCE_CASES = 4
 _REFERENCE_BYTES = 256 << 10
 
 
@@ -90,11 +90,14 @@ def _written(spec: TensorSpec) -> dict[str, Any]:
 
 
 def reference(name: str, cases: Sequence[Case]) -> dict[str, Array]:
-    """Return small cases of the graph ``name`` as arrays for one file: inputs, float64 outputs, allowed differences."""
-    small = [case for case in cases if _size(case) <= _REFERENCE_BYTES][:_REFERENCE_CASES] or cases[:1]
+    """Return the smaller cases of the graph ``name`` as arrays for one file: inputs, float64 outputs, tolerances."""
+    by_size = sorted(cases, key=_size)
+    small = [
+        case for case, total in zip(by_size, accumulate(map(_size, by_size)), strict=True) if total <= _REFERENCE_BYTES
+    ]
     return {
         f"{name}/{number}/{part}/{tensor}": np.ascontiguousarray(array)
-        for number, case in enumerate(small)
+        for number, case in enumerate(small or by_size[:1])
         for part, arrays in (("inputs", case.inputs), ("expected", case.expected), ("allowed", case.allowed))
         for tensor, array in arrays.items()
     }

@@ -26,7 +26,6 @@ from zoo.errors import ParityError, ZooError
 from zoo.graphs import as_tensors
 from zoo.parity import PRECISIONS, Compared, compare, reduced_tolerance, tolerance, usual_size
 from zoo.protocols import Graph, RunsArrays
-from zoo.regimes import with_padding
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -87,7 +86,7 @@ def judge(
     worst = Compared("", "", 0.0, 0.0)
     count = 0
     for case in cases if precision is None else at_precision(cases, precision):
-        for name, inputs in _forms(graph, case):
+        for name, inputs in regimes.forms(graph.inputs, graph.axes, case.name, case.inputs):
             try:
                 if not count:  # so that random numbers, should the file draw any, are not the same in both
                     _run(graph, name, again, inputs)
@@ -98,14 +97,6 @@ def judge(
                 raise ParityError(f"{error}. {explain(inputs)}") from error
             count += 1
     return Verdict(graph.name, count, worst, graph.parity_ulps, graph.parity_reason)
-
-
-def _forms(graph: Graph, case: Case) -> Iterator[tuple[str, Mapping[str, Array]]]:
-    """Yield the inputs of a case, and the same with more padding where that is possible."""
-    yield case.name, case.inputs
-    padded = with_padding(graph, case.inputs)
-    if padded is not None:
-        yield f"{case.name}, padded", padded
 
 
 def _judged(

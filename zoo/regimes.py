@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.protocols import PRESENT, Graph
+from zoo.protocols import PRESENT, Axis, Graph, TensorSpec
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -86,25 +86,35 @@ def every_value(graph: Graph, name: str, generator: np.random.Generator) -> Mapp
     return {**base, **seen, name: np.resize(values, base[name].shape).astype(base[name].dtype)}
 
 
-def with_padding(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array] | None:
+def forms(
+    specs: Mapping[str, TensorSpec], axes: Mapping[str, Axis], name: str, inputs: Mapping[str, Array]
+) -> Iterator[Named]:
+    """Yield the inputs of a case, and the same with more padding where that is possible, for the same answers."""
+    yield name, inputs
+    padded = with_padding(specs, axes, inputs)
+    if padded is not None:
+        yield f"{name}, padded", padded
+
+
+def with_padding(
+    specs: Mapping[str, TensorSpec], axes: Mapping[str, Axis], inputs: Mapping[str, Array]
+) -> dict[str, Array] | None:
     """Return the inputs with zeros appended along every padded axis, None where that cannot be done."""
-    sizes = sizes_of(graph, inputs)
-    grown = {axis for axis, bounds in graph.axes.items() if bounds.padded and sizes[axis] + _PADDING <= bounds.largest}
+    sizes = sizes_of(specs, inputs)
+    grown = {axis for axis, bounds in axes.items() if bounds.padded and sizes[axis] + _PADDING <= bounds.largest}
     if not grown:
         return None
     padded = {}
     for name, array in inputs.items():
-        widths = [(0, _PADDING if axis in grown else 0) for axis in graph.inputs[name].axes]
+        widths = [(0, _PADDING if axis in grown else 0) for axis in specs[name].axes]
         padded[name] = np.pad(array, widths)
     return padded
 
 
-def sizes_of(graph: Graph, inputs: Mapping[str, Array]) -> dict[str | int, int]:
-    """Return the size of each free axis in ``inputs``."""
+def sizes_of(specs: Mapping[str, TensorSpec], inputs: Mapping[str, Array]) -> dict[str | int, int]:
+    """Return the size of each axis in ``inputs``."""
     return {
-        axis: size
-        for name, array in inputs.items()
-        for axis, size in zip(graph.inputs[name].axes, array.shape, strict=True)
+        axis: size for name, array in inputs.items() for axis, size in zip(specs[name].axes, array.shape, strict=True)
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.parity import Compared, compare
+from zoo.regimes import forms
 from zoo.runtime.bundle import Bundle, spec_of
 
 if TYPE_CHECKING:
@@ -36,10 +37,9 @@ def replay(bundle: Bundle) -> dict[str, tuple[int, Compared]]:
             outputs = {name: spec_of(spec) for name, spec in opened.manifest["graphs"][graph]["outputs"].items()}
             session, stem = opened.graph(graph), Path(opened.chosen(graph)["file"]).stem
             compared = [
-                compare(
-                    stem, f"reference {number}", session(case["inputs"]), case["expected"], case["allowed"], outputs
-                )
+                compare(stem, name, session(inputs), case["expected"], case["allowed"], outputs)
                 for number, case in sorted(cases[stem].items())
+                for name, inputs in forms(session.inputs, session.axes, f"reference {number}", case["inputs"])
             ]
             report[stem] = (len(compared), max(compared))
     return report
