@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.commands import answer, zoo_command
@@ -20,12 +21,6 @@ def measure(rounds: int) -> Iterator[Comparison]:
     largest = max(found.values(), key=lambda entry: entry.size_bytes).name
     for name in found:
         with tempfile.TemporaryDirectory() as folder:
-            command = [
-                str(Path(sys.executable).with_name("zoo")),
-                "export",
-                name,
-                "--out",
-                str(Path(folder) / "bundle"),
-            ]
-            took = timed(lambda command=command: subprocess.run(command, check=True, capture_output=True))
+            command = zoo_command("export", name, "--out", str(Path(folder) / "bundle"))
+            took = timed(partial(answer, command))
         yield Comparison(f"zoo export {name}", took, None, "s", at_most=MOST_SECONDS if name == largest else None)
