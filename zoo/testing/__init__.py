@@ -9,6 +9,7 @@ from zoo.testing.dataset import DatasetContract
 from zoo.testing.decoder import DecoderContract, LikelihoodContract
 from zoo.testing.encoder import EncoderContract
 from zoo.testing.exporter import ExporterContract
+from zoo.testing.front import FrontContract
 from zoo.testing.modality import ModalityContract
 from zoo.testing.numbers import number_batch, number_inputs
 from zoo.testing.objective import ObjectiveContract
@@ -20,6 +21,7 @@ __all__ = [
     "DecoderContract",
     "EncoderContract",
     "ExporterContract",
+    "FrontContract",
     "LikelihoodContract",
     "ModalityContract",
     "ObjectiveContract",

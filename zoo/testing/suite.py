@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zoo.errors import SpecError
-from zoo.modules import Batch, Decoder, Encoder, Likelihood, Objective, Tensors
+from zoo.modules import Batch, Decoder, Encoder, Front, Likelihood, Objective, Tensors
 from zoo.plugins import Component, Plugin, installed
 from zoo.protocols import Dataset, Exporter, Modality
 from zoo.testing.building import built, fitted, made, raw_values
@@ -19,6 +19,7 @@ from zoo.testing.decoder import DecoderContract, LikelihoodContract
 from zoo.testing.drawing import tensors_of
 from zoo.testing.encoder import EncoderContract
 from zoo.testing.exporter import ExporterContract
+from zoo.testing.front import FrontContract
 from zoo.testing.modality import ModalityContract
 from zoo.testing.numbers import number_batch, number_inputs
 from zoo.testing.objective import ObjectiveContract
@@ -101,6 +102,17 @@ class _InstalledLikelihood(_InstalledOfModality, LikelihoodContract):
         return tensors_of(modality, _ROWS)
 
 
+class _InstalledFront(_InstalledOfModality, FrontContract):
+    @pytest.fixture
+    def values(self) -> Sequence[Any]:
+        return raw_values(self.component)
+
+    @pytest.fixture
+    def front(self, modality: Modality) -> Front:
+        front: Front = built(self.component, Front, modality=modality)
+        return front
+
+
 class _InstalledObjective(_Installed, ObjectiveContract):
     @pytest.fixture
     def objective(self) -> Objective:
@@ -140,6 +152,7 @@ _CONTRACTS: Mapping[str, tuple[type[_Installed], ...]] = {
     "modality": (_InstalledModality,),
     "encoder": (_InstalledEncoder,),
     "decoder": (_InstalledDecoder, _InstalledLikelihood),
+    "front": (_InstalledFront,),
     "objective": (_InstalledObjective,),
     "dataset": (_InstalledDataset,),
     "exporter": (_InstalledExporter,),

@@ -18,9 +18,26 @@ from zoo import DataError, TakesRaw, TensorSpec, UsageError, encode_graph
 from zoo.errors import ParityError
 from zoo.fronts import raw_graphs
 from zoo.judging import judge, make_cases
+from zoo.testing import FrontContract
 
 LENGTH = 16
 END = 0x40000
+TEXTS = ["red heart", "消防车 don't", "CAFÉ, ﬁre", ""]
+
+
+@pytest.mark.parametrize("tokenizer", ["words", "bytes", "bpe"])
+class TestFronts(FrontContract):
+    @pytest.fixture
+    def modality(self, tokenizer):
+        return TextModality(tokenizer=tokenizer, max_length=24, vocabulary_size=300).fit(TEXTS)
+
+    @pytest.fixture
+    def values(self):
+        return TEXTS
+
+    @pytest.fixture
+    def front(self, modality):
+        return TextFront(modality)
 
 
 def captions(*languages):
@@ -75,7 +92,7 @@ def test_texts_that_are_hard_to_read_are_read_alike(words, front):
 
 
 LETTERS = st.one_of(st.characters(), st.characters(max_codepoint=0x7F), st.sampled_from("aé消 한ﬁ½-_.\u0301\u3000"))
-TEXTS = st.one_of(
+ANY = st.one_of(
     st.text(LETTERS, max_size=40),
     st.lists(st.sampled_from(["red", "HEART", "消防车", "straße", "ﷺ", "㌖", "x²", "\u0301", "🚒", "!"])).map("".join),
     st.lists(st.sampled_from(["a", "red", "消", "-"]), min_size=200, max_size=400).map("".join),
@@ -83,7 +100,7 @@ TEXTS = st.one_of(
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(TEXTS.filter(in_domain), min_size=1, max_size=32))
+@given(st.lists(ANY.filter(in_domain), min_size=1, max_size=32))
 def test_any_text_is_read_alike(words, front, texts):
     assert_read_alike(words, front, texts)
 
