@@ -8,8 +8,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from zoo.components import make_exporter
+from zoo.describing import reference
 from zoo.errors import ParityError, SpecError
 from zoo.exporting import Origin, export
+from zoo.judging import Case
 
 FILES = {"README.md", "manifest.json", "reference.safetensors", "spec.json", "state.safetensors"}
 GRAPHS = {f"{verb}_{name}" for verb in ("encode", "decode", "reconstruct") for name in ("left", "right")}
@@ -74,6 +76,30 @@ def test_the_reference_holds_inputs_float64_answers_and_tolerances(exported):
     assert reference["encode_left/0/expected/encode_left.latent"].dtype == np.float64
     assert reference["encode_left/0/allowed/encode_left.latent"].shape == (1,)
     assert {key.split("/")[0] for key in reference} == GRAPHS
+
+
+def a_case(name, numbers):
+    array = np.zeros((1, numbers))
+    return Case(name, {"x": array}, {"y": array[:, :0]}, {"y": array[:, 0]})
+
+
+def kept_of(*cases):
+    return [array.size for key, array in reference("encode", cases).items() if "/inputs/" in key]
+
+
+def test_the_reference_keeps_every_value_and_then_what_is_small():
+    mebibyte = 1 << 17  # in numbers of eight bytes
+    cases = (
+        a_case("zeros", 7),
+        a_case("one row", 3),
+        a_case("every value of x", mebibyte // 8),
+        a_case("x", mebibyte // 4),
+    )
+    assert kept_of(*cases) == [mebibyte // 8, 3, 7]
+
+
+def test_the_reference_of_large_cases_is_the_smallest_of_them():
+    assert kept_of(a_case("one row", 1 << 20), a_case("zeros", 1 << 19)) == [1 << 19]
 
 
 def test_what_the_modalities_learnt_lies_in_the_bundle(exported, checkpoint):

@@ -14,6 +14,7 @@ from zoo.checkpoint import Checkpoint, recipe_json
 from zoo.judging import Case, Verdict
 from zoo.model import Model
 from zoo.protocols import Graph, TensorSpec
+from zoo.regimes import EVERY_VALUE
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -90,17 +91,23 @@ def _written(spec: TensorSpec) -> dict[str, Any]:
 
 
 def reference(name: str, cases: Sequence[Case]) -> dict[str, Array]:
-    """Return the smaller cases of the graph ``name`` as arrays for one file: inputs, float64 outputs, tolerances."""
-    by_size = sorted(cases, key=_size)
-    small = [
-        case for case, total in zip(by_size, accumulate(map(_size, by_size)), strict=True) if total <= _REFERENCE_BYTES
-    ]
+    """Return cases of the graph ``name`` as arrays for one file: inputs, float64 outputs, tolerances.
+
+    They are those that hold every value of an input, then the smaller ones, as many as fit.
+    """
+    fitting = sorted((case for case in cases if _size(case) <= _REFERENCE_BYTES), key=_rank)
+    totals = accumulate(map(_size, fitting))
+    kept = [case for case, total in zip(fitting, totals, strict=True) if total <= _REFERENCE_BYTES]
     return {
         f"{name}/{number}/{part}/{tensor}": np.ascontiguousarray(array)
-        for number, case in enumerate(small or by_size[:1])
+        for number, case in enumerate(kept or [min(cases, key=_size)])
         for part, arrays in (("inputs", case.inputs), ("expected", case.expected), ("allowed", case.allowed))
         for tensor, array in arrays.items()
     }
+
+
+def _rank(case: Case) -> tuple[bool, int]:
+    return not case.name.startswith(EVERY_VALUE), _size(case)
 
 
 def _size(case: Case) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Named = tuple[str, Mapping[str, "Array"]]
 
+EVERY_VALUE = "every value of"
 _RANDOM_CASES = 4
 _LARGEST_RANDOM_BATCH = 9
 _MANY_ROWS = 64
@@ -38,7 +39,7 @@ def usual(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
     yield f"{_MANY_ROWS} rows, smallest", graph.draw(_MANY_ROWS, smallest, generator)
     if graph.reference is not None:
         for name, inputs in graph.reference.spelt(generator):
-            yield f"every value of {name}", inputs
+            yield f"{EVERY_VALUE} {name}", inputs
     base = _middle(graph, generator)
     yield "zeros", {name: np.zeros_like(array) for name, array in base.items()}
     for name, array in base.items():
@@ -49,7 +50,7 @@ def usual(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
         elif np.isfinite(graph.inputs[name].high) and not (graph.reference and name in graph.reference.raw):
             yield f"{name} at its highest", {**base, name: np.full_like(array, graph.inputs[name].high)}
             if array.dtype.kind in "iu":
-                yield f"every value of {name}", every_value(graph, name, generator)
+                yield f"{EVERY_VALUE} {name}", every_value(graph, name, generator)
 
 
 def extreme(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
@@ -76,9 +77,9 @@ def every_value(graph: Graph, name: str, generator: np.random.Generator) -> Mapp
     spec = graph.inputs[name]
     count = int(min(spec.high - spec.low + 1, _MOST_VALUES))
     values = np.linspace(spec.low, spec.high, count).round()
-    largest = {axis: bounds.largest for axis, bounds in graph.axes.items()}
-    row = graph.draw(1, largest, generator)[name].size
-    base = graph.draw(-(-count // row), largest, generator)
+    sizes = {axis: bounds.largest if axis in spec.axes else bounds.smallest for axis, bounds in graph.axes.items()}
+    row = graph.draw(1, sizes, generator)[name].size
+    base = graph.draw(-(-count // row), sizes, generator)
     part = name.rpartition(".")[0]
     seen = {
         key: np.ones_like(array) for key, array in base.items() if array.dtype == bool and key.startswith(f"{part}.")
