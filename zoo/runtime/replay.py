@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.parity import Compared, compare
 from zoo.regimes import forms
 from zoo.runtime.bundle import Bundle, spec_of
 
 if TYPE_CHECKING:
+    from zoo.parity import Compared
     from zoo.protocols import Array
 
 
@@ -23,6 +23,8 @@ def replay(bundle: Bundle) -> dict[str, tuple[int, Compared]]:
     Raises ParityError where an answer lies outside the tolerance that was recorded at the export.
     """
     from safetensors.numpy import load_file
+
+    from zoo.parity import compare
 
     cases: dict[str, dict[str, dict[str, dict[str, Array]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(dict))
