@@ -26,8 +26,8 @@ class BytePairsFront(nn.Module):
     """The ids of the first ``length`` pieces of each text, as ``BytePairs.ids`` has them, and their mask.
 
     Zeros at a text's end are padding, so that no text ends with U+0000; letters that are newer than this Python's
-    Unicode are punctuation. Each turn of the loop joins one pair in each
-    text: the first of those that were learnt earliest.
+    Unicode are punctuation. Each turn of the loop joins one pair in each text: the first of those that were learnt
+    earliest.
 
     Source: Sennrich et al. 2016, arXiv 1508.07909; texts are parted as in Radford et al. 2019, "Language Models are
     Unsupervised Multitask Learners", by the pattern in that paper's code.
