@@ -143,7 +143,7 @@ class ObjectiveContract(Contract):
         assert all(math.isfinite(value) for value in first.values()), first
 
     def test_metrics_by_the_answers_of_graphs_are_those_of_the_model(self, objective: Objective, batch: Batch) -> None:
-        """What deployed graphs are measured by agrees with ``metrics``, of the names that both have; gaps are left out."""
+        """What deployed graphs are measured by agrees with ``metrics``, where both have a name; gaps are left out."""
         if not isinstance(objective, MeasuresAnswers):
             return
         graphs = {graph.name: graph.module for graph in objective.eval().graphs()}

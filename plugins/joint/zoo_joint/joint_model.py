@@ -115,7 +115,7 @@ class JointModel(Objective, ABC):
 
     @torch.no_grad()
     def answer_metrics(self, batches: Iterable[Batch], run: RunsGraphs) -> Mapping[str, float]:
-        """Return ``a_to_b.error`` for each translation: the mean squared difference from input ``b``, of rows with both.
+        """Return ``a_to_b.error`` of each translation: the mean squared difference from input ``b``, of rows with both.
 
         Outputs that are no numbers are not measured.
         """
