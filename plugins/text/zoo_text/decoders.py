@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,6 +20,11 @@ class BagOfWordsDecoder(Decoder):
 
     Source: Miao et al. 2016, "Neural Variational Inference for Text Processing", arXiv 1511.06038, section 3.
     """
+
+    parity_ulps: ClassVar[int] = 64
+    parity_reason: ClassVar[str] = (
+        "a probability errs, as a share of itself, by what its logarithm errs: the rounding of a logit that may be 16"
+    )
 
     def __init__(self, modality: TextModality, latent_dim: int, *, width: int = 256, depth: int = 1) -> None:
         super().__init__()
