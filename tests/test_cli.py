@@ -186,9 +186,9 @@ def test_a_file_has_nothing_to_be_verified_against(zoo, trained):
 def test_a_run_exports_and_a_bundle_is_judged_and_run(zoo, trained, tmp_path):
     result = zoo("export", trained.parent.parent, "--to", "toy", "--out", tmp_path / "bundle", "--graph", "decode_left")
     assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'bundle'}\n")
-    assert result.stderr.startswith("decode_left: 11 cases agree with torch, at most ")
+    assert result.stderr.startswith("decode_left: 13 cases agree with torch, at most ")
     (judged,) = zoo("parity", tmp_path / "bundle", "--json").json
-    assert (judged["graph"], judged["cases"]) == ("decode_left", 4)
+    assert (judged["graph"], judged["cases"]) == ("decode_left", 13)
     assert 0 <= judged["used"] <= 1
     np.save(tmp_path / "latent.npy", np.zeros((2, 2), np.float32))
     result = zoo("run", tmp_path / "bundle", "decode_left", "-i", f"latent={tmp_path / 'latent.npy'}", "--json")

@@ -33,7 +33,7 @@ class Same(torch.nn.Module):
 def _model(name="encode_point"):
     row = TensorSpec("float32", ("batch", 2))
     graph = Graph(name, Same(), {"point.place": row}, {"encode_point.latent": row}, {}, lambda *_: {})
-    return SimpleNamespace(objective=torch.nn.Linear(1, 1), modalities={"point": Point()}, graphs=lambda: [graph])
+    return SimpleNamespace(objective=torch.nn.Linear(1, 1), modalities={"point": Point()}, graphs=lambda raw: [graph])
 
 
 def _samples(rows, seed, **labels):
