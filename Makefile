@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 test check verify: export OMP_NUM_THREADS := 1
 test check verify: export MKL_NUM_THREADS := 1
 
-.PHONY: setup quickstart test check lint verify bench dist
+.PHONY: setup quickstart test check lint verify openvino bench dist
 
 setup: $(READY)
 
@@ -40,6 +40,11 @@ check: lint test
 verify: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m verify
 	printf '%s\n' $(ENTRIES) | xargs -P 2 -I NAME $(BIN)/zoo evaluate NAME --verify
+
+# The tests of an extra, in an environment that has it.
+openvino: setup
+	$(BIN)/python -m pip install --quiet --progress-bar off -e exporters/openvino
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -m "verify or not verify" exporters/openvino tests/test_entries.py -k openvino
 
 bench: setup
 	$(BIN)/python -m benchmarks

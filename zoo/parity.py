@@ -36,8 +36,8 @@ PRECISIONS: Mapping[str, Precision] = {
     precision.name: precision
     for precision in (
         Precision("fp16", 0.02, "40 roundings of 2⁻¹¹ each, all to one side; infinite above 65504"),
-        Precision("int8", 0.1, "13 steps of 1/127 of the largest activation, the range that one step is cut from"),
-        Precision("int8-weights", 0.1, "as int8, in the weights alone"),
+        Precision("int8", 0.2, "13 steps of 1/63 of the largest weight, which has 7 bits"),
+        Precision("int8-weights", 0.1, "13 steps of 1/127 of the largest weight of a row"),
         Precision("int8-static", 0.25, "7 bits, in ranges that the calibration saw; judged on the entry's data alone"),
     )
 }
