@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchmarks.inference import MOST_GRAPHS
 from zoo.plugins import installed
 from zoo.registry import entries
 from zoo.store import staged_file
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 # The exporters by the runtime that runs their files.
 RUNTIMES = {"onnxruntime": "onnx", "OpenVINO": "openvino"}
 BEGIN, END = "<!-- parity: python -m benchmarks.parity docs/runtimes.md -->\n", "<!-- end of parity -->"
-# Of an entry with many graphs alike, one of each kind stands for all.
-MOST_GRAPHS = 12
 
 
 @click.command("parity")

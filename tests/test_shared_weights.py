@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from zoo_onnx.exporter import OnnxExporter
-from zoo_onnx.weights import linked, places
+from zoo_onnx.weights import places
 
 from zoo import ZooError
 from zoo.checkpoint import load, save_checkpoint
@@ -146,6 +146,11 @@ def test_the_command_says_what_goes_with_weights_alone(zoo, shared, tuned):
     result = zoo("export", tuned, "--weights-only", "--graph", "encode_left", "--out", shared)
     assert result.exit_code == 2
     assert "it goes with --out alone" in result.error
+
+
+def linked(model):
+    """The names of the initialisers that stand in another file."""
+    return {t.name for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL}
 
 
 def _copy(folder, tmp_path):

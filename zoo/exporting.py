@@ -77,9 +77,11 @@ def export(
         found = []
         if precisions:
             data = Data.load(checkpoint.model, checkpoint.recipe, checkpoint.model.plugins)
-            for precision in precisions:
-                placed[precision] = [reduce_graph(one, exporter, precision, data) for one in placed[FULL]]
-                _tell(placed[precision], observe)
+            placed |= {precision: [] for precision in precisions}
+            for one in placed[FULL]:
+                for precision, reduced in reduce_graph(one, exporter, precisions, data).items():
+                    placed[precision].append(reduced)
+                    _tell([reduced], observe)
             found = worth(placed, staging / WEIGHTS, exporter, data)
         return _completed(staging, checkpoint, exporter, exporter_name, origin, placed, found, layout)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import UsageError
 from zoo.judging import Case, Verdict, at_precision, cases_on, judge
 from zoo.precisions.data import Data
 from zoo.protocols import Exporter, Graph, Reduces
 from zoo.runtime.bundle import FULL
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
 
 # Its ranges are those that the calibration saw.
 _CALIBRATED = "int8-static"
@@ -36,15 +39,25 @@ class Placed:
         return {"file": self.path.name, "parity": self.verdict.summary()}
 
 
-def reduce_graph(placed: Placed, exporter: Exporter, precision: str, data: Data) -> Placed:
-    """Write a graph at a precision beside the float32 one, and judge it.
+def reduce_graph(placed: Placed, exporter: Exporter, precisions: Sequence[str], data: Data) -> dict[str, Placed]:
+    """Write a graph at each precision beside the float32 one, and judge it; return them by precision.
 
-    Raises ParityError where it misses the tolerance of its precision, UsageError where the exporter has none such.
+    Raises ParityError where one misses the tolerance of its precision, UsageError where the exporter has none such.
     """
+    calibration, held_out = data.calibration(placed.graph), cases_on(placed.graph, data.judged(placed.graph))
+    return {precision: _reduced(placed, exporter, precision, calibration, held_out) for precision in precisions}
+
+
+def _reduced(
+    placed: Placed,
+    exporter: Exporter,
+    precision: str,
+    calibration: Sequence[Mapping[str, Array]],
+    held_out: Sequence[Case],
+) -> Placed:
     graph = placed.graph
     path = placed.path.with_name(f"{graph.name}.{precision}{exporter.suffix}")
-    _reduces(exporter, precision).reduce(placed.path, path, precision, data.calibration(graph))
-    held_out = cases_on(graph, data.judged(graph))
+    _reduces(exporter, precision).reduce(placed.path, path, precision, calibration)
     cases = at_precision(held_out if precision == _CALIBRATED else [*placed.cases, *held_out], precision)
     verdict = judge(graph, cases, exporter.open(graph, path), exporter.open(graph, path))
     return Placed(graph, path, cases[-len(held_out) :], verdict)

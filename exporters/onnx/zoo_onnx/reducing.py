@@ -113,10 +113,6 @@ class _Calibration:
         found = next(self._inputs, None)
         return None if found is None else dict(found)
 
-    def __len__(self) -> int:
-        """Return a number that is not known, for a progress bar that is not shown."""
-        return 0
-
 
 @contextmanager
 def _folded(source: Path) -> Iterator[Path]:

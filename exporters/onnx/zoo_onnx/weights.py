@@ -70,11 +70,6 @@ def link(model: onnx.ModelProto, weights: Path, names: Mapping[str, str]) -> Non
             initialiser.external_data.add(key=key, value=str(value))
 
 
-def linked(model: onnx.ModelProto) -> frozenset[str]:
-    """Return the names of the initialisers that stand in another file."""
-    return frozenset(t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL)
-
-
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
     for part in _with_subgraphs(graph):
         for initialiser in part.initializer:
