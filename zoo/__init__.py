@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         Modality as Modality,
         RunsArrays as RunsArrays,
         Sample as Sample,
+        Stage as Stage,
         TakesRaw as TakesRaw,
         TensorSpec as TensorSpec,
     )
@@ -89,6 +90,7 @@ _PUBLIC = {
     "Modality": "zoo.protocols",
     "RunsArrays": "zoo.protocols",
     "Sample": "zoo.protocols",
+    "Stage": "zoo.protocols",
     "TakesRaw": "zoo.protocols",
     "TensorSpec": "zoo.protocols",
     "Batch": "zoo.modules",

@@ -4,37 +4,52 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from torch import Tensor, nn
 
 from zoo.graphs import prefixed
 from zoo.modules import Front, Tensors
-from zoo.protocols import Graph, Modality, Reference, TakesRaw
+from zoo.protocols import Graph, Modality, Reference, Stage, TakesRaw
 from zoo.regimes import every_value
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
 RAW = ".raw"
+Value = TypeVar("Value")
+
+
+class _Reader(nn.Module):
+    """The front of one input, its tensors by the names that a graph has for them."""
+
+    def __init__(self, name: str, front: Front) -> None:
+        super().__init__()
+        self.name = name
+        self.front = front
+
+    def forward(self, tensors: Tensors) -> dict[str, Tensor]:
+        """Return what the front reads."""
+        own = {name.removeprefix(f"{self.name}."): tensor for name, tensor in tensors.items()}
+        return {f"{self.name}.{name}": tensor for name, tensor in self.front(own).items()}
 
 
 class _Fronted(nn.Module):
     """A graph's module behind the fronts of some of its inputs."""
 
-    def __init__(self, module: nn.Module, fronts: Mapping[str, Front], raw: frozenset[str]) -> None:
+    def __init__(self, module: nn.Module, fronts: Mapping[str, Graph]) -> None:
         super().__init__()
         self.module = module
-        self.fronts = nn.ModuleDict(fronts)
-        self.raw = raw
+        self.fronts = nn.ModuleDict({name: front.module for name, front in fronts.items()})
+        self.raw = {name: tuple(front.inputs) for name, front in fronts.items()}
 
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return what the module makes of the tensors that the fronts read."""
-        read = {name: tensor for name, tensor in tensors.items() if name not in self.raw}
+        read = dict(tensors)
         for name, front in self.fronts.items():
-            own = {key.removeprefix(f"{name}."): tensors[key] for key in self.raw if key.startswith(f"{name}.")}
-            read |= {f"{name}.{tensor}": made for tensor, made in front(own).items()}
+            read |= front({key: read.pop(key) for key in self.raw[name]})
         found: dict[str, Tensor] = self.module(read)
         return found
 
@@ -47,15 +62,16 @@ def raw_graphs(
     It takes the input's ``raw_tensors`` in place of its tensors and gives the same outputs by the same names. ``front``
     makes the front of an input, or says that there is none.
     """
-    front = functools.cache(front)
+
+    @functools.cache
+    def read_graph(name: str) -> Graph | None:
+        made = front(name)
+        return None if made is None else _read_graph(name, modalities[name], made)
+
     for graph in graphs:
-        fronts = {
-            name: made
-            for name, modality in modalities.items()
-            if _reads(graph, name, modality) and (made := front(name)) is not None
-        }
-        if fronts:
-            yield _raw(graph, {name: modalities[name] for name in fronts}, fronts)
+        needed = [name for name, modality in modalities.items() if _reads(graph, name, modality)]
+        if fronts := {name: made for name in needed if (made := read_graph(name)) is not None}:
+            yield _raw(graph, modalities, fronts)
 
 
 def _reads(graph: Graph, name: str, modality: Modality) -> bool:
@@ -65,57 +81,74 @@ def _reads(graph: Graph, name: str, modality: Modality) -> bool:
     return {f"{name}.{tensor}" for tensor in modality.tensors} <= set(graph.inputs) and not as_long
 
 
-def _raw(graph: Graph, modalities: Mapping[str, Modality], fronts: Mapping[str, Front]) -> Graph:
-    takes = {name: modality for name, modality in modalities.items() if isinstance(modality, TakesRaw)}
-    tensors = [f"{name}.{tensor}" for name, modality in modalities.items() for tensor in modality.tensors]
-    axes = [f"{name}.{axis}" for name, modality in modalities.items() for axis in modality.axes]
-    parts = [prefixed(name, modality.raw_tensors, modality.raw_axes) for name, modality in takes.items()]
-    raw = frozenset(key for specs, _ in parts for key in specs)
-    least = {axis: graph.axes[axis].smallest for axis in axes}
-    bounds_of_axes = {key: axis for _, bounds in parts for key, axis in bounds.items()}
-    bounds_of_axes |= {key: axis for key, axis in graph.axes.items() if key not in axes}
+def _read_graph(name: str, modality: Modality, front: Front) -> Graph:
+    """Return the graph ``read_<input>``: the raw values of an input to its tensors."""
+    takes = cast(TakesRaw, modality)
+    inputs, axes = prefixed(name, takes.raw_tensors, takes.raw_axes)
+    outputs, _ = prefixed(name, modality.tensors, modality.axes)
+
+    def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> dict[str, Array]:
+        made = takes.raw_example(batch, _own(name, sizes), generator=generator)
+        return {f"{name}.{tensor}": array for tensor, array in made.items()}
+
+    return Graph(f"read_{name}", _Reader(name, front), inputs, outputs, axes, draw)
+
+
+def _raw(graph: Graph, modalities: Mapping[str, Modality], fronts: Mapping[str, Graph]) -> Graph:
+    takes = {name: cast(TakesRaw, modalities[name]) for name in fronts}
+    tensors = {key for front in fronts.values() for key in front.outputs}
+    least = {f"{name}.{axis}": bounds.smallest for name in fronts for axis, bounds in modalities[name].axes.items()}
+    raw = frozenset(key for front in fronts.values() for key in front.inputs)
+    axes = {key: axis for front in fronts.values() for key, axis in front.axes.items()}
+    axes |= {key: axis for key, axis in graph.axes.items() if key not in least}
 
     def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> dict[str, Array]:
         drawn = graph.draw(batch, {**sizes, **least}, generator)
         arrays = {name: array for name, array in drawn.items() if name not in tensors}
-        for name, modality in takes.items():
-            own = {axis.removeprefix(f"{name}."): size for axis, size in sizes.items() if axis.startswith(f"{name}.")}
-            made = modality.raw_example(batch, own, generator=generator)
-            arrays |= {f"{name}.{tensor}": array for tensor, array in made.items()}
+        for front in fronts.values():
+            arrays |= front.draw(batch, sizes, generator)
         return arrays
 
     def read(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         found = {name: array for name, array in arrays.items() if name not in raw}
-        for name, modality in takes.items():
-            own = {key.removeprefix(f"{name}."): arrays[key] for key in raw if key.startswith(f"{name}.")}
-            made = modalities[name].to_arrays(modality.from_raw_arrays(own))
+        for name, front in fronts.items():
+            own = _own(name, {key: arrays[key] for key in front.inputs})
+            made = modalities[name].to_arrays(takes[name].from_raw_arrays(own))
             found |= {f"{name}.{tensor}": array for tensor, array in made.items()}
         return found
 
     def spelt(generator: np.random.Generator) -> Iterator[tuple[str, Mapping[str, Array]]]:
-        smallest = {axis: bounds.smallest for axis, bounds in bounds_of_axes.items()}
-        for name, modality in takes.items():
-            own = {f"{name}.{tensor}": tensor for tensor in modalities[name].tensors}
-            for key in own:
+        smallest = {axis: bounds.smallest for axis, bounds in axes.items()}
+        for name, front in fronts.items():
+            for key in front.outputs:
                 if graph.inputs[key].dtype == "int64":
                     held = every_value(graph, key, generator)
-                    values = modalities[name].from_arrays({tensor: held[full] for full, tensor in own.items()})
-                    made = modality.to_raw_arrays(values)
-                    yield (
-                        key,
-                        draw(len(values), smallest, generator)
-                        | {f"{name}.{tensor}": array for tensor, array in made.items()},
-                    )
+                    values = modalities[name].from_arrays(_own(name, {full: held[full] for full in front.outputs}))
+                    made = takes[name].to_raw_arrays(values)
+                    others = draw(len(values), smallest, generator)
+                    yield key, others | {f"{name}.{tensor}": array for tensor, array in made.items()}
 
     return Graph(
         f"{graph.name}{RAW}",
-        _Fronted(graph.module, fronts, raw),
-        {key: spec for specs, _ in parts for key, spec in specs.items()}
+        _Fronted(graph.module, fronts),
+        {key: spec for front in fronts.values() for key, spec in front.inputs.items()}
         | {key: spec for key, spec in graph.inputs.items() if key not in tensors},
         graph.outputs,
-        bounds_of_axes,
+        axes,
         draw,
         graph.parity_ulps,
         graph.parity_reason,
         Reference(graph.module, read, raw, spelt),
+        (
+            *(Stage(front, f"fronts.{name}") for name, front in fronts.items()),
+            *(
+                replace(stage, place=f"module.{stage.place}".rstrip("."))
+                for stage in graph.stages or [Stage(graph, "")]
+            ),
+        ),
     )
+
+
+def _own(name: str, named: Mapping[str, Value]) -> dict[str, Value]:
+    """Return what bears the name of an input as its prefix, without it."""
+    return {key.removeprefix(f"{name}."): value for key, value in named.items() if key.startswith(f"{name}.")}

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zoo.errors import SpecError
 from zoo.modules import Decoder, Encoder, Tensors, clean
-from zoo.protocols import PRESENT, Axis, Graph, Modality, TensorSpec
+from zoo.protocols import PRESENT, Axis, Graph, Modality, Stage, TensorSpec
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -46,18 +47,20 @@ class _Decode(nn.Module):
         return {f"{self.prefix}{name}": tensor for name, tensor in mode.items()}
 
 
-class _Reconstruct(nn.Module):
-    """Encoder, head and decoder in one."""
+class _ThroughLatent(nn.Module):
+    """Two graphs in one: the latent of the first is what the second takes."""
 
-    def __init__(self, encode: _Encode, decode: _Decode) -> None:
+    def __init__(self, encode: nn.Module, decode: nn.Module, latent: str, outputs: Mapping[str, str]) -> None:
         super().__init__()
         self.encode = encode
         self.decode = decode
+        self.latent = latent
+        self.outputs = outputs
 
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return the most probable tensors of the latent that the inputs stand for."""
-        decoded: dict[str, Tensor] = self.decode(self.encode(tensors))
-        return decoded
+        made = self.decode({"latent": self.encode(tensors)[self.latent]})
+        return {self.outputs[name]: tensor for name, tensor in made.items()}
 
 
 class Embed(nn.Module):
@@ -94,8 +97,14 @@ def encode_graph(
     ``head`` is a module from features to named tensors; ``outputs`` describes them.
     """
     name = f"encode_{input_name}"
+    inputs, axes = prefixed(input_name, modality.tensors, modality.axes)
     named = {f"{name}.{output}": spec for output, spec in outputs.items()}
-    return _from_input(name, input_name, modality, _Encode(encoder, head, input_name, f"{name}."), named, encoder)
+
+    def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:
+        return _drawn(input_name, modality, batch, sizes, generator)
+
+    module = _Encode(encoder, head, input_name, f"{name}.")
+    return Graph(name, module, inputs, named, axes, draw, *_strictness(encoder))
 
 
 def decode_graph(input_name: str, decoder: Decoder) -> Graph:
@@ -111,24 +120,21 @@ def decode_graph(input_name: str, decoder: Decoder) -> Graph:
     )
 
 
-def reconstruct_graph(
-    input_name: str, modality: Modality, encoder: Encoder, head: nn.Module, decoder: Decoder
-) -> Graph:
+def reconstruct_graph(input_name: str, encode: Graph, decode: Graph) -> Graph:
     """Return the graph ``reconstruct_<input>``: the input's tensors to the mode of their latent.
 
-    ``head`` is a module from features to named tensors, one of them ``latent``.
+    ``encode`` and ``decode`` are the graphs of that input. Raises SpecError where the former gives no ``latent``.
     """
-    return _through_latent(f"reconstruct_{input_name}", input_name, modality, encoder, head, decoder)
+    return _through_latent(f"reconstruct_{input_name}", encode, decode)
 
 
-def translate_graph(
-    source: str, target: str, modality: Modality, encoder: Encoder, head: nn.Module, decoder: Decoder
-) -> Graph:
+def translate_graph(source: str, target: str, encode: Graph, decode: Graph) -> Graph:
     """Return the graph ``translate_<source>_to_<target>``: one input's tensors to the other's, through the latent.
 
-    ``modality`` and ``encoder`` are the source's, ``decoder`` is the target's; ``head`` as in ``reconstruct_graph``.
+    ``encode`` is the graph of the source, ``decode`` that of the target. Raises SpecError where the former gives no
+    ``latent``.
     """
-    return _through_latent(f"translate_{source}_to_{target}", source, modality, encoder, head, decoder)
+    return _through_latent(f"translate_{source}_to_{target}", encode, decode)
 
 
 def embed_graph(
@@ -158,36 +164,30 @@ def embed_graph(
     return Graph("embed", Embed(encoders, joint), inputs, named, axes, draw, *_strictness(*encoders.values()))
 
 
-def _through_latent(
-    name: str, source: str, modality: Modality, encoder: Encoder, head: nn.Module, decoder: Decoder
-) -> Graph:
-    module = _Reconstruct(_Encode(encoder, head, source, ""), _Decode(decoder, f"{name}."))
-    return _from_input(name, source, modality, module, _outputs(name, decoder), encoder, decoder)
+def _through_latent(name: str, encode: Graph, decode: Graph) -> Graph:
+    latent = f"{encode.name}.latent"
+    if latent not in encode.outputs:
+        raise SpecError(f"the graph {name!r} takes a latent, {encode.name!r} gives {', '.join(encode.outputs)}")
+    outputs = {output: f"{name}{output.removeprefix(decode.name)}" for output in decode.outputs}
+    return Graph(
+        name,
+        _ThroughLatent(encode.module, decode.module, latent, outputs),
+        encode.inputs,
+        {outputs[output]: spec for output, spec in decode.outputs.items()},
+        encode.axes,
+        encode.draw,
+        *_strictness(encode, decode),
+        stages=(Stage(encode, "encode"), Stage(decode, "decode", {"latent": latent, **outputs})),
+    )
 
 
 def _outputs(name: str, decoder: Decoder) -> dict[str, TensorSpec]:
     return {f"{name}.{output}": spec for output, spec in decoder.tensors.items()}
 
 
-def _strictness(*parts: Encoder | Decoder) -> tuple[int, str]:
+def _strictness(*parts: Encoder | Decoder | Graph) -> tuple[int, str]:
     loosest = max(parts, key=lambda part: part.parity_ulps)
     return loosest.parity_ulps, loosest.parity_reason
-
-
-def _from_input(
-    name: str,
-    input_name: str,
-    modality: Modality,
-    module: nn.Module,
-    outputs: Mapping[str, TensorSpec],
-    *parts: Encoder | Decoder,
-) -> Graph:
-    inputs, axes = prefixed(input_name, modality.tensors, modality.axes)
-
-    def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:
-        return _drawn(input_name, modality, batch, sizes, generator)
-
-    return Graph(name, module, inputs, outputs, axes, draw, *_strictness(*parts))
 
 
 def prefixed(

@@ -143,7 +143,7 @@ class Dataset(Protocol):
         """Return the samples of ``train``, ``validation`` or ``test``, always in the same order."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """One deployable function of a model.
 
@@ -151,6 +151,9 @@ class Graph:
     axes but ``batch`` bear the input's name as a prefix (``caption.length``). ``draw`` makes valid inputs of any size.
     ``parity_ulps`` is how far a row may lie from float64, in units of 2**-23 of the row's largest value. The float64 is
     that of ``module`` itself, or of ``reference`` where there is one.
+
+    ``stages`` compute the same one after the other, where the function is made of others: an exporter may translate
+    each once for all graphs that it is a stage of. Graphs are equal only to themselves.
     """
 
     name: str
@@ -162,6 +165,20 @@ class Graph:
     parity_ulps: int = 16
     parity_reason: str = ""
     reference: Reference | None = None
+    stages: tuple[Stage, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A graph that another runs in the course of its own, on inputs of the whole or outputs of earlier stages.
+
+    ``place`` is where its module stands in that of the whole (``encode``). ``names`` are what the whole calls its
+    inputs and outputs, where that is not their own name.
+    """
+
+    graph: Graph
+    place: str
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def found_in(graph, exporter, written, inputs, tmp_path):
         for spoil in spoils:
             spoil(file)
         onnx.save(file.model, tmp_path / "spoilt.onnx")
-        return first_fault(exporter.trace(graph), graph, tmp_path / "spoilt.onnx", {**inputs, **changed})
+        return first_fault(exporter.traces(graph), graph, tmp_path / "spoilt.onnx", {**inputs, **changed})
 
     return find
 
@@ -143,7 +143,7 @@ def other_name(file):
 
 def test_no_value_of_an_honest_file_differs_on_any_case(graph, exporter, written):
     for case in make_cases(graph):
-        found = first_fault(exporter.trace(graph), graph, written, case.inputs)
+        found = first_fault(exporter.traces(graph), graph, written, case.inputs)
         assert not found.value, f"{case.name}: {found}"
 
 

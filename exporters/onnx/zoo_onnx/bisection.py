@@ -7,7 +7,7 @@ outputs, beside one run of the trace in float64 and one in float32, tells where 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,8 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.utils import _pytree as tree
 
-from zoo import Graph, TensorSpec, ZooError, open_session
+from zoo import Graph, Stage, TensorSpec, ZooError, open_session
+from zoo_onnx.composing import stages_of, value_name, weight_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,14 +77,14 @@ class Departure:
         return f"The first value that differs from torch is {self.value!r} ({self.origin}){made}: {self.problem}"
 
 
-def first_fault(program: ExportedProgram, graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Departure:
+def first_fault(traces: Sequence[ExportedProgram], graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Departure:
     """Return where the file at ``path`` departs from torch on ``inputs``.
 
-    ``program`` is the trace of the graph's module that files are written from. Of several values that differ, the one
+    ``traces`` are those of the graph's stages, which files are written from. Of several values that differ, the one
     is named that an output differs by: a difference that later operations round away is none.
     """
     model = onnx.load(path)
-    values = {value.name: value for value in _traced(program, graph, inputs)}
+    values = {value.name: value for value in _traced(traces, graph, inputs)}
     makers = {output: node for node in model.graph.node for output in node.output}
     for name in graph.outputs:
         if name not in makers:
@@ -126,27 +127,43 @@ def _made(
     return list(nodes.values()), list(sources)
 
 
-def _traced(program: ExportedProgram, graph: Graph, inputs: Mapping[str, Array]) -> list[_Value]:
-    """Return the weights and values of a trace in the order in which they come to be."""
-    double, single = (_run(program, graph, inputs, dtype) for dtype in (torch.float64, torch.float32))
-    given = program.graph_signature.user_inputs
-    weights = {spec.arg.name: spec.target for spec in program.graph_signature.input_specs if spec.target}
-    outputs = dict(zip(program.graph_signature.user_outputs, graph.outputs, strict=True))
-    found = []
-    for node in program.graph.nodes:
-        if node.op == "output" or node.name in given:
-            continue
-        name, origin = weights.get(node.name, node.name), _origin(node) if node.op != "placeholder" else "a weight"
-        several = isinstance(double[node.name], (tuple, list))
-        for place, (wide, narrow) in enumerate(zip(_parts(double[node.name]), _parts(single[node.name]), strict=True)):
-            own = f"{name}__{place}" if several else outputs.get(name, name)
-            found.append(_Value(str(own), origin, wide, narrow))
+def _traced(traces: Sequence[ExportedProgram], graph: Graph, inputs: Mapping[str, Array]) -> list[_Value]:
+    """Return the weights and values of the stages of a graph in the order in which they come to be."""
+    found: list[_Value] = []
+    known: dict[torch.dtype, dict[str, Array]] = {dtype: dict(inputs) for dtype in (torch.float64, torch.float32)}
+    for stage, program in zip(stages_of(graph), traces, strict=True):
+        signature = program.graph_signature
+        runs = []
+        for dtype, arrays in known.items():
+            runs.append(_run(program, [arrays[value_name(stage, name)] for name in stage.graph.inputs], dtype))
+            for own, name in zip(signature.user_outputs, stage.graph.outputs, strict=True):
+                (arrays[value_name(stage, name)],) = _parts(runs[-1][str(own)])
+        found += _values(program, stage, *runs)
     return found
 
 
-def _run(program: ExportedProgram, graph: Graph, inputs: Mapping[str, Array], dtype: torch.dtype) -> dict[str, Any]:
+def _values(
+    program: ExportedProgram, stage: Stage, double: Mapping[str, Any], single: Mapping[str, Any]
+) -> Iterator[_Value]:
+    signature = program.graph_signature
+    weights = {spec.arg.name: str(spec.target) for spec in signature.input_specs if spec.target}
+    outputs = dict(zip(signature.user_outputs, stage.graph.outputs, strict=True))
+    for node in program.graph.nodes:
+        if node.op == "output" or node.name in signature.user_inputs:
+            continue
+        origin = _origin(node) if node.op != "placeholder" else "a weight"
+        several = isinstance(double[node.name], (tuple, list))
+        for place, (wide, narrow) in enumerate(zip(_parts(double[node.name]), _parts(single[node.name]), strict=True)):
+            if node.name in weights:
+                name = weight_name(stage, weights[node.name])
+            else:
+                name = value_name(stage, f"{node.name}__{place}" if several else outputs.get(node.name, node.name))
+            yield _Value(name, origin, wide, narrow)
+
+
+def _run(program: ExportedProgram, inputs: Iterable[Array], dtype: torch.dtype) -> dict[str, Any]:
     """Return every value of a run of the trace by the name of its node, computed in ``dtype`` where it says float32."""
-    given = iter([torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in graph.inputs])
+    given = iter([torch.from_numpy(np.ascontiguousarray(array)) for array in inputs])
     flat = []
     for spec in program.graph_signature.input_specs:
         if spec.kind is InputKind.USER_INPUT:

@@ -7,15 +7,18 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import onnx
+import onnx_ir
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from zoo import Graph, ZooError, open_session, translations
 from zoo_onnx.bisection import first_fault
+from zoo_onnx.composing import MODULE, composed, stages_of
 from zoo_onnx.folding import fold
 from zoo_onnx.quiet import quiet
 from zoo_onnx.reducing import REDUCTIONS, reduced
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
 
 OPSET = 20
 _EXAMPLE_ROWS = 2
-_MODULE = "module"
 
 
 class OnnxExporter:
@@ -37,24 +39,33 @@ class OnnxExporter:
     suffix = ".onnx"
 
     def __init__(self) -> None:
-        self._latest: tuple[Graph, ExportedProgram] | None = None
+        # Many graphs share stages, such as all translations from one input its encoder.
+        self._programs: WeakKeyDictionary[Graph, torch.onnx.ONNXProgram] = WeakKeyDictionary()
 
     def write(self, graph: Graph, path: Path) -> None:
         """Write ``graph`` to ``path``; the same model gives the same bytes each time."""
-        program = self._translated(graph)
-        fold(program.model, graph.outputs)
-        _save(_reproducible(program.model_proto), path)
+        programs = [self._program(stage.graph) for stage in stages_of(graph)]
+        model = programs[0].model
+        if graph.stages:
+            model = onnx_ir.from_proto(composed(graph, [program.model_proto for program in programs]))
+            fold(model, graph.outputs)
+        _save(_reproducible(onnx_ir.to_proto(model)), path)
 
-    def trace(self, graph: Graph) -> ExportedProgram:
-        """Return what ``graph`` is translated from; that of the last graph that was written is kept."""
-        if self._latest is None or self._latest[0] is not graph:
-            self._translated(graph)
-        _, trace = cast(tuple[Graph, ExportedProgram], self._latest)
-        return trace
+    def traces(self, graph: Graph) -> list[ExportedProgram]:
+        """Return what the stages of ``graph``, or itself where it has none, are translated from."""
+        return [cast(ExportedProgram, self._program(stage.graph).exported_program) for stage in stages_of(graph)]
 
     def first_fault(self, graph: Graph, path: Path, inputs: Mapping[str, NDArray[Any]]) -> str:
         """Return a sentence on the first value of a file that differs from torch on ``inputs``."""
-        return str(first_fault(self.trace(graph), graph, path, inputs))
+        return str(first_fault(self.traces(graph), graph, path, inputs))
+
+    def _program(self, graph: Graph) -> torch.onnx.ONNXProgram:
+        """Return the translation of a graph as a whole, small; it is kept as long as the graph is."""
+        if graph not in self._programs:
+            program = self._translated(graph)
+            fold(program.model, graph.outputs)
+            self._programs[graph] = program
+        return self._programs[graph]
 
     def _translated(self, graph: Graph) -> torch.onnx.ONNXProgram:
         sizes = {axis: _example_size(bounds.smallest, bounds.largest) for axis, bounds in graph.axes.items()}
@@ -82,13 +93,12 @@ class OnnxExporter:
             raise ZooError(
                 f"torch.onnx.export made nothing of the graph {graph.name!r}; report it with the model's recipe"
             )
-        self._latest = graph, program.exported_program
         return program
 
     def link(self, path: Path, weights: Path, names: Mapping[str, str]) -> None:
         """Have the file that ``write`` left, or that was linked before, read its weights from ``weights``."""
         model = onnx.load(path, load_external_data=False)
-        link(model, weights, {f"{_MODULE}.{own}": name for own, name in names.items()})
+        link(model, weights, {f"{MODULE}.{own}": name for own, name in names.items()})
         _save(model, path)
 
     def stamp(self, path: Path, facts: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -15,6 +16,7 @@ from zoo_openvino.keeping_nan import keep_nan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from zoo_onnx.exporter import OnnxExporter
 
 
 class OpenvinoExporter:
@@ -30,11 +32,9 @@ class OpenvinoExporter:
 
     def write(self, graph: Graph, path: Path) -> None:
         """Write ``graph`` to ``path``; the same model gives the same bytes each time."""
-        from zoo_onnx.exporter import OnnxExporter  # with torch, which what is opened does without
-
         with TemporaryDirectory() as folder, _errors(graph, "converted to OpenVINO"):
             between = Path(folder) / "graph.onnx"
-            OnnxExporter().write(graph, between)
+            self._onnx.write(graph, between)
             model = openvino.Core().read_model(between)
             keep_nan(model)
             _name_by_place(model)
@@ -72,9 +72,13 @@ class OpenvinoExporter:
 
     def versions(self) -> Mapping[str, str]:
         """Return the versions of OpenVINO and of what writes ONNX."""
-        from zoo_onnx.exporter import OnnxExporter
+        return {**self._onnx.versions(), "openvino": openvino.__version__}
 
-        return {**OnnxExporter().versions(), "openvino": openvino.__version__}
+    @cached_property
+    def _onnx(self) -> OnnxExporter:
+        from zoo_onnx.exporter import OnnxExporter  # with torch, which what is opened does without
+
+        return OnnxExporter()
 
 
 def _name_by_place(model: openvino.Model) -> None:

@@ -152,9 +152,9 @@ class LatentModel(Objective):
     def graphs(self) -> Iterable[Graph]:
         """Yield the encoder with the posterior's parameters, the decoder, and both in one."""
         name = self.input_name
-        yield encode_graph(name, self.modality, self.encoder, self.posterior, self.posterior.tensors)
-        yield decode_graph(name, self.decoder)
-        yield reconstruct_graph(name, self.modality, self.encoder, self.posterior, self.decoder)
+        encode = encode_graph(name, self.modality, self.encoder, self.posterior, self.posterior.tensors)
+        decode = decode_graph(name, self.decoder)
+        yield from (encode, decode, reconstruct_graph(name, encode, decode))
 
     def _posterior_of(self, tensors: Tensors) -> Tensors:
         parameters: Tensors = self.posterior(self.encoder(tensors))

@@ -164,15 +164,15 @@ class JointModel(Objective, ABC):
         """Yield ``encode_<input>``, ``decode_<input>``, ``translate_<a>_to_<b>``, and ``embed`` of all inputs."""
         row = TensorSpec("float32", ("batch", self.latent_dim))
         outputs = dict.fromkeys(self.posterior.outputs, row)
-        alone = {name: _Alone(self.posterior, name) for name in self.modalities}
-        for name, modality in self.modalities.items():
-            yield encode_graph(name, modality, self._encoder(name), alone[name], outputs)
-        for name in self.decoders:
-            yield decode_graph(name, self._decoder(name))
+        encode = {
+            name: encode_graph(name, modality, self._encoder(name), _Alone(self.posterior, name), outputs)
+            for name, modality in self.modalities.items()
+        }
+        decode = {name: decode_graph(name, self._decoder(name)) for name in self.decoders}
+        yield from (*encode.values(), *decode.values())
         for source, target in permutations(self.modalities, 2):
-            if target in self.decoders:
-                encoder, decoder = self._encoder(source), self._decoder(target)
-                yield translate_graph(source, target, self.modalities[source], encoder, alone[source], decoder)
+            if target in decode:
+                yield translate_graph(source, target, encode[source], decode[target])
         yield embed_graph(
             self.modalities, {name: self._encoder(name) for name in self.modalities}, self.posterior, outputs
         )

@@ -81,9 +81,8 @@ class ToyAutoencoder(Objective):
         latent = {"latent": TensorSpec("float32", ("batch", self.latent_dim))}
         for name, modality in self.modalities.items():
             encoder, head, decoder = self.encoders[name], self.heads[name], self.decoders[name]
-            yield encode_graph(name, modality, encoder, head, latent)
-            yield decode_graph(name, decoder)
-            yield reconstruct_graph(name, modality, encoder, head, decoder)
+            encode, decode = encode_graph(name, modality, encoder, head, latent), decode_graph(name, decoder)
+            yield from (encode, decode, reconstruct_graph(name, encode, decode))
 
     def _latent(self, batch: Batch) -> tuple[Tensor, Tensor]:
         present = torch.stack(list(batch.present.values())).float()

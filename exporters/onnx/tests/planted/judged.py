@@ -50,7 +50,7 @@ def judged(fault):
         missed = []
 
         def explain(inputs):
-            missed.append(first_fault(under.trace, under.graph, path, inputs))
+            missed.append(first_fault(under.traces, under.graph, path, inputs))
             return str(missed[0])
 
         try:

@@ -40,7 +40,7 @@ class Structure:
 
     graph: object
     cases: list
-    trace: object
+    traces: list
     exporter: OnnxExporter
     content: bytes
 
@@ -57,7 +57,7 @@ def structure(name):
     exporter = OnnxExporter()
     path = Path(mkdtemp()) / "graph.onnx"
     exporter.write(graph, path)
-    return Structure(graph, make_cases(graph), exporter.trace(graph), exporter, path.read_bytes())
+    return Structure(graph, make_cases(graph), exporter.traces(graph), exporter, path.read_bytes())
 
 
 @functools.cache
