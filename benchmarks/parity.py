@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from benchmarks.inference import MOST_GRAPHS
+from zoo.checkpoint import load
+from zoo.components import make_exporter
+from zoo.errors import ZooError
+from zoo.judging import Case, judge, make_cases
 from zoo.plugins import installed
 from zoo.registry import entries
 from zoo.store import staged_file
@@ -55,51 +58,46 @@ def with_rows(page: str, name: str, rows: Sequence[Sequence[str]]) -> str:
 
 
 def _judged(name: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield each graph of an entry, with what came of it on each runtime."""
-    from zoo import load
-
-    model = load(fetch_entry(entries(installed())[name])).model
-    for graph, alike in kinds(model.graphs()):
-        shares = _shares(graph)
-        click.echo(f"{name} {graph.name}: {', '.join(shares)}", err=True)
-        yield f"`{graph.name}`" + (f", one of {alike}" if alike > 1 else ""), shares
-
-
-def kinds(graphs: Iterable[Graph]) -> Iterator[tuple[Graph, int]]:
-    """Yield the graphs that are judged, with the number of those that each stands for."""
-    graphs = list(graphs)
-    if len(graphs) <= MOST_GRAPHS:
-        yield from ((graph, 1) for graph in graphs)
-        return
-    count = Counter(map(_kind, graphs))
-    last = {_kind(graph): graph for graph in graphs}
-    yield from ((graph, count[kind]) for kind, graph in last.items())
+    """Yield each graph of an entry, or each kind of many, with what came of it on each runtime."""
+    exporters = [make_exporter(exporter, installed()) for exporter in RUNTIMES.values()]
+    graphs = load(fetch_entry(entries(installed())[name])).model.graphs()
+    alike: dict[str, list[list[float | str]]] = {}
+    for graph in graphs:
+        cases = make_cases(graph)
+        shares = [_share(graph, cases, exporter) for exporter in exporters]
+        click.echo(f"{name} {graph.name}: {', '.join(map(_shown, shares))}", err=True)
+        key = graph.name if len(graphs) <= MOST_GRAPHS else _kind(graph)
+        alike.setdefault(key, []).append(shares)
+    for key, rows in alike.items():
+        yield (
+            f"`{key}`" + (f", worst of {len(rows)}" if len(rows) > 1 else ""),
+            [_worst(shares) for shares in zip(*rows, strict=True)],
+        )
 
 
 def _kind(graph: Graph) -> str:
-    return graph.name.partition("_")[0] + (".raw" if graph.name.endswith(".raw") else "")
+    first, _, rest = graph.name.partition("_")
+    return f"{first}_…" + (".raw" if graph.name.endswith(".raw") else "") if rest else first
 
 
-def _shares(graph: Graph) -> list[str]:
-    from zoo.components import make_exporter
-    from zoo.judging import make_cases
-
-    cases = make_cases(graph)
-    return [_share(graph, cases, make_exporter(exporter, installed())) for exporter in RUNTIMES.values()]
+def _worst(shares: Sequence[float | str]) -> str:
+    refused = [share for share in shares if isinstance(share, str)]
+    return refused[0] if refused else _shown(max(shares))
 
 
-def _share(graph: Graph, cases: Sequence[Mapping[str, object]], exporter: Exporter) -> str:
-    from zoo import ZooError
-    from zoo.judging import judge
+def _shown(share: float | str) -> str:
+    return share if isinstance(share, str) else f"{share:.0%}"
 
+
+def _share(graph: Graph, cases: Sequence[Case], exporter: Exporter) -> float | str:
+    """Return the largest share of the tolerance that a case used, or why the graph is refused."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"graph{exporter.suffix}"
         try:
             exporter.write(graph, path)
-            used = judge(graph, cases, exporter.open(graph, path), exporter.open(graph, path)).worst.used
+            return judge(graph, cases, exporter.open(graph, path), exporter.open(graph, path)).worst.used
         except ZooError as error:
             return f"refused: {_brief(str(error))}"
-    return f"{used:.0%}"
 
 
 def _brief(message: str) -> str:

@@ -1,6 +1,8 @@
 """An entry's card: its picture is drawn when it is recorded, shown by `zoo info`, and stands in the page of models."""
 
 import io
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +75,15 @@ def test_entries_stand_apart_in_the_file(recorded, trained):
     assert "\n\n[entries.gull]\n" in text
     assert text.endswith("}\n")
     assert "\n\n\n" not in text
+
+
+def test_entries_that_are_recorded_at_once_are_all_there(recorded):
+    said = {"summary": "A toy", "license": "MIT", "data_license": "CC0-1.0", "sources": ["toy.safetensors"]}
+    names = [f"toy-{number}" for number in range(8)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: registering.record(recorded / "registry.toml", name, said, {"metrics": {}}), names))
+    entries = tomllib.loads((recorded / "registry.toml").read_text())["entries"]
+    assert set(entries) == {"toy", *names}
 
 
 def test_the_same_checkpoint_gives_the_same_picture(checkpoint, plugins):

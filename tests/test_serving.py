@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from zoo.runtime.batching import in_batches, own_lengths
 from zoo.runtime.binding import MOST_SHAPES
 from zoo.runtime.loading import load, provider_options, session_options
 from zoo.runtime.manifest import sealed
+from zoo.runtime.optimised import UNUSED_S
 
 IMPORTED = """
 import sys
@@ -96,6 +98,20 @@ def test_a_graph_that_is_faster_optimised_than_read_is_not_kept(bundle, site, la
     monkeypatch.setattr("tempfile.TemporaryDirectory", lambda: saved.append(1))
     assert answers(bundle, latents) == plain
     assert saved == []
+
+
+def test_what_nobody_used_for_a_month_is_swept_as_another_graph_is_kept(bundle, site, latents):
+    answers(bundle, latents)
+    (path,) = kept()
+    long_ago = time.time() - UNUSED_S + 3600
+    os.utime(path, (long_ago, long_ago))
+    answers(bundle, latents)  # it is used, and so stays another month
+    open_bundle(bundle).graph("encode_left")
+    assert path in kept()
+    os.utime(path, (long_ago - 7200, long_ago - 7200))
+    open_bundle(bundle).graph("reconstruct_left")
+    assert path not in kept()
+    assert len(kept()) == 2
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(bundle, site, latents, tmp_path, monkeypatch):

@@ -17,12 +17,11 @@ from zoo.graphs import Embed
 from zoo.loading import Rows, in_order
 from zoo.model import Model
 from zoo.modules import Batch
-from zoo.protocols import Graph
+from zoo.protocols import Graph, vector_output
 from zoo.subsets import every_subset
 
 _BATCH_ROWS = 256
 _ENCODE, _EMBED = "encode_", "embed"
-_TAKEN = ("latent", "embedding")
 
 
 @dataclass(frozen=True)
@@ -55,19 +54,14 @@ def latents_of(model: Model, rows: Rows) -> dict[tuple[str, ...], Latents]:
     graphs = {graph.name: graph for graph in model.graphs(raw=False)}
     embed = graphs.get(_EMBED)
     with evaluating(model):
-        if embed is not None and isinstance(embed.module, Embed) and (output := taken_output(embed)):
+        if embed is not None and isinstance(embed.module, Embed) and (output := vector_output(embed.outputs)):
             return _of_subsets(embed.module, output, model, rows)
         return {
             (name,): Latents(output.rpartition(".")[-1], *_of_encoder(graph, output, name, model, rows))
             for graph in graphs.values()
-            if graph.name.startswith(_ENCODE) and (output := taken_output(graph))
+            if graph.name.startswith(_ENCODE) and (output := vector_output(graph.outputs))
             for name in [graph.name.removeprefix(_ENCODE)]
         }
-
-
-def taken_output(graph: Graph) -> str:
-    """Return the output of a graph that is its latent, empty where it has none."""
-    return next((name for name in graph.outputs if name.rpartition(".")[-1] in _TAKEN), "")
 
 
 def _of_encoder(graph: Graph, output: str, name: str, model: Model, rows: Rows) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PRESENT = "present"
 # The tensor of a raw graph that holds a text: its bytes in UTF-8, with zeros after them: ``caption.utf8``.
 UTF8 = "utf8"
+# What an output is called that is the vector of a row: ``encode_caption.embedding``.
+VECTORS = ("embedding", "latent")
 DType = Literal["float32", "float64", "int64", "uint8", "bool"]
 
 
@@ -193,6 +195,11 @@ class Reference:
     arrays: Callable[[Mapping[str, Array]], Mapping[str, Array]]
     raw: frozenset[str]
     spelt: Callable[[np.random.Generator], Iterable[tuple[str, Mapping[str, Array]]]]
+
+
+def vector_output(outputs: Iterable[str]) -> str:
+    """Return the output of a graph that is the vector of a row, empty where it has none."""
+    return next((name for leaf in VECTORS for name in outputs if name.rpartition(".")[2] == leaf), "")
 
 
 class DrawInputs(Protocol):

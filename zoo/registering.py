@@ -9,6 +9,7 @@ held-out samples is drawn beside them.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,11 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import tomlkit
+from filelock import FileLock
 
 from zoo.checkpoint import Checkpoint, load
 from zoo.errors import DataError, UsageError
 from zoo.evaluation import evaluate
 from zoo.fetching import locate
+from zoo.home import home
 from zoo.plugins import Plugins, installed
 from zoo.reporting.cards import card_png
 from zoo.spec import ModelSpec, Part
@@ -67,9 +71,17 @@ def needed(spec: ModelSpec, data: Part, plugins: Plugins) -> list[str]:
 
 
 def record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
-    """Write an entry into a registry file; other entries and comments stay as they are."""
-    import tomlkit
+    """Write an entry into a registry file; other entries and comments stay as they are.
 
+    One process at a time: what another writes meanwhile is not lost.
+    """
+    locks = home() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"{hashlib.sha256(bytes(registry.resolve())).hexdigest()}.lock"):
+        _record(registry, name, said, measured)
+
+
+def _record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
     document = tomlkit.parse(registry.read_text()) if registry.exists() else tomlkit.document()
     document.setdefault("schema", SCHEMA)
     entries = document.setdefault("entries", tomlkit.table(is_super_table=True))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from zoo.errors import DataError, IntegrityError, UnknownNameError, UsageError
+from zoo.protocols import vector_output
+from zoo.runtime.ahead import one_ahead
 from zoo.runtime.batching import BATCH_ROWS
 from zoo.runtime.bundle import Bundle
 from zoo.runtime.sources import BadRow, Row, Source
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 SHARD_ROWS = 65_536
 _WINDOW_ROWS = 2048
 _WINDOW_BYTES = 32 << 20
-_TAKEN = ("embedding", "latent")
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,8 @@ def output_of(bundle: Bundle, graph: str, output: str = "") -> str:
     ]
     if output and output not in vectors:
         raise UnknownNameError("vector output", output, vectors, hint=f"The graph {graph!r} has no other.")
-    taken = [name for leaf in _TAKEN for name in vectors if name.rpartition(".")[2] == leaf]
-    if output or taken:
-        return output or taken[0]
+    if taken := output or vector_output(vectors):
+        return taken
     if len(vectors) != 1:
         raise UsageError(f"the graph {graph!r} gives {', '.join(outputs)}: say by --output which vector is meant")
     return vectors[0]
@@ -138,6 +138,7 @@ class _Reader:
         observe: Callable[[int], None] | None,
     ) -> None:
         self._bundle, self._graph, self._output = bundle, graph, output
+        bundle.graph(graph)  # here, not by two threads at once
         self._source, self._rows = source, source.rows()
         self._batch_rows = batch_rows
         self._skips_bad, self._observe = skips_bad, observe
@@ -151,17 +152,24 @@ class _Reader:
     def answers(self, rows: int) -> Iterator[tuple[Sequence[Row], Array]]:
         """Embed the next rows, some at a time; ``skipped`` are then those of them that could not be read."""
         self.skipped.clear()
+        with closing(one_ahead(self._windows(rows))) as windows:
+            for count, read, arrays in windows:
+                if read:
+                    yield read, self._bundle.run_arrays(self._graph, arrays, batch_rows=self._batch_rows)[self._output]
+                self.done += count
+                if self._observe is not None:
+                    self._observe(self.done)
+
+    def _windows(self, rows: int) -> Iterator[tuple[int, list[Row], dict[str, Array]]]:
+        """Read the next rows, some at a time: how many they were, those that could be read, and their arrays."""
         window_rows = self._batch_rows  # anew for each shard: its bytes do not depend on where a run was stopped
         while window := list(islice(self._rows, min(rows, window_rows))):
             rows -= len(window)
             read, arrays = self._read(window)
+            yield len(window), read, arrays
             if read:
-                yield read, self._bundle.run_arrays(self._graph, arrays, batch_rows=self._batch_rows)[self._output]
                 row_bytes = sum(array.nbytes for array in arrays.values()) // len(read)
                 window_rows = max(self._batch_rows, min(_WINDOW_ROWS, _WINDOW_BYTES // max(1, row_bytes)))
-            self.done += len(window)
-            if self._observe is not None:
-                self._observe(self.done)
 
     def _read(self, window: Sequence[Row | BadRow]) -> tuple[list[Row], dict[str, Array]]:
         rows = [row for row in window if isinstance(row, Row)]

@@ -1,15 +1,17 @@
 """Graphs as onnxruntime optimised them, kept in the cache by the first opening for those that follow.
 
 What is kept belongs to one machine, one version of onnxruntime and the bytes of one bundle; it can be deleted at any
-time. A kept graph that is damaged, or a cache that cannot be written, costs time and nothing else. Weights that the
-optimisation left alone are read from the bundle, those that it changed are kept; where they are many, reading and
-hashing them takes longer than optimising again, and an empty file says so.
+time, and is once nobody has used it for a month. A kept graph that is damaged, or a cache that cannot be written, costs
+time and nothing else. Weights that the optimisation left alone are read from the bundle, those that it changed are
+kept; where they are many, reading and hashing them takes longer than optimising again, and an empty file says so.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _FIRST_PROCESSOR_BYTES = 4096
 LARGEST_BYTES = 8 << 20
+_DAY_S = 24 * 60 * 60
+UNUSED_S = 30 * _DAY_S
 _HASH_BYTES = hashlib.sha256().digest_size
 
 
@@ -69,7 +73,20 @@ def _made_and_kept(path: Path, from_file: Makes) -> InferenceSession:
         return from_file()
     with suppress(OSError, ZooError), staged_file(path) as staging:
         staging.write_bytes(hashlib.sha256(content).digest() + content)
+    _sweep(path.parents[1])
     return session
+
+
+def _sweep(kept: Path) -> None:
+    """Remove what was not used for a month, such as graphs of bundles that are no more."""
+    for path in kept.glob("*/*"):
+        with suppress(OSError):
+            if _age_s(path) > UNUSED_S:
+                path.unlink()
+
+
+def _age_s(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
 
 
 def _kept(path: Path) -> bytes | None:
@@ -78,6 +95,9 @@ def _kept(path: Path) -> bytes | None:
         held = path.read_bytes()
     except OSError:
         return None
+    with suppress(OSError):
+        if _age_s(path) > _DAY_S:
+            os.utime(path)  # it was used today
     content = held[_HASH_BYTES:]
     return content if hashlib.sha256(content).digest() == held[:_HASH_BYTES] else None
 
