@@ -25,7 +25,7 @@ END = 0x40000
 TEXTS = ["red heart", "消防车 don't", "CAFÉ, ﬁre", ""]
 
 
-@pytest.mark.parametrize("tokenizer", ["words", "bytes", "bpe"])
+@pytest.mark.parametrize("tokenizer", ["words", "wordpiece", "bpe", "bytes"])
 class TestFronts(FrontContract):
     @pytest.fixture
     def modality(self, tokenizer):
@@ -165,6 +165,44 @@ def test_bytes_are_read_alike_wherever_they_are_cut(texts):
 
 
 @pytest.fixture(scope="module")
+def pieces():
+    """Few pieces, so that most words are cut, many of them where a longer piece was begun and does not go on."""
+    texts = [*captions("en", "zh")[::2], "straße ΣΊΣΥΦΟΣ हिन्दी ﷺ ㌖ x² ǆ ĳ İstanbul 하트 ハート ½ kg"]
+    return TextModality(tokenizer="wordpiece", max_length=LENGTH, vocabulary_size=700).fit([*texts, *texts[-1:] * 9])
+
+
+@pytest.fixture(scope="module")
+def pieces_front(pieces):
+    return TextFront(pieces)
+
+
+def test_pieces_of_captions_and_of_hard_texts_are_read_alike(pieces, pieces_front):
+    generator = np.random.default_rng(0)
+    known = [pieces.reader.text([token]) for token in range(2, pieces.token_count)]
+    assert_read_alike(pieces, pieces_front, captions("en", "zh"))
+    assert_read_alike(pieces, pieces_front, [*PHRASES, *(hard_text(known, generator) for _ in range(1000))])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(ANY.filter(in_domain), min_size=1, max_size=32))
+def test_pieces_of_any_text_are_read_alike(pieces, pieces_front, texts):
+    assert_read_alike(pieces, pieces_front, texts)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.text("abc", max_size=70), min_size=1, max_size=32))
+def test_words_of_few_letters_are_cut_alike(texts):
+    modality = TextModality(tokenizer="wordpiece", max_length=9, vocabulary_size=30)
+    modality = modality.fit(["abcab abcabc bca ab cab ccca aaaa b"] * 2)
+    assert_read_alike(modality, TextFront(modality), texts)
+
+
+def test_a_word_of_sixty_four_letters_is_cut_and_a_longer_one_is_unknown(pieces, pieces_front):
+    assert pieces.reader.ids("e" * 65, length=LENGTH) == [1]
+    assert_read_alike(pieces, pieces_front, ["e" * 64, "e" * 65 + " red", "red " + "e" * 63])
+
+
+@pytest.fixture(scope="module")
 def pairs():
     texts = [
         "don't won't we're they'll I've 've he'd",
@@ -207,7 +245,7 @@ def test_texts_are_parted_at_every_character_as_the_tokenizer_parts_them(pairs, 
     assert_read_alike(pairs, pairs_front, [f"a{one} b{one}{one}1{one}'s" for one in known])
 
 
-@pytest.mark.parametrize("tokenizer", ["words", "bpe"])
+@pytest.mark.parametrize("tokenizer", ["words", "wordpiece", "bpe"])
 def test_a_front_needs_what_fit_learns(tokenizer):
     with pytest.raises(UsageError, match="this text modality has not learnt its"):
         TextFront(TextModality(tokenizer=tokenizer))
@@ -246,10 +284,10 @@ def raw_of(modality, front):
     return raw
 
 
-@pytest.mark.parametrize("kind", ["words", "pairs"])
+@pytest.mark.parametrize("kind", ["words", "pieces", "pairs"])
 def test_an_exported_front_agrees_with_the_tokenizer_and_float64(kind, request, tmp_path):
     modality = request.getfixturevalue(kind)
-    raw = raw_of(modality, request.getfixturevalue({"words": "front", "pairs": "pairs_front"}[kind]))
+    raw = raw_of(modality, request.getfixturevalue({"words": "front"}.get(kind, f"{kind}_front")))
     OnnxExporter().write(raw, tmp_path / "raw.onnx")
     runners = [OnnxExporter().open(raw, tmp_path / "raw.onnx") for _ in range(2)]
     assert judge(raw, make_cases(raw), *runners).worst.used <= 1

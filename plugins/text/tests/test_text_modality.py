@@ -202,7 +202,7 @@ def test_the_state_of_another_tokenizer_is_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tokenizer": "letters"}, "the option 'tokenizer' is one of words, bytes, bpe, got 'letters'"),
+        ({"tokenizer": "letters"}, "the option 'tokenizer' is one of words, wordpiece, bpe, bytes, got 'letters'"),
         ({"max_length": 0}, "the option 'max_length' is at least 1, got 0"),
         ({"vocabulary_size": 2}, r"'vocabulary_size' is at least 3 \(padding, unknown, one word\), got 2"),
     ],

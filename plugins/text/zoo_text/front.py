@@ -10,9 +10,11 @@ from zoo import Front, SpecError, Tensors
 from zoo_text.bpe import BytePairs
 from zoo_text.front_pairs import BytePairsFront
 from zoo_text.front_reading import used
+from zoo_text.front_wordpieces import WordPiecesFront
 from zoo_text.front_words import WordsFront
 from zoo_text.modality import TextModality
 from zoo_text.tokenizers import Bytes, Words
+from zoo_text.wordpiece import WordPieces
 
 Read = tuple[Int[Tensor, "batch token"], Bool[Tensor, "batch token"]]
 
@@ -47,6 +49,8 @@ def _front_of(modality: TextModality) -> nn.Module:
     match modality.reader:
         case Words() as words:
             return WordsFront(words, modality.max_length)
+        case WordPieces() as pieces:
+            return WordPiecesFront(pieces, modality.max_length)
         case Bytes():
             return BytesFront()
         case BytePairs() as pairs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Bool, Int, UInt8
 from torch import Tensor, nn
@@ -16,7 +18,26 @@ _CUT = 16  # added to the code of a piece before which a stretch of text is cut 
 
 
 class WordsFront(nn.Module):
-    """The ids of the first ``length`` words of each text, as ``Words.ids`` has them, and their mask.
+    """The ids of the first ``length`` words of each text, as ``Words.ids`` has them, and their mask."""
+
+    def __init__(self, words: Words, length: int) -> None:
+        super().__init__()
+        self.length = length
+        self.letters = WordLetters(words.index, length)
+        self.table = WordTable(words.index, self.letters.numbers, most_letters=self.letters.most_letters)
+
+    def forward(
+        self, utf8: UInt8[Tensor, "batch byte"]
+    ) -> tuple[Int[Tensor, "batch word"], Bool[Tensor, "batch word"]]:
+        """Return ids and mask."""
+        letters, word, offset, count = self.letters(utf8.to(torch.int64))
+        ids = self.table(letters, word, offset, (count * 0).expand(-1, self.length))
+        mask = torch.arange(self.length, device=utf8.device) < count
+        return ids.clamp(min=UNKNOWN) * ones(mask), mask
+
+
+class WordLetters(nn.Module):
+    """The letters of the first ``length`` words of each text, as the tokenizer ``words`` parts and spells them.
 
     That holds for every text whose NFKC is that of its characters one by one. Where NFKC joins several characters, as
     an accent that stands alone with its letter, the word is another one here.
@@ -27,49 +48,50 @@ class WordsFront(nn.Module):
 
     cut_first: Tensor
 
-    def __init__(self, words: Words, length: int) -> None:
+    def __init__(self, words: Iterable[str], length: int) -> None:
+        """``words`` are all that are known: their letters are numbered from 1, any other letter is the last number."""
         super().__init__()
         self.length = length
-        characters = characters_of(words.index)
+        characters = characters_of(words)
+        self.numbers = characters.letters
         self.rows = CharacterRows(characters.rows)
-        self.most_pieces = characters.codes.shape[1]  # of a character, which are four bytes' pieces
+        most_pieces = characters.codes.shape[1]  # of a character, which are four bytes' pieces
+        self.most_letters = STRETCH * most_pieces
         self.codes = Table(characters.codes.reshape(-1, characters.a_byte))
         self.letters = Table(characters.letters_of.reshape(-1, characters.a_byte))
         first_piece = torch.arange(characters.a_byte) == 0
         self.register_buffer("cut_first", _CUT * first_piece.to(torch.int64), persistent=False)
-        self.table = WordTable(words.index, characters.letters, most_letters=STRETCH * self.most_pieces)
 
     def forward(
-        self, utf8: UInt8[Tensor, "batch byte"]
-    ) -> tuple[Int[Tensor, "batch word"], Bool[Tensor, "batch word"]]:
-        """Return ids and mask."""
-        codes, letters = self._pieces(utf8.to(torch.int64))
+        self, utf8: Int[Tensor, "batch byte"]
+    ) -> tuple[
+        Int[Tensor, "batch piece"], Int[Tensor, "batch piece"], Int[Tensor, "batch piece"], Int[Tensor, "batch 1"]
+    ]:
+        """Return letters, the word that each is in, its place in that, and the number of words in the whole text."""
+        codes, letters = self._pieces(utf8)
         kinds = codes % BREAK
-        word, single = _ones(kinds == WORD), _ones(kinds == SINGLE)
+        word, single = ones(kinds == WORD), ones(kinds == SINGLE)
         none = torch.cat([codes, codes[..., :1]], dim=1) * 0
         before = word.cumsum(1) - word
-        begun = before > _at_latest(before, _ones(codes >= BREAK), none)
-        starts = word * _ones(~begun) + single
+        begun = before > _at_latest(before, ones(codes >= BREAK), none)
+        starts = word * ones(~begun) + single
         number = starts.cumsum(1)
-        inside = _ones(((kinds == MARK) & begun) | (kinds == WORD) | (kinds == SINGLE)) * _ones(number <= self.length)
+        inside = ones(((kinds == MARK) & begun) | (kinds == WORD) | (kinds == SINGLE)) * ones(number <= self.length)
         before = inside.cumsum(1) - inside
         offset = before - _at_latest(before, starts, none)
-        place = (number - 1).clamp(0, self.length - 1)
-        ids = self.table(letters * inside, place, offset, none[..., :1].expand(-1, self.length))
-        mask = torch.arange(self.length, device=utf8.device) < starts.sum(1, keepdim=True)
-        return ids.clamp(min=UNKNOWN) * _ones(mask), mask
+        return letters * inside, (number - 1).clamp(0, self.length - 1), offset, starts.sum(1, keepdim=True)
 
     def _pieces(self, utf8: Int[Tensor, "batch byte"]) -> tuple[Int[Tensor, "batch piece"], Int[Tensor, "batch piece"]]:
         """Return codes and letters."""
         row, place = self.rows(utf8)
         index = row * 4 + place
         codes, letters = self.codes(index), self.letters(index)  # batch, byte, piece of a byte
-        begins = _ones(place == 0)
+        begins = ones(place == 0)
         character = begins.cumsum(1)
-        space = _ones(codes[..., 0] == SPACE)
+        space = ones(codes[..., 0] == SPACE)
         none = torch.cat([character, character[..., :1]], dim=1) * 0
         since_space = character - _at_latest(character, space, none)
-        cut = _ones(since_space % STRETCH == 1) * begins
+        cut = ones(since_space % STRETCH == 1) * begins
         return (codes + cut.unsqueeze(2) * self.cut_first).flatten(1), letters.flatten(1)
 
 
@@ -84,6 +106,6 @@ def _at_latest(
     return none.scatter_add(1, number, value * marked).gather(1, number)
 
 
-def _ones(condition: Bool[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+def ones(condition: Bool[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
     """Return 1 where the condition holds, 0 elsewhere."""
     return condition.to(torch.int64)

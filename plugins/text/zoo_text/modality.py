@@ -15,24 +15,30 @@ from zoo_text.drawing import picture_of
 from zoo_text.hard_texts import hard_bytes
 from zoo_text.pretrained import Pretrained, pretrained_vectors
 from zoo_text.tokenizers import Bytes, Tokenizer, Words
+from zoo_text.wordpiece import WordPieces
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-TOKENIZERS: Mapping[str, Callable[[], Tokenizer]] = {"words": Words, "bytes": Bytes, "bpe": BytePairs}
+TOKENIZERS: Mapping[str, Callable[[], Tokenizer]] = {
+    "words": Words,
+    "wordpiece": WordPieces,
+    "bpe": BytePairs,
+    "bytes": Bytes,
+}
 MOST_WORDS_SHOWN = 8
 # How much of a text a graph reads.
-MOST_BYTES_A_TOKEN = {"words": 256, "bytes": 1, "bpe": 16}
+MOST_BYTES_A_TOKEN = {"words": 256, "wordpiece": 256, "bpe": 16, "bytes": 1}
 
 
 @dataclass(frozen=True)
 class TextModality:
     """Text of any language, as ids and a mask.
 
-    ``tokenizer`` is ``words`` (whole words and single CJK characters, learnt by ``fit``), ``bytes`` (UTF-8, nothing to
-    learn) or ``bpe`` (byte pairs: pieces of words, learnt by ``fit``, none unknown). Tokens past ``max_length`` are cut
-    off. ``vocabulary_size`` is the largest number of ids that ``words`` and ``bpe`` may use, two of which stand for
-    padding and for unknown words.
+    ``tokenizer`` is ``words`` (whole words and single CJK characters, learnt by ``fit``), ``wordpiece`` (the same
+    words, the rare ones in pieces, learnt by ``fit``), ``bpe`` (byte pairs: pieces of any text, learnt by ``fit``, none
+    unknown) or ``bytes`` (UTF-8, nothing to learn). Tokens past ``max_length`` are cut off. ``vocabulary_size`` is the
+    largest number of ids that a tokenizer that learns may use, two of which stand for padding and for unknown words.
 
     ``vectors`` is a word2vec file that words start from, binary or text: a path, or ``package:NAME/PATH`` inside an
     installed package. ``fit`` reads it; what it learns is the same as without. The words that stand in the file, spelt
@@ -42,7 +48,7 @@ class TextModality:
     Raises SpecError where a size is too small or ``vectors`` stands beside another tokenizer than ``words``.
     """
 
-    tokenizer: Literal["words", "bytes", "bpe"] = "words"
+    tokenizer: Literal["words", "wordpiece", "bpe", "bytes"] = "words"
     max_length: int = 32
     vocabulary_size: int = 8192
     vectors: str | None = None
@@ -137,7 +143,7 @@ class TextModality:
         return replace(self, _fitted=fitted, _pretrained=self._vectors_for(fitted))
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return the vocabulary as UTF-8 bytes: a word a line, or the JSON of ``bpe``; nothing for ``bytes``."""
+        """Return the vocabulary as UTF-8 bytes: words or pieces a line each, the JSON of ``bpe``, or nothing."""
         return self.reader.state()
 
     def with_state(self, state: Mapping[str, NDArray[Any]]) -> TextModality:

@@ -29,7 +29,7 @@ CJK = (
 # Vowel signs and accents that Python's \w leaves out.
 MARKS = "".join(chr(code) for code in range(0x300, 0x1E00) if unicodedata.category(chr(code)).startswith("M"))
 _TOKEN = re.compile(rf"[{CJK}]|[^\W_{CJK}](?:[^\W_{CJK}]|[{MARKS}])*")
-_SPACE_IN_CJK = re.compile(rf"(?<=[{CJK}]) (?=[{CJK}])")
+SPACE_IN_CJK = re.compile(rf"(?<=[{CJK}]) (?=[{CJK}])")
 # Normalising takes the square of the length of a run of accents, so that no longer stretch is handed over at once.
 STRETCH = 256
 _STRETCH = re.compile(rf"\S{{1,{STRETCH}}}")
@@ -97,18 +97,18 @@ class Words(Tokenizer):
 
     def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> Words:
         """Learn the most frequent words; of equally frequent ones those first in the alphabet."""
-        counts = Counter(word for text in texts for word in _first_words(text, length))
+        counts = Counter(word for text in texts for word in first_words(text, length))
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
         return Words(tuple(ranked[: token_count - self.first_word]))
 
     def ids(self, text: str, *, length: int) -> list[int]:
         """Return the ids of the first ``length`` words."""
-        return [self.index.get(word, UNKNOWN) for word in _first_words(text, length)]
+        return [self.index.get(word, UNKNOWN) for word in first_words(text, length)]
 
     def text(self, ids: Iterable[int]) -> str:
         """Return the words with spaces between them, but for CJK characters."""
         words = [UNREADABLE if token == UNKNOWN else self._words[token - self.first_word] for token in ids if token]
-        return _SPACE_IN_CJK.sub("", " ".join(words))
+        return SPACE_IN_CJK.sub("", " ".join(words))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the words as UTF-8 bytes, one a line."""
@@ -134,7 +134,8 @@ class Words(Tokenizer):
         return self.learnt
 
 
-def _first_words(text: str, length: int) -> Iterator[str]:
+def first_words(text: str, length: int) -> Iterator[str]:
+    """Yield the first ``length`` words of a text, of which no more is looked at than they usually take."""
     return islice(words_in(text[: length * CHARACTERS_A_WORD]), length)
 
 
