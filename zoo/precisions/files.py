@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import UsageError
+from zoo.errors import ParityError, UsageError
 from zoo.judging import Case, Verdict, at_precision, cases_on, judge
 from zoo.precisions.data import Data
 from zoo.protocols import Exporter, Graph, Reduces
@@ -59,7 +59,13 @@ def _reduced(
     path = placed.path.with_name(f"{graph.name}.{precision}{exporter.suffix}")
     _reduces(exporter, precision).reduce(placed.path, path, precision, calibration)
     cases = at_precision(held_out if precision == _CALIBRATED else [*placed.cases, *held_out], precision)
-    verdict = judge(graph, cases, exporter.open(graph, path), exporter.open(graph, path))
+    try:
+        verdict = judge(graph, cases, exporter.open(graph, path), exporter.open(graph, path))
+    except ParityError as error:
+        told = str(error).partition(";")[0]
+        raise ParityError(
+            f"{told}: {graph.name!r} needs more bits than {precision}; leave the graph out by --graph, or the precision"
+        ) from error
     return Placed(graph, path, cases[-len(held_out) :], verdict)
 
 

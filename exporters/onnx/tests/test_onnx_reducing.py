@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import nn
 from zoo_onnx.exporter import OnnxExporter
 
@@ -118,3 +119,52 @@ def test_a_graph_without_a_product_cannot_be_static(tmp_path):
     OnnxExporter().write(graph, tmp_path / "made.onnx")
     with pytest.raises(UsageError, match="made has no product with a weight that int8-static could take; leave this"):
         reduce(tmp_path / "made.onnx", "int8-static", tmp_path)
+
+
+def written_of(module, inputs, features, folder):
+    """Write a graph that takes rows of ``inputs`` numbers to rows of ``features``; return it and its path."""
+    graph = Graph(
+        "made",
+        module.eval(),
+        {"sound": TensorSpec("float32", ("batch", inputs))},
+        {"made.features": TensorSpec("float32", ("batch", features))},
+        {},
+        lambda batch, sizes, generator: {"sound": generator.standard_normal((batch, inputs), dtype=np.float32)},
+    )
+    OnnxExporter().write(graph, folder / "made.onnx")
+    return graph, folder / "made.onnx"
+
+
+def test_half_precision_takes_sums_into_places_and_what_several_nodes_need_whole(tmp_path):
+    class Sums(nn.Module):
+        def forward(self, tensors):
+            sound = tensors["sound"] * 2
+            places = torch.arange(64) % 8
+            summed = sound.new_zeros(sound.shape[0], 8).index_add(1, places, sound)
+            return {"made.features": torch.maximum(summed, summed.flip(1)) + torch.maximum(summed, -summed)}
+
+    graph, path = written_of(Sums(), 64, 8, tmp_path)
+    half = reduce(path, "fp16", tmp_path)
+    names = [name for node in onnx.load(half).graph.node for name in node.output]
+    assert len(names) == len(set(names))
+    first, second = (OnnxExporter().open(graph, half) for _ in range(2))
+    assert judge(graph, make_cases(graph), first, second, "fp16").worst.used <= 1
+
+
+def test_a_row_of_a_weight_with_three_axes_has_a_scale_of_its_own(tmp_path):
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.weight = nn.Parameter(torch.randn(1, WIDTH, WIDTH) * 10.0 ** -torch.arange(WIDTH).unsqueeze(1).div(16))
+
+        def forward(self, tensors):
+            return {"made.features": torch.bmm(tensors["sound"].unsqueeze(0), self.weight).squeeze(0)}
+
+    _, path = written_of(Recurrent(), WIDTH, WIDTH, tmp_path)
+    model = onnx.load(reduce(path, "int8-weights", tmp_path))
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    (name,) = [name.removesuffix(".int8") for name in arrays if name.endswith(".int8")]
+    expected = Recurrent().weight.detach().numpy()
+    error = np.abs(arrays[f"{name}.int8"] * arrays[f"{name}.scale"] - expected).max(-1)
+    assert (error <= np.abs(expected).max(-1) / 253).all()

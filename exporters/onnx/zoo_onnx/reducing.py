@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Weights have 7 bits (``reduce_range``): sums of two products of 8 bits each overflow 16 on processors without VNNI.
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+# They add up where several values go to one place, which onnxruntime's CPU provider does not do in float16.
+_NO_HALF_SUMS = ("ScatterND", "ScatterElements")
 # A table or matrix of fewer numbers gains nothing.
 _LEAST_VALUES = 256
 
@@ -41,9 +43,17 @@ def reduced(source: Path, target: Path, precision: str, calibration: Sequence[Ar
 
 def _half(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
     """Weights and arithmetic in float16; inputs and outputs stay float32."""
-    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-    onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), target)
+    kept = [*DEFAULT_OP_BLOCK_LIST, *_NO_HALF_SUMS]
+    model = convert_float_to_float16(onnx.load(source), keep_io_types=True, op_block_list=kept)
+    # A value that several nodes take in float32 has a cast for each, all of one name.
+    made: set[str] = set()
+    for node in list(model.graph.node):
+        if made.issuperset(node.output):
+            model.graph.node.remove(node)
+        made.update(node.output)
+    onnx.save(model, target)
 
 
 def _dynamic(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
@@ -80,14 +90,18 @@ def _static(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
 
 
 def _weights(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
-    """Weights in int8 with a scale for each row of the first axis; the runtime makes them float32 as it loads them."""
+    """Weights in int8 with a scale for each row; the runtime makes them float32 as it loads them.
+
+    A row is what stands at a place of the first axis, of weights with three axes, as an LSTM's, of the first two.
+    """
     model = onnx.load(source)
     graph = model.graph
     for initialiser in list(graph.initializer):
         values = numpy_helper.to_array(initialiser)
         if values.dtype != np.float32 or values.ndim < 2 or values.size < _LEAST_VALUES:
             continue
-        scale = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True) / np.float32(127)
+        within = tuple(range(2 if values.ndim == 3 else 1, values.ndim))
+        scale = np.abs(values).max(axis=within, keepdims=True) / np.float32(127)
         scale = np.where(scale > 0, scale, np.float32(1))
         name = initialiser.name
         graph.initializer.remove(initialiser)
