@@ -37,7 +37,7 @@ PRECISIONS: Mapping[str, Precision] = {
     for precision in (
         Precision("fp16", 0.02, "40 roundings of 2⁻¹¹ each, all to one side; infinite above 65504"),
         Precision("int8", 0.2, "13 steps of 1/63 of the largest weight, which has 7 bits"),
-        Precision("int8-weights", 0.1, "13 steps of 1/127 of the largest weight of a row"),
+        Precision("int8-weights", 0.1, "13 steps of 1/127 of the largest of some weights side by side"),
         Precision("int8-static", 0.25, "7 bits, in ranges that the calibration saw; judged on the entry's data alone"),
     )
 }

@@ -9,6 +9,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 from zoo_onnx.exporter import OnnxExporter
+from zoo_onnx.reducing import _block
 
 from zoo import Graph, TensorSpec, UsageError
 from zoo.judging import judge, make_cases
@@ -151,20 +152,28 @@ def test_half_precision_takes_sums_into_places_and_what_several_nodes_need_whole
     assert judge(graph, make_cases(graph), first, second, "fp16").worst.used <= 1
 
 
-def test_a_row_of_a_weight_with_three_axes_has_a_scale_of_its_own(tmp_path):
-    class Recurrent(nn.Module):
+def test_weights_side_by_side_share_a_scale_with_few_others(tmp_path):
+    class Uneven(nn.Module):
         def __init__(self):
             super().__init__()
             torch.manual_seed(0)
-            self.weight = nn.Parameter(torch.randn(1, WIDTH, WIDTH) * 10.0 ** -torch.arange(WIDTH).unsqueeze(1).div(16))
+            sizes = 10.0 ** -torch.arange(4).repeat_interleave(32)
+            self.weight = nn.Parameter(torch.randn(1, WIDTH, 128) * sizes)
 
         def forward(self, tensors):
             return {"made.features": torch.bmm(tensors["sound"].unsqueeze(0), self.weight).squeeze(0)}
 
-    _, path = written_of(Recurrent(), WIDTH, WIDTH, tmp_path)
+    _, path = written_of(Uneven(), WIDTH, 128, tmp_path)
     model = onnx.load(reduce(path, "int8-weights", tmp_path))
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     (name,) = [name.removesuffix(".int8") for name in arrays if name.endswith(".int8")]
-    expected = Recurrent().weight.detach().numpy()
-    error = np.abs(arrays[f"{name}.int8"] * arrays[f"{name}.scale"] - expected).max(-1)
-    assert (error <= np.abs(expected).max(-1) / 253).all()
+    expected = Uneven().weight.detach().numpy().reshape(-1, 32)
+    error = np.abs(arrays[f"{name}.int8"] * arrays[f"{name}.scale"] - expected).max(1)
+    assert (error <= np.abs(expected).max(1) / 253).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((8, 64), 32), ((8, 28), 28), ((8, 7), 7), ((8, 641), 641), ((8, 3, 3, 3), 27)]
+)
+def test_a_scale_is_of_sixteen_to_thirty_two_numbers_where_a_row_can_be_parted_so(shape, size):
+    assert _block(shape) == size

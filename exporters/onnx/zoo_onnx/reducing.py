@@ -90,27 +90,36 @@ def _static(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
 
 
 def _weights(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
-    """Weights in int8 with a scale for each row; the runtime makes them float32 as it loads them.
-
-    A row is what stands at a place of the first axis, of weights with three axes, as an LSTM's, of the first two.
-    """
+    """Weights in int8 with a scale for some numbers side by side; the runtime makes them float32 as it loads them."""
     model = onnx.load(source)
     graph = model.graph
     for initialiser in list(graph.initializer):
         values = numpy_helper.to_array(initialiser)
         if values.dtype != np.float32 or values.ndim < 2 or values.size < _LEAST_VALUES:
             continue
-        within = tuple(range(2 if values.ndim == 3 else 1, values.ndim))
-        scale = np.abs(values).max(axis=within, keepdims=True) / np.float32(127)
-        scale = np.where(scale > 0, scale, np.float32(1))
         name = initialiser.name
+        blocks = values.reshape(-1, _block(values.shape))
+        scale = np.abs(blocks).max(axis=1, keepdims=True) / np.float32(127)
+        scale = np.where(scale > 0, scale, np.float32(1))
         graph.initializer.remove(initialiser)
-        graph.initializer.append(numpy_helper.from_array(np.rint(values / scale).astype(np.int8), f"{name}.int8"))
-        graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
-        # A Cast and a Mul are computed once, at loading; a DequantizeLinear would be at each run.
-        graph.node.insert(0, onnx.helper.make_node("Mul", [f"{name}.whole", f"{name}.scale"], [name]))
-        graph.node.insert(0, onnx.helper.make_node("Cast", [f"{name}.int8"], [f"{name}.whole"], to=TensorProto.FLOAT))
+        for part, array in (
+            ("int8", np.rint(blocks / scale).astype(np.int8)),
+            ("scale", scale),
+            ("shape", np.array(values.shape)),
+        ):
+            graph.initializer.append(numpy_helper.from_array(array, f"{name}.{part}"))
+        # These are computed once, at loading; a DequantizeLinear would be at each run.
+        make = onnx.helper.make_node
+        graph.node.insert(0, make("Reshape", [f"{name}.scaled", f"{name}.shape"], [name]))
+        graph.node.insert(0, make("Mul", [f"{name}.whole", f"{name}.scale"], [f"{name}.scaled"]))
+        graph.node.insert(0, make("Cast", [f"{name}.int8"], [f"{name}.whole"], to=TensorProto.FLOAT))
     onnx.save(model, target)
+
+
+def _block(shape: Sequence[int]) -> int:
+    """Return how many numbers side by side share a scale: 16 to 32, or a whole row where it has no such part."""
+    row = shape[-1] if len(shape) < 4 else int(np.prod(shape[1:]))
+    return next((size for size in range(32, 15, -1) if row % size == 0), row)
 
 
 REDUCTIONS: Mapping[str, Reduces] = {"fp16": _half, "int8": _dynamic, "int8-static": _static, "int8-weights": _weights}
