@@ -50,7 +50,7 @@ def pieces_of(modality, text):
 
 
 def cut(word, known):
-    """Cut a word as section 3 of arXiv 2012.15524 states it: greedily, from its beginning on."""
+    """Cut a word as arXiv 2012.15524 states it: greedily, from its beginning on."""
     if len(word) > MOST_LETTERS:
         return ["�"]
     found, start = [], 0
