@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         Stage as Stage,
         TakesRaw as TakesRaw,
         TensorSpec as TensorSpec,
+        WritesFiles as WritesFiles,
     )
     from zoo.reporting.page import report as report
     from zoo.runtime import (
@@ -93,6 +94,7 @@ _PUBLIC = {
     "Stage": "zoo.protocols",
     "TakesRaw": "zoo.protocols",
     "TensorSpec": "zoo.protocols",
+    "WritesFiles": "zoo.protocols",
     "Batch": "zoo.modules",
     "Decoder": "zoo.modules",
     "Encoder": "zoo.modules",

@@ -122,6 +122,16 @@ class TakesRaw(Protocol):
         """Draw raw arrays that are hard to read, with the free axes at ``sizes``."""
 
 
+@runtime_checkable
+class WritesFiles(Protocol):
+    """What a modality may also offer: its values as files that other programs open, beside pictures of them."""
+
+    suffix: str
+
+    def write(self, value: Any, path: Path) -> None:
+        """Write a raw value to ``path``, which ends in ``suffix``."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """One row of a data set: raw values by input name, any of which may be missing (None)."""

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 )
 @serving_options
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="A folder for the outputs: arrays, and pictures of what was decoded."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="A folder for the outputs: arrays, and what was decoded as pictures and sounds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outputs as an object of nested lists.")
 def command(
@@ -84,6 +86,8 @@ def write_outputs(bundle: Bundle, graph: str, outputs: dict[str, Array], folder:
     """Write each output as ``.npy``, and what a decoder made as values for a person."""
     import numpy as np
 
+    from zoo.protocols import WritesFiles
+
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in outputs.items():
         np.save(folder / f"{name}.npy", array)
@@ -93,4 +97,6 @@ def write_outputs(bundle: Bundle, graph: str, outputs: dict[str, Array], folder:
         values = modality.from_arrays({name.removeprefix(f"{graph}."): array for name, array in outputs.items()})
         for number, value in enumerate(values):
             modality.draw(value).save(folder / f"{graph}-{number}.png")
+            if isinstance(modality, WritesFiles):
+                modality.write(value, folder / f"{graph}-{number}{modality.suffix}")
     note(f"wrote {len(list(folder.iterdir()))} files to {folder}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from PIL.Image import Image
 
 from zoo.errors import DataError
-from zoo.protocols import Modality
+from zoo.protocols import Modality, WritesFiles
 from zoo.testing.contract import Contract
 from zoo.testing.drawing import sizes_of
 
@@ -105,6 +106,15 @@ class ModalityContract(Contract):
             picture = modality.draw(value)
             assert isinstance(picture, Image)
             assert min(picture.size) > 0
+
+    def test_a_value_can_be_written_where_files_are_offered(
+        self, modality: Modality, values: Sequence[Any], tmp_path: Path
+    ) -> None:
+        """``write`` leaves a file."""
+        if isinstance(modality, WritesFiles):
+            path = tmp_path / f"value{modality.suffix}"
+            modality.write(values[0], path)
+            assert path.stat().st_size > 0, f"expected a file, {path.name} is empty"
 
     def test_a_thing_of_another_kind_is_refused(self, modality: Modality) -> None:
         """An object that is no such value is a DataError, not a crash further on."""

@@ -6,6 +6,7 @@ import soundfile
 from zoo_audio.modality import AudioModality
 
 from zoo import DataError
+from zoo.cli.run import write_outputs
 
 RATE = 16_000
 WHOLE = ["one.wav", "float.wav", "one.flac", "one.ogg", "opus.ogg", "one.mp3", "one.aiff"]
@@ -107,3 +108,26 @@ def test_a_file_with_samples_that_are_no_numbers_is_refused(tmp_path):
 
 def test_a_file_of_silence_is_a_sound(tmp_path):
     assert not waveform(written(tmp_path, "silent.flac", np.zeros(1000, np.int16))).any()
+
+
+def test_a_sound_is_written_as_a_file_that_reads_the_same(tmp_path):
+    modality = AudioModality(sample_rate_hz=8_000, seconds=1.0)
+    modality.write(2 * chirp(8_000), tmp_path / f"sound{modality.suffix}")
+    samples, rate = soundfile.read(tmp_path / "sound.wav", dtype="float32")
+    assert rate == 8_000
+    np.testing.assert_allclose(samples, np.clip(2 * chirp(8_000), -1, 1), atol=2**-14)
+
+
+def test_what_a_decoder_made_of_a_sound_can_be_listened_to(tmp_path):
+    modality = AudioModality(seconds=0.5)
+    mel = np.stack([modality.mel.log_mel(chirp()), modality.mel.log_mel(chirp()[::-1].copy())])
+
+    class Bundle:
+        def modality(self, name):
+            return {"speech": modality}[name]
+
+    write_outputs(Bundle(), "translate_caption_to_speech", {"translate_caption_to_speech.log_mel": mel}, tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".npy", ".png", ".wav"}
+    for number, sound in enumerate(modality.from_arrays({"log_mel": mel})):
+        samples, _ = soundfile.read(tmp_path / f"translate_caption_to_speech-{number}.wav", dtype="float32")
+        np.testing.assert_allclose(samples, np.clip(sound, -1, 1), atol=2**-14)

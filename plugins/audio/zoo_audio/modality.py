@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from zoo import Axis, DataError, SpecError, TensorSpec
@@ -15,6 +16,8 @@ from zoo_audio.mel import MelScale
 from zoo_audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Reader
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL.Image import Image
 
 Array = NDArray[Any]
@@ -140,6 +143,16 @@ class AudioModality:
         loudness = generator.uniform(0.01, 1, (batch, 1))
         noise = generator.uniform(-1, 1, (batch, samples)) * loudness
         return {"waveform": np.where(mask, noise, 0).astype(np.float32), "mask": mask}
+
+    @property
+    def suffix(self) -> str:
+        """Of the files that ``write`` writes."""
+        return ".wav"
+
+    def write(self, value: Any, path: Path) -> None:
+        """Write a sound as 16-bit WAV at the modality's rate; what is louder than full scale is clipped."""
+        samples = np.clip(self._reader.read(value, 0), -1, 1)
+        soundfile.write(path, samples, self.sample_rate_hz, subtype="PCM_16")
 
     def draw(self, value: Any) -> Image:
         """Return the picture of a sound's log-mel spectrogram, as far as ``to_arrays`` would read it."""

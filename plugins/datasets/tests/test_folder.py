@@ -56,6 +56,15 @@ def test_an_empty_cell_is_a_missing_value(written, tmp_path):
     assert by_key["captions.csv:3"].inputs == {"picture": None, "caption": "only text"}
 
 
+def test_sounds_stand_beside_pictures_or_alone(written, tmp_path):
+    dataset = written("picture,sound,caption\n0.png,1.png,a dot\n,2.png,\n")
+    assert dataset.inputs == {"picture": "image", "sound": "audio", "caption": "text"}
+    assert [sample.inputs["sound"] for sample in every(dataset)] == [str(tmp_path / f"{n}.png") for n in (1, 2)]
+    alone = written("sound,class\n" + "".join(f"{n}.png,{n % 2}\n" for n in range(40)))
+    assert alone.inputs == {"sound": "audio"}
+    assert all(len(alone.split(split)) for split in SPLITS)
+
+
 def test_a_byte_order_mark_empty_rows_and_windows_lines_do_not_matter(written):
     dataset = written("\ufeffpicture,caption\r\n\r\n0.png, a dot \r\n,\r\n".encode())
     (sample,) = every(dataset)
@@ -100,7 +109,7 @@ def test_two_pictures_are_enough_to_train_and_test(written):
         ("picture,caption\n0.png,x\n../outside.png,x\n", 3, "'../outside.png' leads out of "),
         ("picture,caption\n/etc/hostname,x\n", 2, "'/etc/hostname' leads out of "),
         ("picture,caption\nnone.png,x\n", 2, "there is no file "),
-        ("image,caption\n0.png,x\n", 1, "there is no column 'picture', only image, caption; add one"),
+        ("image,caption\n0.png,x\n", 1, "there is no column 'picture' or 'sound', only image, caption; add one"),
         ("picture,picture\n0.png,x\n", 1, "expected a different name for each column, got picture, picture"),
         ("picture,\n0.png,x\n", 1, "expected a different name for each column"),
         ("picture,caption\n0.png,x\n1.png\n", 3, r"expected 2 cells (picture, caption), got 1; put a cell"),

@@ -1,4 +1,4 @@
-"""A folder of one's own: pictures, and a CSV file that says what belongs to each."""
+"""A folder of one's own: pictures or sounds, and a CSV file that says what belongs to each."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from types import MappingProxyType
 from zoo import DataError, NotFoundError, Sample
 from zoo_datasets.captions import Captions, Row, read_captions
 
-_HOLDS_PATHS = {"picture": "image"}
+_HOLDS_PATHS = {"picture": "image", "sound": "audio"}
 _SPLITS = ("train", "validation", "test")
 _LABEL = "label:"
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The pictures of a folder, with the table ``captions`` in it: a CSV file in UTF-8 whose first line names columns.
+    """The files of a folder, with the table ``captions`` in it: a CSV file in UTF-8 whose first line names columns.
 
-    ``picture`` holds paths, relative to the folder. ``split`` is train, validation or test. ``class`` and ``label:…``
-    are labels. Any other column is an input of text, named like the column. An empty cell is a missing value.
+    ``picture`` and ``sound``, one of which is there, hold paths, relative to the folder. ``split`` is train, validation
+    or test. ``class`` and ``label:…`` are labels. Any other column is an input of text, named like the column. An empty
+    cell is a missing value.
 
-    Without a column ``split``, eight pictures of ten train, one validates and one tests: a hash of the picture's name
-    decides, so a picture stays where it is as others come and go, the first and last by hash excepted: these always
-    train and test.
+    Without a column ``split``, eight files of ten train, one validates and one tests: a hash of the name of a row's
+    picture, or else of its sound, decides, so a file stays where it is as others come and go, the first and last by
+    hash excepted: these always train and test.
     """
 
     path: str
@@ -37,14 +38,14 @@ class Folder:
 
     @cached_property
     def inputs(self) -> Mapping[str, str]:
-        """The picture, and an input of text for each further column."""
+        """The picture, the sound, and an input of text for each further column."""
         columns = (name for name in self._table.columns if name != "split" and not _is_label(name))
         return {name: _HOLDS_PATHS.get(name, "text") for name in columns}
 
     def split(self, name: str) -> Sequence[Sample]:
         """Return the samples of one split, in the order of the table.
 
-        Raises DataError, naming the file and the line, where the table or a picture's path is wrong.
+        Raises DataError, naming the file and the line, where the table or a file's path is wrong.
         """
         if name not in _SPLITS:
             raise NotFoundError(f"the data set 'folder' has no split {name!r}; it has {', '.join(_SPLITS)}")
@@ -69,7 +70,7 @@ class Folder:
     @cached_property
     def _sides(self) -> Sequence[str]:
         if "split" not in self._table.columns:
-            return _by_hash([row.cells["picture"] or repr(sorted(row.cells.items())) for row in self._table.rows])
+            return _by_hash([_first_path(row) or repr(sorted(row.cells.items())) for row in self._table.rows])
         for row in self._table.rows:
             if row.cells["split"] not in _SPLITS:
                 raise DataError(
@@ -87,16 +88,20 @@ class Folder:
     @cached_property
     def _table(self) -> Captions:
         table = read_captions(self._folder / self.captions)
-        if "picture" not in table.columns:
+        if not _HOLDS_PATHS.keys() & set(table.columns):
             raise DataError(
-                f"{table.path}, line 1: there is no column 'picture', only {', '.join(table.columns)}; add one that "
-                "holds the paths of the pictures, relative to the folder"
+                f"{table.path}, line 1: there is no column 'picture' or 'sound', only {', '.join(table.columns)}; add "
+                "one that holds the paths of the files, relative to the folder"
             )
         return table
 
 
 def _is_label(column: str) -> bool:
     return column == "class" or column.startswith(_LABEL)
+
+
+def _first_path(row: Row) -> str:
+    return next((row.cells[name] for name in _HOLDS_PATHS if row.cells.get(name)), "")
 
 
 def _by_hash(names: Sequence[str]) -> list[str]:
