@@ -1,8 +1,8 @@
 """All faults that are planted."""
 
-from planted import masks, numbers, operations, outputs, sizes, weights
+from planted import joining, masks, numbers, operations, outputs, sizes, weights
 from planted.listing import FAULTS
 
-KINDS = (weights, operations, sizes, masks, numbers, outputs)
+KINDS = (weights, operations, sizes, masks, numbers, outputs, joining)
 
 __all__ = ["FAULTS", "KINDS"]

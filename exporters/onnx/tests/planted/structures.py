@@ -30,6 +30,7 @@ ENTRIES = {
     "molecules": ("molecule-names", "encode_molecule"),
     "speech": ("emoji-speech", "encode_speech"),
     "joint": ("fashion-joint", "embed"),
+    "translation": ("fashion-joint", "translate_picture_to_caption"),
     "raw text": ("emoji-search", "encode_caption.raw"),
 }
 
