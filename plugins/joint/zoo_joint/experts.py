@@ -38,6 +38,11 @@ class GaussianExperts(nn.Module):
         mean, log_var = (torch.stack(parts) for parts in zip(*rows, strict=True))
         return Gaussians(mean, log_var), there
 
+    def alone(self, name: str, features: Tensor) -> Gaussians:
+        """Return the expert of an input that is there in every row."""
+        found = self.heads[name](features)
+        return Gaussians(found["mean"], found["log_var"])
+
     def _expert(self, head: nn.Module, features: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
         found = head(features)
         zeros = torch.zeros_like(found["mean"])
@@ -46,6 +51,12 @@ class GaussianExperts(nn.Module):
     def _absent(self, features: Tensor) -> tuple[Tensor, Tensor]:
         zeros = features.new_zeros(features.shape[0], self.latent_dim)  # len() would fix the batch in an export
         return zeros, zeros
+
+
+def with_prior(expert: Gaussians) -> Gaussians:
+    """Return the product of one Gaussian and N(0, I)."""
+    own = (-expert.log_var).exp()
+    return Gaussians(own * expert.mean / (own + 1), -(own + 1).log())
 
 
 def subsets_of(count: int) -> Bool[Tensor, "subset input"]:

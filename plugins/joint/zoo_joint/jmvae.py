@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from zoo_autoencoding.posteriors import GaussianPosterior
 
-from zoo import Input, SpecError
+from zoo import Input, SpecError, Tensors
 from zoo_joint.joint_model import Concatenation
 from zoo_joint.matched import MatchedPosterior, MatchedVAE
 from zoo_joint.mixtures import Gaussians
@@ -38,6 +38,10 @@ class JointOrProduct(MatchedPosterior):
             for key, of_product in (("mean", product.mean), ("log_var", product.log_var))
         )
         return Gaussians(*chosen), experts, there
+
+    def alone(self, name: str, features: Tensor) -> Tensors:
+        """Return the single expert: a row of one input has not every one."""
+        return self.single.alone(name, features)
 
 
 class JMVAE(MatchedVAE):

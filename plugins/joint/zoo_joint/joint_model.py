@@ -47,6 +47,12 @@ class JointPosterior(nn.Module, ABC):
         nothing known, and it is finite.
         """
 
+    def alone(self, name: str, features: Float[Tensor, "batch feature"]) -> Tensors:
+        """Return the same where one input is all that is there, in every row: what ``encode_<input>`` computes."""
+        there: Bool[Tensor, " batch"] = torch.ones_like(features[:, 0], dtype=torch.bool)
+        outputs: Tensors = self({name: features}, {name: there})
+        return outputs
+
 
 class JointModel(Objective, ABC):
     """Encodes each input, joins what is there into one latent, decodes inputs from it."""
@@ -220,9 +226,7 @@ class _Alone(nn.Module):
 
     def forward(self, features: Float[Tensor, "batch feature"]) -> Tensors:
         """Return the outputs of the posterior by name."""
-        there: Bool[Tensor, " batch"] = torch.ones_like(features[:, 0], dtype=torch.bool)
-        outputs: Tensors = self.posterior({self.name: features}, {self.name: there})
-        return outputs
+        return self.posterior.alone(self.name, features)
 
 
 class Concatenation(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo import Batch, Tensors
 from zoo_joint.joint_model import JointModel, JointPosterior
-from zoo_joint.mixtures import Mixture, standard_normal
+from zoo_joint.mixtures import Gaussians, Mixture, standard_normal
 from zoo_joint.subset_metrics import Measured
 
 
@@ -29,6 +29,11 @@ class DensityPosterior(JointPosterior, ABC):
         """Return the mean as ``latent``, and ``log_var``."""
         mixture = self.mixture(features, present)
         return {"latent": mixture.mean(), "log_var": mixture.log_variance()}
+
+
+def deployed(gaussian: Gaussians) -> Tensors:
+    """Return what a ``DensityPosterior`` gives where it is one Gaussian."""
+    return {"latent": gaussian.mean, "log_var": gaussian.log_var}
 
 
 class JointVAE(JointModel, ABC):

@@ -11,7 +11,7 @@ from torch import Tensor
 from zoo import Batch, Input, Losses, SpecError, Tensors, decode
 from zoo_joint.experts import GaussianExperts
 from zoo_joint.joint_model import any_present, only
-from zoo_joint.joint_vae import DensityPosterior, JointVAE
+from zoo_joint.joint_vae import DensityPosterior, JointVAE, deployed
 from zoo_joint.mixtures import Mixture, standard_normal
 
 
@@ -26,6 +26,10 @@ class MixtureOfExperts(DensityPosterior):
         """Return the experts; an absent one has no share."""
         experts, there = self.experts(features, present)
         return Mixture.of_equals(experts, there.to(experts.mean.dtype))
+
+    def alone(self, name: str, features: Tensor) -> Tensors:
+        """Return the expert of the input, which is the whole mixture."""
+        return deployed(self.experts.alone(name, features))
 
 
 class MMVAE(JointVAE):

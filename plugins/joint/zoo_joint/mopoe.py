@@ -10,7 +10,7 @@ from torch import Tensor
 from zoo import Batch, Input, Losses, Tensors
 from zoo_joint.experts import GaussianExperts, products, subsets_of
 from zoo_joint.joint_model import any_present
-from zoo_joint.joint_vae import DensityPosterior, JointVAE
+from zoo_joint.joint_vae import DensityPosterior, JointVAE, deployed
 from zoo_joint.mixtures import Mixture
 
 
@@ -29,6 +29,10 @@ class MixtureOfProducts(DensityPosterior):
         found = products(experts, there, subsets, prior_expert=False)
         absent = torch.einsum("si,ib->sb", subsets.to(found.mean), (~there).to(found.mean))
         return Mixture.of_equals(found, (absent == 0).to(found.mean))
+
+    def alone(self, name: str, features: Tensor) -> Tensors:
+        """Return the expert of the input, which is the only product with a share."""
+        return deployed(self.experts.alone(name, features))
 
 
 class MoPoE(JointVAE):

@@ -9,9 +9,9 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from zoo import Batch, Input, Losses, Tensors, decode
-from zoo_joint.experts import GaussianExperts, all_and_single, products
+from zoo_joint.experts import GaussianExperts, all_and_single, products, with_prior
 from zoo_joint.joint_model import any_present, only
-from zoo_joint.joint_vae import JointVAE
+from zoo_joint.joint_vae import JointVAE, deployed
 from zoo_joint.matched import MatchedPosterior
 from zoo_joint.mixtures import Gaussians
 
@@ -36,6 +36,11 @@ class ProductOfExperts(MatchedPosterior):
         """Return the product of all that is there, the experts, and which of them are there."""
         experts, there = self.experts(features, present)
         return products(experts, there, self._all[:1], prior_expert=self.prior_expert), experts, there
+
+    def alone(self, name: str, features: Tensor) -> Tensors:
+        """Return the product of one expert, and of the prior if that is one."""
+        expert = self.experts.alone(name, features)
+        return deployed(with_prior(expert) if self.prior_expert else expert)
 
     @property
     def _all(self) -> Tensor:
