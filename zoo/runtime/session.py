@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,14 +41,19 @@ class Session:
 
     def check(self, arrays: Mapping[str, Array]) -> None:
         """Raise UsageError, saying what the graph takes and what came, where a name, dtype, rank or size is wrong."""
-        if set(arrays) != set(self.inputs):
+        if arrays.keys() != self.inputs.keys():
             raise UsageError(f"the graph {self.name!r} takes {self._takes()}; got {', '.join(arrays) or 'nothing'}")
         sizes: dict[str | int, int] = {}
         for name, spec in self.inputs.items():
             array = arrays[name]
             if array.dtype != np.dtype(spec.dtype) or array.ndim != len(spec.axes):
                 raise UsageError(f"the graph {self.name!r} takes {self._takes()}; {name!r} came as {_shown(array)}")
-            if array.dtype.kind in "iu" and array.size and not spec.low <= array.min() <= array.max() <= spec.high:
+            if (
+                array.dtype.kind in "iu"
+                and array.size
+                and _is_narrower(spec)
+                and not spec.low <= array.min() <= array.max() <= spec.high
+            ):
                 raise UsageError(
                     f"the graph {self.name!r}: {name!r} takes {spec.low:g} to {spec.high:g}; "
                     f"it came with {array.min()} to {array.max()}"
@@ -67,6 +73,13 @@ class Session:
         return ", ".join(
             f"{name}: {spec.dtype} ({', '.join(map(str, spec.axes))})" for name, spec in self.inputs.items()
         )
+
+
+@functools.cache
+def _is_narrower(spec: TensorSpec) -> bool:
+    """Return whether a tensor may not hold all whole numbers that its dtype does."""
+    info = np.iinfo(spec.dtype)
+    return spec.low > info.min or spec.high < info.max
 
 
 def _shown(array: Array) -> str:
@@ -97,13 +110,13 @@ def open_session(
     session = load(
         path, provider=provider, threads=threads, fixed_shapes=fixed_shapes, settings=settings, identity=identity
     )
-    failures = runtime_errors()
+    failures, names = runtime_errors(), list(outputs)
     if fixed_shapes:
         run: RunsArrays = Bound(session, outputs, device="cpu" if provider == "cpu" else "cuda")
     else:
 
         def run(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
-            return dict(zip(outputs, session.run(list(outputs), dict(arrays)), strict=True))
+            return dict(zip(names, session.run(names, dict(arrays)), strict=True))
 
     def compute(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         try:

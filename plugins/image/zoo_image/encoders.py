@@ -21,14 +21,16 @@ class MLPEncoder(Encoder):
     def __init__(self, modality: Modality, *, hidden: tuple[int, ...] = (512,)) -> None:
         super().__init__()
         image = image_modality(modality, "the encoder 'mlp'")
-        widths = (image.channels * image.size**2, *checked_widths(hidden, "the encoder 'mlp': hidden"))
+        self.pixel_count = image.channels * image.size**2
+        widths = (self.pixel_count, *checked_widths(hidden, "the encoder 'mlp': hidden"))
         self.read = PixelReader(image)
         self.layers = nn.Sequential(*(nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)))
         self.feature_dim = widths[-1]
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
         """Return the last layer."""
-        features: Tensor = self.layers(self.read(tensors["pixels"]).flatten(1))
+        # Not flatten(1): its shape is computed in a graph, this one is a constant.
+        features: Tensor = self.layers(self.read(tensors["pixels"]).reshape(-1, self.pixel_count))
         return features
 
 
@@ -63,7 +65,7 @@ class ConvolutionalEncoder(Encoder):
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
         """Return the last stage's channels in one row."""
-        features: Tensor = self.pool(self.stages(self.read(tensors["pixels"]))).flatten(1)
+        features: Tensor = self.pool(self.stages(self.read(tensors["pixels"]))).reshape(-1, self.feature_dim)
         return features
 
 

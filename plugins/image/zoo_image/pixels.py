@@ -41,8 +41,9 @@ class PixelReader(nn.Module):
         height, width = pixels.shape[-2:]
         # A graph must hold the resizing even where the example that it is traced with needs none.
         if torch.compiler.is_exporting() or height != self.size or width != self.size:
-            down = resizing_weights(height, self.size).to(read)
-            across = resizing_weights(width, self.size).to(read)
+            exact = torch.promote_types(read.dtype, torch.float32)
+            down = resizing_weights(height, self.size, exact).to(read)
+            across = resizing_weights(width, self.size, exact).to(read)
             # Mixed precision would round the pixels to bfloat16, whose steps are coarser than those of the 256 levels.
             with torch.autocast(pixels.device.type, enabled=False):
                 return down @ (read @ across.T)
@@ -53,15 +54,15 @@ class PixelReader(nn.Module):
         return self.intensity(pixels).mul_(2).sub_(1)  # in place, since the brightness is of no further use
 
 
-def resizing_weights(source: int, target: int) -> Float[Tensor, "target source"]:
+def resizing_weights(source: int, target: int, dtype: torch.dtype) -> Float[Tensor, "target source"]:
     """Return what each of ``source`` pixels in a line gives to each of ``target`` pixels; rows sum to one.
 
     A target pixel is a triangle around its centre, as wide as two of the larger pixels. In units of half a pixel of
     either line's common refinement all centres are whole, so the weights are exact before they are divided.
     """
-    centres = (2 * torch.arange(target) + 1) * source
-    places = (2 * torch.arange(source) + 1) * target
+    centres = (2 * torch.arange(target)[:, None] + 1) * source
+    places = torch.arange(source) * (2 * target) + target
     # max() would freeze the size that a graph is traced with.
     reach = 2 * torch.sym_max(source, target)  # type: ignore[no-untyped-call]
-    weights: Tensor = (reach - (centres[:, None] - places).abs()).clamp(min=0).to(torch.float64)
+    weights: Tensor = (reach - (centres - places).abs()).clamp(min=0).to(dtype)
     return weights / weights.sum(dim=-1, keepdim=True)

@@ -52,7 +52,7 @@ class ResidualEncoder(Encoder):
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
         """Return the last stage's channels in one row."""
         hidden = self.stages(self.stem(self.read(tensors["pixels"])))
-        features: Tensor = self.pool(self.last(hidden)).flatten(1)
+        features: Tensor = self.pool(self.last(hidden)).reshape(-1, self.feature_dim)
         return features
 
 
