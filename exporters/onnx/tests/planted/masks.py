@@ -98,7 +98,7 @@ def no_words(file):
     equivalent="the subsets that it is part of weigh nothing in a mixture of products",
 )
 def absent_counts(file):
-    node = file.maker("mul_154")
+    node = file.user("exp", "Mul")
     return file.replace(node, "Identity", node.input[0])
 
 
