@@ -82,12 +82,16 @@ def test_resizing_is_antialiased_bilinear_interpolation(height, width):
 
 
 def test_resizing_to_the_same_size_changes_nothing():
-    torch.testing.assert_close(resizing_weights(28, 28, torch.float64), torch.eye(28, dtype=torch.float64), atol=0, rtol=0)
+    torch.testing.assert_close(
+        resizing_weights(28, 28, torch.float64), torch.eye(28, dtype=torch.float64), atol=0, rtol=0
+    )
 
 
 def test_an_even_brightness_stays_so_at_any_size():
     for source in (1, 5, 31, 32, 100):
-        torch.testing.assert_close(resizing_weights(source, 32, torch.float64).sum(-1), torch.ones(32, dtype=torch.float64))
+        torch.testing.assert_close(
+            resizing_weights(source, 32, torch.float64).sum(-1), torch.ones(32, dtype=torch.float64)
+        )
 
 
 def test_the_reader_maps_black_and_white_to_the_ends_of_its_ranges():
