@@ -107,7 +107,11 @@ def test_a_voice_that_is_not_there_is_named():
 
 
 def test_without_espeak_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(espeak.importlib.util, "find_spec", lambda name: None)
+    find_spec = espeak.importlib.util.find_spec
+    found = {"espeakng_loader": None}
+    monkeypatch.setattr(
+        espeak.importlib.util, "find_spec", lambda name, *of: found[name] if name in found else find_spec(name, *of)
+    )
     spoken_emoji._said.cache_clear()
     with pytest.raises(NotFoundError, match=r"under the GPL, .*: pip install 'modalzoo-datasets\[speech\]'"):
         SpokenEmoji().split("test")
