@@ -64,7 +64,7 @@ def _reduced(
     except ParityError as error:
         told = str(error).partition(";")[0]
         raise ParityError(
-            f"{told}: {graph.name!r} needs more bits than {precision}; leave the graph out by --graph, or the precision"
+            f"{told}: {graph.name!r} is not to be had in {precision}; leave the graph out by --graph, or the precision"
         ) from error
     return Placed(graph, path, cases[-len(held_out) :], verdict)
 

@@ -25,12 +25,17 @@ def value_name(stage: Stage, name: str) -> str:
     """Return what the whole calls a value of a stage."""
     if name in stage.graph.inputs or name in stage.graph.outputs:
         return stage.names.get(name, name)
-    return f"{stage.place}.{name}".lstrip(".")
+    return _path(stage.place, name)
 
 
 def weight_name(stage: Stage, name: str) -> str:
     """Return what the whole calls a weight of a stage, such as ``module.layers.0.bias``."""
-    return f"{MODULE}.{stage.place}.{name.removeprefix(f'{MODULE}.')}".replace("..", ".")
+    return _path(MODULE, stage.place, name.removeprefix(f"{MODULE}."))
+
+
+def _path(*parts: str) -> str:
+    """Return parts with dots between them; a stage that is the whole has no place."""
+    return ".".join(filter(None, parts))
 
 
 def composed(graph: Graph, models: Sequence[onnx.ModelProto]) -> onnx.ModelProto:

@@ -172,7 +172,7 @@ def _forget_traced_rnns() -> None:
 
 @contextmanager
 def _fewer_collections() -> Iterator[None]:
-    """Look for garbage less often: tracing keeps what it makes, and looking through that is a seventh of its time."""
+    """Look for garbage less often: tracing keeps what it makes, and each look goes through all of that."""
     before = gc.get_threshold()
     gc.set_threshold(_OBJECTS_A_COLLECTION, 100, 100)
     try:
