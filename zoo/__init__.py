@@ -67,6 +67,12 @@ if TYPE_CHECKING:
     )
     from zoo.spec import Recipe as Recipe
     from zoo.subsets import by_subset as by_subset, every_subset as every_subset, subset_name as subset_name
+    from zoo.tabulated import (
+        BadTableRow as BadTableRow,
+        Table as Table,
+        TableRow as TableRow,
+        open_table as open_table,
+    )
     from zoo.training import train as train
     from zoo.utf8 import as_utf8 as as_utf8, from_utf8 as from_utf8
 
@@ -121,6 +127,10 @@ _PUBLIC = {
     "Model": "zoo.model",
     "build": "zoo.model",
     "load": "zoo.checkpoint",
+    "BadTableRow": "zoo.tabulated",
+    "Table": "zoo.tabulated",
+    "TableRow": "zoo.tabulated",
+    "open_table": "zoo.tabulated",
     "train": "zoo.training",
     "as_utf8": "zoo.utf8",
     "from_utf8": "zoo.utf8",
