@@ -15,8 +15,9 @@ from zoo.graphs import as_tensors, embed_graph
 from zoo.judging import judge, make_cases
 from zoo.model import build
 from zoo.modules import Front
+from zoo.offers import TakesRaw
 from zoo.plugins import installed
-from zoo.protocols import Axis, TakesRaw, TensorSpec
+from zoo.protocols import Axis, TensorSpec
 from zoo.utf8 import as_utf8, from_utf8
 
 

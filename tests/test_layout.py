@@ -31,7 +31,15 @@ LIGHT = [
     "zoo.store",
     "zoo.targets",
 ]
-WITHOUT_TORCH = ["zoo.protocols", "zoo.components", "zoo.parity", "zoo.runtime", "zoo.fetching", "zoo.transport"]
+WITHOUT_TORCH = [
+    "zoo.protocols",
+    "zoo.offers",
+    "zoo.components",
+    "zoo.parity",
+    "zoo.runtime",
+    "zoo.fetching",
+    "zoo.transport",
+]
 LARGEST_LINES = 400
 
 

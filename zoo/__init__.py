@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Tensors as Tensors,
         decode as decode,
     )
+    from zoo.offers import TakesRaw as TakesRaw, Truncates as Truncates, WritesFiles as WritesFiles
     from zoo.packages import path_in_package as path_in_package
     from zoo.plugins import translations as translations
     from zoo.protocols import (
@@ -54,9 +55,7 @@ if TYPE_CHECKING:
         RunsArrays as RunsArrays,
         Sample as Sample,
         Stage as Stage,
-        TakesRaw as TakesRaw,
         TensorSpec as TensorSpec,
-        WritesFiles as WritesFiles,
     )
     from zoo.reporting.page import report as report
     from zoo.runtime import (
@@ -98,9 +97,10 @@ _PUBLIC = {
     "RunsArrays": "zoo.protocols",
     "Sample": "zoo.protocols",
     "Stage": "zoo.protocols",
-    "TakesRaw": "zoo.protocols",
+    "TakesRaw": "zoo.offers",
     "TensorSpec": "zoo.protocols",
-    "WritesFiles": "zoo.protocols",
+    "Truncates": "zoo.offers",
+    "WritesFiles": "zoo.offers",
     "Batch": "zoo.modules",
     "Decoder": "zoo.modules",
     "Encoder": "zoo.modules",

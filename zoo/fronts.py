@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from zoo.graphs import prefixed
 from zoo.modules import Front, Tensors
-from zoo.protocols import Graph, Modality, Reference, Stage, TakesRaw
+from zoo.offers import TakesRaw
+from zoo.protocols import Graph, Modality, Reference, Stage
 from zoo.regimes import every_value
 
 if TYPE_CHECKING:

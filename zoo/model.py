@@ -13,8 +13,9 @@ from zoo.components import checked_options, component_class
 from zoo.errors import SpecError
 from zoo.fronts import raw_graphs
 from zoo.modules import Batch, Decoder, Encoder, Front, Input, Losses, Objective, Tensors
+from zoo.offers import TakesRaw
 from zoo.plugins import Plugins, installed
-from zoo.protocols import Graph, Modality, TakesRaw
+from zoo.protocols import Graph, Modality
 from zoo.spec import InputSpec, ModelSpec, Part
 
 

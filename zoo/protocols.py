@@ -95,43 +95,6 @@ class Modality(Protocol):
         """Return a picture of one raw value."""
 
 
-@runtime_checkable
-class TakesRaw(Protocol):
-    """What a modality may also offer: raw values as plain numbers, from which a front makes its tensors in a graph.
-
-    A text is its bytes in UTF-8, the one tensor ``UTF8``: any caller makes that without the modality.
-    """
-
-    @property
-    def raw_tensors(self) -> Mapping[str, TensorSpec]:
-        """The tensors that the front reads, by name; none where these options have no front."""
-
-    @property
-    def raw_axes(self) -> Mapping[str, Axis]:
-        """The free axes that occur in ``raw_tensors``, ``batch`` excepted."""
-
-    def to_raw_arrays(self, values: Sequence[Any]) -> Mapping[str, Array]:
-        """Turn raw values into ``raw_tensors``, one row a value; raises DataError as ``to_arrays`` does."""
-
-    def from_raw_arrays(self, arrays: Mapping[str, Array]) -> Sequence[Any]:
-        """Turn them back into raw values, for which ``to_arrays`` says what the front must make of them."""
-
-    def raw_example(
-        self, batch: int, sizes: Mapping[str, int], *, generator: np.random.Generator
-    ) -> Mapping[str, Array]:
-        """Draw raw arrays that are hard to read, with the free axes at ``sizes``."""
-
-
-@runtime_checkable
-class WritesFiles(Protocol):
-    """What a modality may also offer: its values as files that other programs open, beside pictures of them."""
-
-    suffix: str
-
-    def write(self, value: Any, path: Path) -> None:
-        """Write a raw value to ``path``, which ends in ``suffix``."""
-
-
 @dataclass(frozen=True)
 class Sample:
     """One row of a data set: raw values by input name, any of which may be missing (None)."""

@@ -86,7 +86,7 @@ def write_outputs(bundle: Bundle, graph: str, outputs: dict[str, Array], folder:
     """Write each output as ``.npy``, and what a decoder made as values for a person."""
     import numpy as np
 
-    from zoo.protocols import WritesFiles
+    from zoo.offers import WritesFiles
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in outputs.items():

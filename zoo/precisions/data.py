@@ -15,8 +15,9 @@ from zoo.gaps import with_gaps
 from zoo.latents import latents_of
 from zoo.loading import load_rows, to_batch
 from zoo.model import Model
+from zoo.offers import TakesRaw
 from zoo.plugins import Plugins
-from zoo.protocols import PRESENT, Graph, Sample, TakesRaw
+from zoo.protocols import PRESENT, Graph, Sample
 from zoo.spec import Recipe
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo.graphs import as_tensors
 from zoo.modules import Front, Tensors
-from zoo.protocols import TakesRaw
+from zoo.offers import TakesRaw
 from zoo.testing.contract import Contract
 
 

@@ -13,7 +13,8 @@ import pytest
 from PIL.Image import Image
 
 from zoo.errors import DataError
-from zoo.protocols import Modality, WritesFiles
+from zoo.offers import Truncates, WritesFiles
+from zoo.protocols import Modality
 from zoo.testing.contract import Contract
 from zoo.testing.drawing import sizes_of
 
@@ -115,6 +116,15 @@ class ModalityContract(Contract):
             path = tmp_path / f"value{modality.suffix}"
             modality.write(values[0], path)
             assert path.stat().st_size > 0, f"expected a file, {path.name} is empty"
+
+    def test_truncated_values_are_told_alone_and_among_others(self, modality: Modality, values: Sequence[Any]) -> None:
+        """Where a modality tells which values it cuts, these are places of values, in order, whoever stands beside."""
+        if isinstance(modality, Truncates):
+            alone = [
+                row for row, value in enumerate(values) if modality.truncated([value], modality.to_arrays([value]))
+            ]
+            found = list(modality.truncated(values, modality.to_arrays(values)))
+            assert found == alone, f"truncated values: {found} of all together, {alone} one by one"
 
     def test_a_thing_of_another_kind_is_refused(self, modality: Modality) -> None:
         """An object that is no such value is a DataError, not a crash further on."""

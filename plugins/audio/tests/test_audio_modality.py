@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import soundfile
 from zoo_audio.modality import AudioModality
 
 from zoo import DataError, SpecError
@@ -40,6 +41,16 @@ def test_rows_are_padded_to_the_longest_and_masked():
 def test_the_end_of_a_longer_sound_is_cut_off():
     found = waveform(tone(seconds=3))
     np.testing.assert_array_equal(found, tone(seconds=0.5))
+
+
+@pytest.mark.parametrize("rate", [RATE, 11_025, 44_100])
+def test_longer_sounds_are_told_as_truncated_from_samples_and_from_files(rate, tmp_path):
+    sounds = [tone(seconds=seconds, rate=rate) for seconds in (0.5, 0.51, 0.1, 3)]
+    for place, sound in enumerate(sounds):
+        soundfile.write(tmp_path / f"{place}.wav", sound, rate)
+    pairs, files = [(sound, rate) for sound in sounds], [tmp_path / f"{place}.wav" for place in range(4)]
+    for values in (pairs, files):
+        assert modality().truncated(values, modality().to_arrays(values)) == [1, 3]
 
 
 def test_a_longer_sound_at_another_rate_is_cut_as_after_resampling_all_of_it():

@@ -118,6 +118,11 @@ class AudioModality:
             mask[position, : len(row)] = True
         return {"waveform": waveform, "mask": mask}
 
+    def truncated(self, values: Sequence[Any], arrays: Mapping[str, Array]) -> list[int]:
+        """Return the places of the sounds that last longer than ``seconds``."""
+        full = np.flatnonzero(arrays["mask"].sum(axis=1) == self.most_samples).tolist()
+        return [place for place in full if self._reader.cuts(values[place], place)]
+
     def from_arrays(self, arrays: Mapping[str, Array]) -> Sequence[NDArray[np.float32]]:
         """Return sounds at the modality's rate, of ``waveform`` and ``mask`` or of a decoder's ``log_mel``.
 

@@ -54,6 +54,16 @@ class Reader:
         resampled = soxr.resample(mono, rate_hz, self.sample_rate_hz)[: self.most_samples]
         return resampled if len(resampled) else mono[:1]
 
+    def cuts(self, value: Any, position: int) -> bool:
+        """Return whether a raw value that ``read`` takes is longer than what it reads."""
+        if isinstance(value, str | Path):
+            about = soundfile.info(value)
+            length, rate_hz = about.frames, float(about.samplerate)
+        else:
+            samples, rate_hz = self._given(value, f"sound {position}")
+            length = len(samples)
+        return bool(round(length * self.sample_rate_hz / rate_hz) > self.most_samples)
+
     def _enough(self, rate_hz: float) -> int:
         """Return how many samples of a sound at ``rate_hz`` count, with a margin."""
         return math.ceil((self.most_samples / self.sample_rate_hz + _MARGIN_SECONDS) * rate_hz)

@@ -70,6 +70,20 @@ def test_words_past_the_longest_length_are_neither_read_nor_learnt():
     assert modality.to_arrays(["one two three"])["ids"].shape == (1, 2)
 
 
+@pytest.mark.parametrize("tokenizer", ["words", "wordpiece", "bpe", "bytes"])
+def test_texts_of_more_tokens_than_fit_are_told_as_truncated(tokenizer):
+    fitted = TextModality(tokenizer=tokenizer, max_length=4).fit(["q w e r"])
+    fits = fitted.from_arrays(fitted.to_arrays(["q w e r t y u i"]))[0]
+    texts = [fits, f"{fits} q", "", fits.rstrip(), "q w e r t y u i"]
+    assert fitted.truncated(texts, fitted.to_arrays(texts)) == [1, 4]
+
+
+def test_words_behind_what_is_looked_at_of_a_long_text_are_told_as_truncated():
+    fitted = words_of("red", max_length=2)
+    texts = ["red" + "!" * 5000 + "red", "red" + " " * 5000]
+    assert fitted.truncated(texts, fitted.to_arrays(texts)) == [0]
+
+
 def test_rows_are_padded_to_the_longest_of_the_batch():
     arrays = words_of("a b c").to_arrays(["a", "a b c"])
     np.testing.assert_array_equal(arrays["mask"], [[True, False, False], [True, True, True]])

@@ -14,7 +14,7 @@ from zoo_text.bpe import BytePairs
 from zoo_text.drawing import picture_of
 from zoo_text.hard_texts import hard_bytes
 from zoo_text.pretrained import Pretrained, pretrained_vectors
-from zoo_text.tokenizers import Bytes, Tokenizer, Words
+from zoo_text.tokenizers import CHARACTERS_A_WORD, Bytes, Tokenizer, Words
 from zoo_text.wordpiece import WordPieces
 
 if TYPE_CHECKING:
@@ -163,6 +163,16 @@ class TextModality:
             ids[position, : len(row)] = row
             mask[position, : len(row)] = True
         return {"ids": ids, "mask": mask}
+
+    def truncated(self, values: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> list[int]:
+        """Return the places of the texts that have more than ``max_length`` tokens, or are too long to be read on."""
+        full = arrays["mask"].sum(axis=1) == self.max_length
+        return [
+            place
+            for place, text in enumerate(values)
+            if (full[place] or len(text) > CHARACTERS_A_WORD)
+            and not self.reader.reads_all(text, length=self.max_length)
+        ]
 
     def from_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Sequence[str]:
         """Return texts, from ``ids`` and ``mask`` or from the ``word_probability`` of a decoder.

@@ -59,6 +59,10 @@ class Tokenizer(ABC):
     def ids(self, text: str, *, length: int) -> list[int]:
         """Return the ids of the first ``length`` tokens."""
 
+    def reads_all(self, text: str, *, length: int) -> bool:
+        """Return whether the first ``length`` tokens are all that the text has."""
+        return len(self.ids(text, length=length + 1)) <= length and is_read_to_its_end(text, length)
+
     @abstractmethod
     def text(self, ids: Iterable[int]) -> str:
         """Return the text that the ids stand for; padding says nothing."""
@@ -137,6 +141,11 @@ class Words(Tokenizer):
 def first_words(text: str, length: int) -> Iterator[str]:
     """Yield the first ``length`` words of a text, of which no more is looked at than they usually take."""
     return islice(words_in(text[: length * CHARACTERS_A_WORD]), length)
+
+
+def is_read_to_its_end(text: str, length: int) -> bool:
+    """Return whether nothing but spaces stands behind what is looked at for ``length`` words."""
+    return not text[length * CHARACTERS_A_WORD :].strip()
 
 
 @dataclass(frozen=True)

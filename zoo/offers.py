@@ -1,0 +1,70 @@
+"""What a modality may also offer, beside what every ``Modality`` has. No torch: the runtime asks for it, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from zoo.protocols import Axis, Modality, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from zoo.protocols import Array
+
+
+@runtime_checkable
+class TakesRaw(Protocol):
+    """What a modality may also offer: raw values as plain numbers, from which a front makes its tensors in a graph.
+
+    A text is its bytes in UTF-8, the one tensor ``UTF8``: any caller makes that without the modality.
+    """
+
+    @property
+    def raw_tensors(self) -> Mapping[str, TensorSpec]:
+        """The tensors that the front reads, by name; none where these options have no front."""
+
+    @property
+    def raw_axes(self) -> Mapping[str, Axis]:
+        """The free axes that occur in ``raw_tensors``, ``batch`` excepted."""
+
+    def to_raw_arrays(self, values: Sequence[Any]) -> Mapping[str, Array]:
+        """Turn raw values into ``raw_tensors``, one row a value; raises DataError as ``to_arrays`` does."""
+
+    def from_raw_arrays(self, arrays: Mapping[str, Array]) -> Sequence[Any]:
+        """Turn them back into raw values, for which ``to_arrays`` says what the front must make of them."""
+
+    def raw_example(
+        self, batch: int, sizes: Mapping[str, int], *, generator: np.random.Generator
+    ) -> Mapping[str, Array]:
+        """Draw raw arrays that are hard to read, with the free axes at ``sizes``."""
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """What a modality may also offer: its values as files that other programs open, beside pictures of them."""
+
+    suffix: str
+
+    def write(self, value: Any, path: Path) -> None:
+        """Write a raw value to ``path``, which ends in ``suffix``."""
+
+
+@runtime_checkable
+class Truncates(Protocol):
+    """What a modality may also offer: it tells which values are longer than what it reads of them."""
+
+    def truncated(self, values: Sequence[Any], arrays: Mapping[str, Array]) -> Sequence[int]:
+        """Return the places, from 0 and in order, of the values whose end ``to_arrays`` left out.
+
+        ``arrays`` are what ``to_arrays`` made of ``values``: a row that is not full needs no second look.
+        """
+
+
+def truncated(modality: Modality, values: Sequence[Any], arrays: Mapping[str, Array]) -> list[int]:
+    """Return the places of the values that a modality read only the beginning of; none if it cuts nothing.
+
+    ``arrays`` are what its ``to_arrays`` made of ``values``.
+    """
+    return list(modality.truncated(values, arrays)) if isinstance(modality, Truncates) else []
