@@ -20,7 +20,7 @@ from zoo import __version__
 from zoo.checkpoint import Checkpoint, modality_arrays, names_in, recipe_json, save_checkpoint
 from zoo.describing import card, described, facts, reference
 from zoo.errors import UsageError
-from zoo.judging import Verdict, judge, make_cases
+from zoo.judging import Verdict, judge, make_cases, opened_twice
 from zoo.layouts import Arranged
 from zoo.precisions import FULL, Data, Placed, Worth, recommended, reduce_graph, table, worth
 from zoo.protocols import Exporter, FindsFault, Graph, SharesWeights, Stamps
@@ -134,11 +134,10 @@ def _placed(
     found = []
     for graph in graphs:
         path = folder / f"{graph.name}{exporter.suffix}"
+        cases = make_cases(graph)  # tells of a module that torch itself cannot run at some size, before it is traced
         place(graph, path)
-        cases = make_cases(graph)
         explain = functools.partial(exporter.first_fault, graph, path) if isinstance(exporter, FindsFault) else None
-        runners = exporter.open(graph, path), exporter.open(graph, path)
-        verdict = judge(graph, cases, *runners, explain=explain)
+        verdict = judge(graph, cases, *opened_twice(graph, path, exporter), explain=explain)
         found.append(Placed(graph, path, cases, verdict))
         _tell(found[-1:], observe)
     return found

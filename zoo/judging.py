@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from zoo import regimes
 from zoo.errors import ParityError, ZooError
 from zoo.graphs import as_tensors
 from zoo.parity import PRECISIONS, Compared, compare, reduced_tolerance, tolerance, usual_size
-from zoo.protocols import Graph, RunsArrays
+from zoo.protocols import Exporter, Graph, RunsArrays
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -99,6 +100,21 @@ def judge(
     return Verdict(graph.name, count, worst, graph.parity_ulps, graph.parity_reason)
 
 
+def opened_twice(graph: Graph, path: Path, exporter: Exporter) -> tuple[RunsArrays, RunsArrays]:
+    """Return two loads of a file that was just written.
+
+    Raises ParityError if it cannot be loaded.
+    """
+    try:
+        return exporter.open(graph, path), exporter.open(graph, path)
+    except ZooError as error:
+        told = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise ParityError(
+            f"{graph.name}: the file that the exporter wrote cannot be loaded: {told}; look for an operation in the "
+            "encoder or decoder whose number of axes follows from a size, such as squeeze()"
+        ) from error
+
+
 def _judged(
     graph: Graph, case: Case, name: str, inputs: Mapping[str, Array], runner: RunsArrays, again: RunsArrays
 ) -> Compared:
@@ -162,8 +178,7 @@ def at_precision(cases: Iterable[Case], precision: str) -> list[Case]:
 def _case(graph: Graph, single: Any, double: Any, moved: Sequence[Any], name: str, inputs: Mapping[str, Array]) -> Case:
     tensors = as_tensors(inputs if graph.reference is None else graph.reference.arrays(inputs))
     doubled = {key: tensor.double() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
-    expected = {key: tensor.numpy() for key, tensor in double(doubled).items()}
-    torch32 = {key: tensor.numpy() for key, tensor in single(tensors).items()}
+    expected, torch32 = (_made(graph, name, module, given) for module, given in ((double, doubled), (single, tensors)))
     allowed = {key: tolerance(torch32[key], expected[key], graph.parity_ulps) for key in graph.outputs}
     for module in moved:
         made = module(doubled)
@@ -171,6 +186,35 @@ def _case(graph: Graph, single: Any, double: Any, moved: Sequence[Any], name: st
             apart = tolerance(made[key].numpy(), expected[key], graph.parity_ulps)
             allowed[key] = np.maximum(allowed[key], apart)
     return Case(name, inputs, expected, allowed)
+
+
+def _made(graph: Graph, name: str, module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[str, Array]:
+    """Return what torch makes of a case; raises ParityError if that is not what the graph declares."""
+    rows = len(next(iter(tensors.values())))
+    shapes = ", ".join(f"{key} {tuple(tensor.shape)}" for key, tensor in tensors.items())
+    here = f"{graph.name}, case {name!r}, torch itself, on {shapes}"
+    try:
+        made = {key: tensor.numpy() for key, tensor in module(tensors).items()}
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ParityError(
+            f"{here}: the module cannot be run: {str(error).partition(chr(10))[0]}; it must compute at every size that "
+            "its axes allow: let no size of the batch or of an axis stand in it as a number"
+        ) from error
+    for key, spec in graph.outputs.items():
+        if key not in made:
+            raise ParityError(f"{here}: the module gives no output {key!r}; it gives {', '.join(made)}")
+        shape = made[key].shape
+        fits = len(shape) == len(spec.axes) and all(
+            size == (rows if axis == "batch" else axis)
+            for axis, size in zip(spec.axes, shape, strict=True)
+            if axis == "batch" or isinstance(axis, int)
+        )
+        if not fits:
+            raise ParityError(
+                f"{here}: the output {key!r} has shape {shape}, declared are the axes {spec.axes}, the batch "
+                f"is {rows}; look for a number in the place of a size, or a squeeze() that drops an axis of size 1"
+            )
+    return made
 
 
 def _whole_numbers(graph: Graph) -> list[str]:

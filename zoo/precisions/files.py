@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ParityError, UsageError
-from zoo.judging import Case, Verdict, at_precision, cases_on, judge
+from zoo.judging import Case, Verdict, at_precision, cases_on, judge, opened_twice
 from zoo.precisions.data import Data
 from zoo.protocols import Exporter, Graph, Reduces
 from zoo.runtime.bundle import FULL
@@ -60,7 +60,7 @@ def _reduced(
     _reduces(exporter, precision).reduce(placed.path, path, precision, calibration)
     cases = at_precision(held_out if precision == _CALIBRATED else [*placed.cases, *held_out], precision)
     try:
-        verdict = judge(graph, cases, exporter.open(graph, path), exporter.open(graph, path))
+        verdict = judge(graph, cases, *opened_twice(graph, path, exporter))
     except ParityError as error:
         told = str(error).partition(";")[0]
         raise ParityError(

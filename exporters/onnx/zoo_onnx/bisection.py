@@ -7,7 +7,7 @@ outputs, beside one run of the trace in float64 and one in float32, tells where 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,15 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import torch
 from onnx import numpy_helper
-from torch import Tensor, fx
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind
-from torch.utils import _pytree as tree
 
-from zoo import Graph, Stage, TensorSpec, ZooError, open_session
-from zoo_onnx.composing import stages_of, value_name, weight_name
+from zoo import Graph, TensorSpec, ZooError, open_session
+from zoo_onnx.branches import frozen_at, frozen_branch
+from zoo_onnx.tracing import Value, run_traces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,16 +40,6 @@ _AS_TRANSLATED = (
 )
 _UNSTEADY = "it is another at each run"
 _STOPPED_AT = re.compile(r"Name:'([^'/]+)")
-
-
-@dataclass(frozen=True)
-class _Value:
-    """A value of the trace: its name in the file, where it comes from, and what torch makes of it."""
-
-    name: str
-    origin: str
-    double: Array
-    single: Array
 
 
 @dataclass(frozen=True)
@@ -80,11 +67,18 @@ class Departure:
 def first_fault(traces: Sequence[ExportedProgram], graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Departure:
     """Return where the file at ``path`` departs from torch on ``inputs``.
 
-    ``traces`` are those of the graph's stages, which files are written from. Of several values that differ, the one
-    is named that an output differs by: a difference that later operations round away is none.
+    ``traces`` are those of the graph's stages, which files are written from. If the traces compute something else than
+    the module does, the module has a branch on a size, and that is named. Of several values that differ, the one is
+    named that an output differs by: a difference that later operations round away is none.
     """
+    try:
+        traced, outputs = run_traces(traces, graph, inputs)
+    except (RuntimeError, IndexError):  # a size of the trace stands in it
+        return Departure("", "", frozen_branch(graph, None, inputs))
+    if frozen := frozen_branch(graph, outputs, inputs):
+        return Departure("", "", frozen)
     model = onnx.load(path)
-    values = {value.name: value for value in _traced(traces, graph, inputs)}
+    values = {value.name: value for value in traced}
     makers = {output: node for node in model.graph.node for output in node.output}
     for name in graph.outputs:
         if name not in makers:
@@ -125,90 +119,6 @@ def _made(
             nodes[current] = makers[current]
             waiting.extend(filter(None, makers[current].input))
     return list(nodes.values()), list(sources)
-
-
-def _traced(traces: Sequence[ExportedProgram], graph: Graph, inputs: Mapping[str, Array]) -> list[_Value]:
-    """Return the weights and values of the stages of a graph in the order in which they come to be."""
-    found: list[_Value] = []
-    known: dict[torch.dtype, dict[str, Array]] = {dtype: dict(inputs) for dtype in (torch.float64, torch.float32)}
-    for stage, program in zip(stages_of(graph), traces, strict=True):
-        signature = program.graph_signature
-        runs = []
-        for dtype, arrays in known.items():
-            runs.append(_run(program, [arrays[value_name(stage, name)] for name in stage.graph.inputs], dtype))
-            for own, name in zip(signature.user_outputs, stage.graph.outputs, strict=True):
-                (arrays[value_name(stage, name)],) = _parts(runs[-1][str(own)])
-        found += _values(program, stage, *runs)
-    return found
-
-
-def _values(
-    program: ExportedProgram, stage: Stage, double: Mapping[str, Any], single: Mapping[str, Any]
-) -> Iterator[_Value]:
-    signature = program.graph_signature
-    weights = {spec.arg.name: str(spec.target) for spec in signature.input_specs if spec.target}
-    outputs = dict(zip(signature.user_outputs, stage.graph.outputs, strict=True))
-    for node in program.graph.nodes:
-        if node.op == "output" or node.name in signature.user_inputs:
-            continue
-        origin = _origin(node) if node.op != "placeholder" else "a weight"
-        several = isinstance(double[node.name], (tuple, list))
-        for place, (wide, narrow) in enumerate(zip(_parts(double[node.name]), _parts(single[node.name]), strict=True)):
-            if node.name in weights:
-                name = weight_name(stage, weights[node.name])
-            else:
-                name = value_name(stage, f"{node.name}__{place}" if several else outputs.get(node.name, node.name))
-            yield _Value(name, origin, wide, narrow)
-
-
-def _run(program: ExportedProgram, inputs: Iterable[Array], dtype: torch.dtype) -> dict[str, Any]:
-    """Return every value of a run of the trace by the name of its node, computed in ``dtype`` where it says float32."""
-    given = iter([torch.from_numpy(np.ascontiguousarray(array)) for array in inputs])
-    flat = []
-    for spec in program.graph_signature.input_specs:
-        if spec.kind is InputKind.USER_INPUT:
-            flat.append(next(given))
-        else:
-            stored = program.state_dict if spec.target in program.state_dict else program.constants
-            flat.append(stored[str(spec.target)])
-    recorder = _Recorder(program.graph_module, dtype)
-    with torch.no_grad():
-        recorder.run(*flat)
-    return recorder.values
-
-
-class _Recorder(fx.Interpreter):
-    """Runs a trace, every number of float32 in it as ``dtype``, and keeps what each node returns."""
-
-    def __init__(self, module: fx.GraphModule, dtype: torch.dtype) -> None:
-        super().__init__(module, garbage_collect_values=False)
-        self.dtype = dtype
-        self.values: dict[str, Any] = {}
-
-    def run_node(self, node: fx.Node) -> Any:
-        """Run one node and keep its result."""
-        self.values[node.name] = result = tree.tree_map(self._as_dtype, super().run_node(node))
-        return result
-
-    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a function with ``dtype`` wherever it is told float32."""
-        args, kwargs = tree.tree_map(lambda leaf: self.dtype if leaf is torch.float32 else leaf, (args, kwargs))
-        return super().call_function(target, args, kwargs)
-
-    def _as_dtype(self, value: Any) -> Any:
-        return value.to(self.dtype) if isinstance(value, Tensor) and value.dtype is torch.float32 else value
-
-
-def _parts(result: Any) -> Iterator[Array]:
-    for part in result if isinstance(result, (tuple, list)) else [result]:
-        yield part.detach().numpy() if isinstance(part, Tensor) else np.asarray(part)
-
-
-def _origin(node: fx.Node) -> str:
-    """Return the operation of a node and the module that called it, where that is known."""
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    place = stack[-1][0].removeprefix("module").lstrip(".") if stack else ""
-    return f"{node.target}, in {place}" if place else str(node.target)
 
 
 def _computed(
@@ -263,7 +173,7 @@ def _without(nodes: Sequence[onnx.NodeProto], lost: onnx.NodeProto) -> list[onnx
     return kept
 
 
-def _difference(found: Array, value: _Value, declared: TensorSpec | None, ulps: int) -> float | str:
+def _difference(found: Array, value: Value, declared: TensorSpec | None, ulps: int) -> float | str:
     """Return the share of the tolerance that a value uses, or what is wrong with it."""
     expected, single = value.double, value.single
     if declared is not None and found.dtype != declared.dtype:
@@ -290,14 +200,17 @@ def _largest(array: Array) -> float:
     return float(np.abs(array).max(initial=0))
 
 
-def _stop(model: onnx.ModelProto, values: Mapping[str, _Value], node: onnx.NodeProto) -> Departure:
+def _stop(model: onnx.ModelProto, values: Mapping[str, Value], node: onnx.NodeProto) -> Departure:
     """Return where a run of the file ended: the first value of the trace that was not to be had any more."""
+    problem = f"the file stops at its node {node.name!r}"
     reached = set(node.output)
     nodes = [node]
     for later in model.graph.node:
         if named := next((name for name in values if name in reached), None):
-            return Departure(named, values[named].origin, f"the file stops at its node {node.name!r}", tuple(nodes))
+            if node.op_type == "Squeeze":  # torch leaves an axis of another size as it is
+                problem = f"{problem}. {frozen_at(values[named].line)}"
+            return Departure(named, values[named].origin, problem, tuple(nodes))
         if reached.intersection(later.input):
             reached.update(later.output)
             nodes.insert(0, later)
-    return Departure(node.output[0], "no value of the trace", f"the file stops at its node {node.name!r}", (node,))
+    return Departure(node.output[0], "no value of the trace", problem, (node,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -10,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import onnx
 import onnx_ir
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from zoo import Graph, ZooError, open_session, translations
+from zoo import Graph, ParityError, ZooError, open_session, translations
 from zoo_onnx.bisection import first_fault
+from zoo_onnx.branches import example_inputs, frozen_at, other_inputs, where_ways_part
 from zoo_onnx.composing import MODULE, composed, stages_of
 from zoo_onnx.folding import fold
 from zoo_onnx.quiet import quiet
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from zoo import Session
 
 OPSET = 20
-_EXAMPLE_ROWS = 2
 _OBJECTS_A_COLLECTION = 50_000
+# How torch.export tells of an axis that has one size alone: the size, the tensor, the axis.
+_STATIC = re.compile(r"static shape of (\d+) for dimension inputs\['tensors'\]\['([^']+)'\]\.shape\[(\d+)\]")
+_CALLED_AT = re.compile(r'The following call raised this error:\s+File "[^"]*", line (\d+), in (\w+)')
 
 
 class OnnxExporter:
@@ -70,8 +73,7 @@ class OnnxExporter:
         return self._programs[graph]
 
     def _translated(self, graph: Graph) -> torch.onnx.ONNXProgram:
-        sizes = {axis: _example_size(bounds.smallest, bounds.largest) for axis, bounds in graph.axes.items()}
-        arrays = graph.draw(_EXAMPLE_ROWS, sizes, np.random.default_rng(0))
+        arrays = example_inputs(graph)
         tensors = {name: torch.from_numpy(arrays[name]) for name in graph.inputs}
         free = {
             name: {place: axis for place, axis in enumerate(spec.axes) if isinstance(axis, str)}
@@ -181,11 +183,6 @@ def _fewer_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _example_size(smallest: int, largest: int) -> int:
-    """Return a size that is neither 0 nor 1, which tracing takes for constants, nor becomes one of them by strides."""
-    return min(largest, max(smallest, 2) + max(3, (largest - smallest) // 2))
-
-
 def _reproducible(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model without source paths, stack traces and intermediate shapes."""
     del proto.graph.value_info[:]
@@ -204,8 +201,16 @@ def _errors(graph: Graph) -> Iterator[None]:
     try:
         yield
     except torch.onnx.errors.OnnxExporterError as error:
-        cause = str(error.__cause__ or error).strip().splitlines()[0]
+        told = str(error.__cause__ or error).strip()
+        if axes := _STATIC.findall(told):
+            single = " and ".join(f"axis {axis} of {name!r} to {size}" for size, name, axis in axes)
+            raise ParityError(
+                f"the graph {graph.name!r} cannot be exported to ONNX for free sizes: tracing bound {single}. "
+                f"{frozen_at(where_ways_part(graph, other_inputs(graph)))}"
+            ) from error
+        at = _CALLED_AT.search(told)
         raise ZooError(
-            f"the graph {graph.name!r} cannot be exported to ONNX: {cause}; replace that operation in its encoder or "
+            f"the graph {graph.name!r} cannot be exported to ONNX: {told.splitlines()[0]}"
+            f"{f', at line {at[1]} of {at[2]}' if at else ''}; replace that operation in its encoder or "
             "decoder, exporters/README.md lists what exports"
         ) from error
