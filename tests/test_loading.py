@@ -82,3 +82,18 @@ def test_gaps_are_clean_whatever_stood_there():
     assert not clean.inputs["right"]["values"][1:].any()
     assert not clean.inputs["right"]["mask"][1:].any()
     assert torch.equal(clean.inputs["right"]["values"][0], batch.inputs["right"]["values"][0])
+
+
+def test_files_that_are_not_there_are_named_together_before_anything_is_read(tmp_path):
+    samples = [Sample(f"s{number}", {"left": tmp_path / f"{number}.txt"}) for number in range(3)]
+    (tmp_path / "1.txt").write_text("[[1, 2, 3]]")
+    with pytest.raises(
+        DataError, match=r"^toy: 2 of 3 samples name files that are not there: 's0' left /.*/0.txt, 's2' "
+    ):
+        load_rows(samples, {"left": VectorsModality()}, where="toy")
+
+
+def test_where_no_file_is_there_nothing_is_left(tmp_path):
+    samples = [Sample("a", {"left": tmp_path / "none"})]
+    with pytest.raises(UsageError, match="toy: none of its 1 samples can be read; look at the list of skipped ones"):
+        load_rows(samples, {"left": VectorsModality()}, where="toy", skip=lambda sample, error: None)

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from zoo.errors import IntegrityError, UsageError
+from zoo.errors import DataError, IntegrityError, UsageError
+from zoo.protocols import Sample
 from zoo.runs import Run, newest_weights, read_log
 from zoo.training import train
 
@@ -23,6 +24,30 @@ def test_the_newest_two_checkpoints_are_kept(run):
         "log.jsonl",
         "recipe.toml",
     ]
+
+
+def test_a_sample_is_listed_once_whoever_skips_it(tmp_path):
+    first, second = Run(tmp_path), Run(tmp_path)
+    for key in ("a", "b", "a"):
+        first.skip(Sample(key, {}), DataError(f"no {key}"))
+    for key in ("b", "c"):
+        second.skip(Sample(key, {}), DataError(f"no {key}"))
+    first.skip(Sample("c", {}), DataError("no c"))
+    assert read_log(tmp_path / "skipped.jsonl") == [{"sample": key, "error": f"no {key}"} for key in "abc"]
+
+
+def test_a_line_that_was_never_finished_spoils_no_other(tmp_path):
+    (tmp_path / "skipped.jsonl").write_text('{"sample": "a", "error": "no a"}\n{"samp')
+    Run(tmp_path).skip(Sample("b", {}), DataError("no b"))
+    assert Run(tmp_path).skipped() == {"a": "no a", "b": "no b"}
+
+
+def test_a_list_of_skipped_samples_may_be_begun_anew(tmp_path):
+    run = Run(tmp_path)
+    for _ in range(2):
+        run.skip(Sample("a", {}), DataError("no a"))
+        assert run.skipped() == {"a": "no a"}
+        (tmp_path / "skipped.jsonl").unlink()
 
 
 def test_the_recipe_lies_beside_the_checkpoints(run, make_recipe):

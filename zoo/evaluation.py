@@ -10,7 +10,8 @@ import torch
 from zoo.coherence import coherence
 from zoo.components import make_dataset
 from zoo.errors import MetricError, UsageError
-from zoo.loading import Rows, in_order, load_rows
+from zoo.loading import Rows, in_order, load_rows, readable
+from zoo.missing import Skip
 from zoo.model import Model
 from zoo.modules import Batch, MeasuresAnswers, RunsGraphs
 from zoo.plugins import Plugins, installed
@@ -31,10 +32,12 @@ class HeldOut:
     where: str
 
     @classmethod
-    def load(cls, dataset: Dataset, split: str, model: Model, recipe: Recipe) -> HeldOut:
-        """Read a split of the recipe's data for a model."""
+    def load(cls, dataset: Dataset, split: str, model: Model, recipe: Recipe, *, skip: Skip | None = None) -> HeldOut:
+        """Read a split of the recipe's data for a model, without the samples of which ``skip`` is told."""
         where = f"data {recipe.data.name!r}, split {split!r}"
         samples = dataset.split(split)
+        if skip is not None:
+            samples = list(readable(samples, model.modalities, skip=skip))
         return cls(samples, load_rows(samples, model.modalities, where=where), where)
 
 

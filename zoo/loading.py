@@ -13,15 +13,13 @@ from torch import Tensor
 from zoo.errors import DataError, UsageError
 from zoo.gaps import no_rows, with_gaps
 from zoo.graphs import as_tensors
+from zoo.missing import Skip, with_files
 from zoo.modules import Batch
 from zoo.protocols import Modality, Sample
 
 _MEMORY_BYTES = 4 << 30
 _PROBE_ROWS = 8
 _READ_AT_ONCE = 256
-
-# Told of each sample that is left out, since it cannot be read.
-Skip = Callable[[Sample, DataError], None]
 
 
 class Rows(Protocol):
@@ -72,21 +70,23 @@ def load_rows(
     """Return the samples as rows; ``where`` names the split for messages.
 
     Samples that cannot be read are left out where ``skip`` is there to be told of them. Raises UsageError for an empty
-    split or an input that no sample has, DataError for a sample that cannot be read.
+    split or an input that no sample has, DataError for a sample that cannot be read or files that are not there.
     """
+    given = len(samples)
     if not samples:
         raise UsageError(f"{where} has no samples; choose another split or add data")
     for name in modalities:
         if all(sample.inputs.get(name) is None for sample in samples):
             known = sorted({key for sample in samples[:100] for key in sample.inputs})
             raise UsageError(f"{where}: no sample has the input {name!r}; the data has {', '.join(known)}")
+    samples = with_files(samples, modalities, where=where, skip=skip)
     probe = _read(samples[:_PROBE_ROWS], modalities, skip)
     row_bytes = sum(t.nbytes for tensors in probe.inputs.values() for t in tensors.values()) / max(1, probe.rows)
     if row_bytes * len(samples) > _MEMORY_BYTES:
         return RowsOnDemand(samples, modalities, skip)
     rows = RowsInMemory(_read(samples, modalities, skip))
     if not len(rows):
-        raise UsageError(f"{where}: none of its {len(samples)} samples can be read; look at the list of skipped ones")
+        raise UsageError(f"{where}: none of its {given} samples can be read; look at the list of skipped ones")
     return rows
 
 
@@ -98,7 +98,7 @@ def to_batch(samples: Sequence[Sample], modalities: Mapping[str, Modality]) -> B
     inputs: dict[str, dict[str, Tensor]] = {}
     present: dict[str, Tensor] = {}
     for name, modality in modalities.items():
-        there = np.array([sample.inputs.get(name) is not None for sample in samples])
+        there = np.array([sample.inputs.get(name) is not None for sample in samples], np.bool_)
         arrays = _arrays(modality, [sample for sample, here in zip(samples, there, strict=True) if here], name)
         inputs[name] = as_tensors({key: with_gaps(array, there) for key, array in arrays.items()})
         present[name] = torch.from_numpy(there)
@@ -107,6 +107,7 @@ def to_batch(samples: Sequence[Sample], modalities: Mapping[str, Modality]) -> B
 
 def readable(samples: Sequence[Sample], modalities: Mapping[str, Modality], *, skip: Skip) -> Iterator[Sample]:
     """Yield the samples of which every input that is there can be read; ``skip`` is told of the others."""
+    samples = with_files(samples, modalities, where="", skip=skip)
     for start in range(0, len(samples), _READ_AT_ONCE):
         some = samples[start : start + _READ_AT_ONCE]
         bad: set[str] = set()

@@ -97,7 +97,10 @@ class Modality(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """One row of a data set: raw values by input name, any of which may be missing (None)."""
+    """One row of a data set: raw values by input name, any of which may be missing (None).
+
+    A file is a ``pathlib.Path``: those that are not there are then named together, before any is read.
+    """
 
     key: str
     inputs: Mapping[str, Any]

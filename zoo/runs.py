@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from zoo.checkpoint import recipe_json, save_checkpoint
 from zoo.errors import DataError, IntegrityError, UsageError
 from zoo.model import Model
 from zoo.protocols import Sample
+from zoo.skipping import SkippedSamples
 from zoo.spec import Recipe
 from zoo.store import digests, staged_file, staged_folder, verify
 
@@ -113,15 +115,17 @@ class Run:
             shutil.rmtree(old.folder)
 
     def skip(self, sample: Sample, error: DataError) -> None:
-        """Append a sample that cannot be read to ``skipped.jsonl``."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "skipped.jsonl").open("a") as stream:
-            stream.write(json.dumps({"sample": sample.key, "error": str(error)}, ensure_ascii=False) + "\n")
+        """Add a sample that cannot be read to ``skipped.jsonl``, once."""
+        self._skipped_samples.add(sample, error)
 
     def skipped(self) -> dict[str, str]:
         """Return what is wrong with each sample that was skipped, by its key."""
         path = self.folder / "skipped.jsonl"
         return {line["sample"]: line["error"] for line in read_log(path)} if path.exists() else {}
+
+    @cached_property
+    def _skipped_samples(self) -> SkippedSamples:
+        return SkippedSamples(self.folder / "skipped.jsonl")
 
     def _saved(self) -> list[SavedStep]:
         folders = sorted(self.folder.glob(f"{_FOLDER}[0-9]*"))

@@ -17,8 +17,9 @@ from zoo.components import make_dataset, make_modalities
 from zoo.errors import TrainingError
 from zoo.evaluation import HeldOut, measure
 from zoo.gaps import dropped
-from zoo.loading import Rows, Skip, fit_modality, load_rows
+from zoo.loading import Rows, fit_modality, load_rows
 from zoo.loop import Loop, accelerator_for, is_first_process
+from zoo.missing import Skip, with_files
 from zoo.model import Model, build
 from zoo.ordering import Order, batches
 from zoo.plugins import Plugins, installed
@@ -93,7 +94,9 @@ def _prepared(
 ) -> tuple[Model, Rows, HeldOut | None]:
     """Return the model to go on with, the rows to train on, and those to validate on where the recipe validates."""
     dataset = make_dataset(recipe.data, plugins)
+    where = f"data {recipe.data.name!r}, split 'train'"
     samples = dropped(dataset.split("train"), recipe.training.drop, seed=recipe.training.seed)
+    samples = with_files(samples, [part.name for part in recipe.spec.inputs], where=where, skip=skip)
     if newest is not None:
         model = load(newest.weights, plugins=plugins).model
     else:
@@ -103,9 +106,8 @@ def _prepared(
         }
         model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins)
     model.objective.train()
-    where = f"data {recipe.data.name!r}, split 'train'"
     rows = load_rows(samples, model.modalities, where=where, skip=skip)
-    held_out = HeldOut.load(dataset, VALIDATION, model, recipe) if recipe.training.validate_every else None
+    held_out = HeldOut.load(dataset, VALIDATION, model, recipe, skip=skip) if recipe.training.validate_every else None
     return model, rows, held_out
 
 

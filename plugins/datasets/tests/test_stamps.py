@@ -63,9 +63,9 @@ def test_a_stamp_has_a_picture_a_caption_a_recording_and_labels(written, tmp_pat
     found = every(Stamps(languages=("fr", "en")))
     frog = found["animals/frog.fr"]
     assert frog.inputs == {
-        "picture": str(tmp_path / "animals/frog.png"),
+        "picture": tmp_path / "animals/frog.png",
         "caption": "Une grenouille.",
-        "speech": str(tmp_path / "animals/frog_desc_fr.ogg"),
+        "speech": tmp_path / "animals/frog_desc_fr.ogg",
     }
     assert frog.labels == {"concept": "frog", "group": "animals", "language": "fr"}
     assert found["animals/frog.en"].inputs["caption"] == "A frog."
@@ -79,7 +79,7 @@ def test_what_a_stamp_lacks_is_missing(written):
 
 def test_english_is_the_first_line_and_its_recording_bears_no_language(written, tmp_path):
     found = every(Stamps(languages=("en",), speech_language="en"))
-    assert found["animals/frog.en"].inputs["speech"] == str(tmp_path / "animals/frog_desc.ogg")
+    assert found["animals/frog.en"].inputs["speech"] == tmp_path / "animals/frog_desc.ogg"
 
 
 def test_drawings_and_mirrored_pictures_without_captions_are_left_out(written):
@@ -106,8 +106,8 @@ def test_an_ogg_goes_before_a_wav(written, tmp_path):
     written("animals/frog_desc_fr.wav")
     written("animals/cartoon/frog_desc_fr.wav")
     found = every(Stamps())
-    assert found["animals/frog.fr"].inputs["speech"] == str(tmp_path / "animals/frog_desc_fr.ogg")
-    assert found["animals/cartoon/frog.fr"].inputs["speech"] == str(tmp_path / "animals/cartoon/frog_desc_fr.wav")
+    assert found["animals/frog.fr"].inputs["speech"] == tmp_path / "animals/frog_desc_fr.ogg"
+    assert found["animals/cartoon/frog.fr"].inputs["speech"] == tmp_path / "animals/cartoon/frog_desc_fr.wav"
 
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch, tmp_path):

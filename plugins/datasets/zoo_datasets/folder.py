@@ -1,107 +1,153 @@
-"""A folder of one's own: pictures or sounds, and a CSV file that says what belongs to each."""
+"""A folder of one's own: pictures, sounds or texts, and a table that says what belongs together."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from zoo import DataError, NotFoundError, Sample
-from zoo_datasets.captions import Captions, Row, read_captions
+from zoo import DataError, NotFoundError, Sample, SpecError
+from zoo_datasets.listing import PICTURES, SOUNDS, Listing, Row, listed
 
-_HOLDS_PATHS = {"picture": "image", "sound": "audio"}
+_MODALITIES = {PICTURES: "image", SOUNDS: "audio", "": "text"}
 _SPLITS = ("train", "validation", "test")
 _LABEL = "label:"
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The files of a folder, with the table ``captions`` in it: a CSV file in UTF-8 whose first line names columns.
+    """The files of a folder, by the table ``captions`` in it: CSV, TSV or JSON lines, as spreadsheets export them.
 
-    ``picture`` and ``sound``, one of which is there, hold paths, relative to the folder. ``split`` is train, validation
-    or test. ``class`` and ``label:…`` are labels. Any other column is an input of text, named like the column. An empty
-    cell is a missing value.
+    ``split`` is train, validation or test; ``class`` and ``label:…`` are labels; any other column is an input, named
+    like the column. ``picture`` and ``sound`` hold paths, relative to the folder, and so does a column most of whose
+    cells end as files of pictures or of sounds do; ``pictures``, ``sounds`` and ``texts`` name columns for which that
+    tells wrong. An empty cell is a missing value. Files must lie in the folder, unless ``outside`` is true: neither an
+    absolute path nor a symbolic link leads out.
+
+    Without ``captions`` it is ``captions.csv``. If there is none, each picture and each sound is a sample, or a picture
+    and a sound together if their names differ by the ending alone.
 
     Without a column ``split``, eight files of ten train, one validates and one tests: a hash of the name of a row's
     picture, or else of its sound, decides, so a file stays where it is as others come and go, the first and last by
-    hash excepted: these always train and test.
+    hash excepted: these always train and test. A row of texts alone goes by all that stands in it.
     """
 
     path: str
-    captions: str = "captions.csv"
+    captions: str = ""
+    pictures: tuple[str, ...] = ()
+    sounds: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    outside: bool = False
 
     license = "your own"
     contract_exceptions = MappingProxyType({"check": "it reads a folder that only a user can name"})
 
     @cached_property
     def inputs(self) -> Mapping[str, str]:
-        """The picture, the sound, and an input of text for each further column."""
-        columns = (name for name in self._table.columns if name != "split" and not _is_label(name))
-        return {name: _HOLDS_PATHS.get(name, "text") for name in columns}
+        """The modality of each column that is neither a split nor a label.
+
+        Raises DataError where the table is wrong, SpecError where a column that an option names is not there.
+        """
+        return {name: _MODALITIES[kind] for name, kind in self._kinds.items()}
 
     def split(self, name: str) -> Sequence[Sample]:
-        """Return the samples of one split, in the order of the table.
+        """Return the samples of one split, in the order of the table; files are values of the kind Path.
 
-        Raises DataError, naming the file and the line, where the table or a file's path is wrong.
+        Whether a file is there is asked when it is read. Raises DataError, naming the file and the line, where the
+        table is wrong or a path leads out of the folder.
         """
         if name not in _SPLITS:
             raise NotFoundError(f"the data set 'folder' has no split {name!r}; it has {', '.join(_SPLITS)}")
-        return [self._sample(row) for row, side in zip(self._table.rows, self._sides, strict=True) if side == name]
+        return [sample for sample, side in zip(self._samples, self._sides, strict=True) if side == name]
 
-    def _sample(self, row: Row) -> Sample:
-        inputs = {
-            name: (self._path_of(row, name) if name in _HOLDS_PATHS else row.cells[name]) if row.cells[name] else None
-            for name in self.inputs
-        }
+    @cached_property
+    def _samples(self) -> Sequence[Sample]:
+        outside: list[str] = []
+        samples = [self._sample(row, outside) for row in self._listing.rows]
+        if outside:
+            raise DataError(
+                f"{_some(outside)}; copy what lies outside of {self._folder} into it, or set data.outside=true to read "
+                "it from there"
+            )
+        return samples
+
+    def _sample(self, row: Row, outside: list[str]) -> Sample:
+        inputs: dict[str, str | Path | None] = {}
+        for name, kind in self._kinds.items():
+            cell = row.cells.get(name)
+            inputs[name] = self._path_of(row, cell, outside) if cell and kind else cell
         labels = {name.removeprefix(_LABEL): cell for name, cell in row.cells.items() if _is_label(name) and cell}
-        return Sample(f"{self.captions}:{row.line}", inputs, labels)
+        return Sample(row.key, inputs, labels)
 
-    def _path_of(self, row: Row, name: str) -> str:
-        path = (self._folder / row.cells[name]).resolve()
-        if not path.is_relative_to(self._folder):
-            raise DataError(f"{self._at(row)}: {row.cells[name]!r} leads out of {self._folder}; copy the file into it")
-        if not path.is_file():
-            raise DataError(f"{self._at(row)}: there is no file {path}; correct the path, relative to {self._folder}")
-        return str(path)
+    def _path_of(self, row: Row, cell: str, outside: list[str]) -> Path:
+        written = self._folder / cell
+        followed = written.is_symlink() or written.name in ("", "..")
+        path = self._real(written) if followed else self._real(written.parent) / written.name
+        if not (self.outside or path.is_relative_to(self._folder)):
+            why = f"is a symbolic link to {path}" if written.is_symlink() else f"leads out of {self._folder}"
+            outside.append(f"{row.where}: {cell!r} {why}")
+        return path
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, str]:
+        columns = [name for name in self._listing.columns if name != "split" and not _is_label(name)]
+        told: dict[str, str] = {}
+        for option, kind in (("pictures", PICTURES), ("sounds", SOUNDS), ("texts", "")):
+            for name in getattr(self, option):
+                if name not in columns or name in told:
+                    raise SpecError(
+                        f"the data set 'folder': {option} names columns, each once; there is {', '.join(columns)}, got "
+                        f"{name!r}"
+                    )
+                told[name] = kind
+        return {name: told[name] if name in told else self._listing.kind(name) for name in columns}
 
     @cached_property
     def _sides(self) -> Sequence[str]:
-        if "split" not in self._table.columns:
-            return _by_hash([_first_path(row) or repr(sorted(row.cells.items())) for row in self._table.rows])
-        for row in self._table.rows:
-            if row.cells["split"] not in _SPLITS:
+        rows = self._listing.rows
+        if "split" not in self._listing.columns:
+            return _by_hash([self._first_path(row) or _content(row) for row in rows])
+        for row in rows:
+            if row.cells.get("split") not in _SPLITS:
                 raise DataError(
-                    f"{self._at(row)}: the column 'split' holds {', '.join(_SPLITS)}, got {row.cells['split']!r}"
+                    f"{row.where}: the column 'split' holds {', '.join(_SPLITS)}, got {row.cells.get('split') or ''!r}"
                 )
-        return [row.cells["split"] for row in self._table.rows]
+        return [row.cells["split"] or "" for row in rows]
 
-    def _at(self, row: Row) -> str:
-        return f"{self._table.path}, line {row.line}"
+    def _first_path(self, row: Row) -> str:
+        columns = sorted((name for name, kind in self._kinds.items() if kind), key=lambda name: name != PICTURES)
+        return next((cell for name in columns if (cell := row.cells.get(name))), "")
+
+    @cached_property
+    def _real(self) -> Callable[[Path], Path]:
+        return functools.cache(lambda path: Path(os.path.realpath(path)))
 
     @cached_property
     def _folder(self) -> Path:
         return Path(self.path).expanduser().resolve()
 
     @cached_property
-    def _table(self) -> Captions:
-        table = read_captions(self._folder / self.captions)
-        if not _HOLDS_PATHS.keys() & set(table.columns):
-            raise DataError(
-                f"{table.path}, line 1: there is no column 'picture' or 'sound', only {', '.join(table.columns)}; add "
-                "one that holds the paths of the files, relative to the folder"
-            )
-        return table
+    def _listing(self) -> Listing:
+        return listed(self._folder, self.captions)
+
+
+def _some(problems: Sequence[str]) -> str:
+    more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+    return "; ".join(problems[:_SHOWN]) + more
 
 
 def _is_label(column: str) -> bool:
     return column == "class" or column.startswith(_LABEL)
 
 
-def _first_path(row: Row) -> str:
-    return next((row.cells[name] for name in _HOLDS_PATHS if row.cells.get(name)), "")
+def _content(row: Row) -> str:
+    return repr(sorted((name, cell or "") for name, cell in row.cells.items()))
 
 
 def _by_hash(names: Sequence[str]) -> list[str]:

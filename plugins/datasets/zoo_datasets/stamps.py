@@ -98,7 +98,7 @@ class Stamps:
         for name in (file.removesuffix(".png") for file in files if file.endswith(".png")):
             if f"{name}.txt" in files:
                 captions = _captions(files[f"{name}.txt"])
-                found.append(_Stamp(name, str(files[f"{name}.png"]), captions, recordings.get(name, {})))
+                found.append(_Stamp(name, files[f"{name}.png"], captions, recordings.get(name, {})))
         if not found:
             raise NotFoundError(
                 f"{folder} holds no stamps, which are pictures NAME.png beside NAME.txt; install the Debian package "
@@ -110,9 +110,9 @@ class Stamps:
 @dataclass(frozen=True)
 class _Stamp:
     name: str
-    picture: str
+    picture: Path
     captions: Mapping[str, str]
-    recordings: Mapping[str, str]
+    recordings: Mapping[str, Path]
 
     @property
     def concept(self) -> str:
@@ -138,10 +138,10 @@ def _captions(path: Path) -> dict[str, str]:
     return captions
 
 
-def _recordings(files: Mapping[str, Path]) -> dict[str, dict[str, str]]:
+def _recordings(files: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
     """Return the recordings of each stamp by language; where there are two, the .ogg."""
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Path]] = {}
     for file, path in files.items():
         if spoken := _SPOKEN.fullmatch(file):
-            found.setdefault(spoken["name"], {}).setdefault(spoken["language"] or _ENGLISH, str(path))
+            found.setdefault(spoken["name"], {}).setdefault(spoken["language"] or _ENGLISH, path)
     return found
