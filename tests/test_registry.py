@@ -40,12 +40,13 @@ def test_a_thousand_entries_are_read_and_searched(table, write, monkeypatch):
         find("toy-10000", NONE)
 
 
-def test_a_later_layer_replaces_an_entry(table, write, monkeypatch):
+def test_a_file_of_ones_own_replaces_an_entry_and_the_log_says_so(table, write, monkeypatch, caplog):
     first = write({"toy": table, "only-first": table}, "first.toml")
     second = write({"toy": {**table, "summary": "newer"}}, "second.toml")
     monkeypatch.setenv("ZOO_REGISTRY", os.pathsep.join(map(str, (first, second))))
     found = entries(NONE)
     assert (found["toy"].summary, found["toy"].origin) == ("newer", second)
+    assert caplog.messages == [f"{second}, which ZOO_REGISTRY names, replaces entries: toy of {first}"]
     assert found["only-first"].summary == "a toy"
 
 
@@ -61,6 +62,37 @@ HOOK = "from zoo import hookimpl\nZOO_API = 1\n@hookimpl\ndef zoo_registries():\
 def test_a_plugin_brings_a_registry(site, table, write):
     site.add("birds", HOOK, files={"registry.toml": write({"sparrow": table}).read_text()})
     assert find("sparrow", installed()).origin == site.folder / "zoo_birds/registry.toml"
+
+
+def test_a_registry_of_a_package_replaces_no_entry_of_the_zoo(site, table, write, zoo, caplog):
+    taken = min(read_registry(own_registry()))
+    site.add("birds", HOOK, files={"registry.toml": write({taken: table, "sparrow": table}).read_text()})
+    told = zoo("info", taken, "--json")
+    assert told.json["summary"] != table["summary"]
+    assert (
+        f"modalzoo-birds 1.0 brings a registry that is left out: it has the entry {taken!r}, which modalzoo has; "
+        "give its entries names of their own, or leave it out by ZOO_PLUGINS=-modalzoo-birds"
+    ) in caplog.messages
+    assert "no entry 'sparrow'" in zoo("info", "sparrow").stderr
+
+
+def test_a_registry_of_a_package_replaces_no_entry_of_another(site, table, write, zoo):
+    for name in ("ducks", "cranes"):
+        hook = HOOK.replace("birds", name)
+        site.add(name, hook, files={"registry.toml": write({"sky": {**table, "summary": name}}).read_text()})
+    assert zoo("info", "sky", "--json").json["summary"] == "cranes"
+    told = zoo("doctor")
+    assert told.exit_code == 1
+    assert (
+        "modalzoo-ducks 1.0: its registry is left out: it has the entry 'sky', which modalzoo-cranes 1.0 has"
+        in told.stderr
+    )
+
+
+def test_a_file_of_ones_own_that_is_the_registry_of_the_zoo_replaces_nothing(monkeypatch, caplog):
+    monkeypatch.setenv("ZOO_REGISTRY", os.path.relpath(own_registry()))
+    assert entries(NONE).keys() == read_registry(own_registry()).keys()
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("content", [None, "entries = 3", "[entries", "schema = 2"])

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,28 +114,73 @@ class RegistryEntry:
         }
 
 
-def entries(plugins: Plugins) -> dict[str, RegistryEntry]:
-    """Return every entry by name; a later layer replaces an entry of the same name.
+@dataclass(frozen=True)
+class Layer:
+    """One registry file: whose it is, and its entries or why it is left out."""
 
-    A registry that a plugin brings and that cannot be read is left out with a warning that names its distribution.
+    owner: str
+    entries: Mapping[str, RegistryEntry]
+    fault: ZooError | None = None
+
+
+def entries(plugins: Plugins) -> dict[str, RegistryEntry]:
+    """Return every entry by name.
+
+    A registry that a package brings adds names; one that is left out (see ``layers``) is warned of. An entry of a file
+    that ``ZOO_REGISTRY`` names replaces another of the same name, since the user chose that file, and the log says so.
+    Raises SpecError or NotFoundError for such a file that cannot be read.
     """
-    found = read_registry(own_registry())
-    for plugin in plugins.plugins:
-        for file in plugin.registries:
-            try:
-                found.update(read_registry(_brought(file)))
-            except ZooError as error:
-                _warn_of(plugin, error)
-    for path in _named():
-        found.update(read_registry(path))
+    found: dict[str, RegistryEntry] = {}
+    for layer in layers(plugins):
+        if layer.fault is not None:
+            _warn(f"{layer.owner} brings a registry that is left out: {layer.fault}")
+        found.update(layer.entries)
+    for path in named():
+        chosen = read_registry(path)
+        replaced = [name for name in chosen if name in found and found[name].origin.resolve() != path.resolve()]
+        if replaced:
+            listed = ", ".join(f"{name} of {found[name].origin}" for name in replaced)
+            _warn(f"{path}, which ZOO_REGISTRY names, replaces entries: {listed}")
+        found.update(chosen)
     return found
 
 
-def _warn_of(plugin: Plugin, error: ZooError) -> None:
+def layers(plugins: Plugins) -> list[Layer]:
+    """Return the registries that packages bring, the zoo's own first.
+
+    A registry that cannot be read, or that has a name of an earlier one, is left out whole, with the reason.
+    """
+    found = [Layer("modalzoo", read_registry(own_registry()))]
+    owners = dict.fromkeys(found[0].entries, "modalzoo")
+    for plugin in plugins.plugins:
+        owner = f"{plugin.distribution} {plugin.version}"
+        for file in plugin.registries:
+            try:
+                brought = read_registry(_brought(file))
+                _check_new(brought, owners, plugin)
+            except ZooError as error:
+                found.append(Layer(owner, {}, error))
+                continue
+            owners.update(dict.fromkeys(brought, owner))
+            found.append(Layer(owner, brought))
+    return found
+
+
+def _check_new(brought: Mapping[str, RegistryEntry], owners: Mapping[str, str], plugin: Plugin) -> None:
+    clashes = [f"{name!r}, which {owners[name]} has" for name in brought if name in owners]
+    if clashes:
+        raise SpecError(
+            f"it has the entry {', '.join(clashes)}; give its entries names of their own, or leave it out by "
+            f"ZOO_PLUGINS=-{plugin.distribution}"
+        )
+
+
+@cache
+def _warn(text: str) -> None:
+    """Log a warning once a process."""
     import logging  # slow, and a listing seldom has anything to warn of
 
-    logger = logging.getLogger(__name__)
-    logger.warning("%s %s brings a registry that is left out: %s", plugin.distribution, plugin.version, error)
+    logging.getLogger(__name__).warning("%s", text)
 
 
 def read_registry(path: Path) -> dict[str, RegistryEntry]:
@@ -146,15 +192,8 @@ def read_registry(path: Path) -> dict[str, RegistryEntry]:
     return {name: RegistryEntry.read(name, value, path) for name, value in values.items()}
 
 
-def paths(plugins: Plugins) -> list[Path]:
-    """Return the registry files, the weakest layer first."""
-    files = [own_registry()]
-    for plugin in plugins.plugins:
-        files += [_brought(file) for file in plugin.registries]
-    return files + _named()
-
-
-def _named() -> list[Path]:
+def named() -> list[Path]:
+    """Return the files that ``ZOO_REGISTRY`` names, the weakest first."""
     return [Path(file) for file in os.environ.get("ZOO_REGISTRY", "").split(os.pathsep) if file]
 
 

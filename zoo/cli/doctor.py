@@ -12,7 +12,7 @@ from zoo.cli.output import print_table
 from zoo.errors import ZooError
 from zoo.home import home
 from zoo.plugins import installed
-from zoo.registry import paths, read_registry
+from zoo.registry import layers, named, read_registry
 
 TESTED_TORCH = "2.13"
 _PARTS = (
@@ -80,7 +80,10 @@ def _troubles(versions: dict[str, str | None]) -> list[str]:
         )
     for plugin in installed().faults:
         troubles.append(f"{plugin.distribution} {plugin.version}: {plugin.fault}")
-    for path in paths(installed()):
+    troubles += [
+        f"{layer.owner}: its registry is left out: {layer.fault}" for layer in layers(installed()) if layer.fault
+    ]
+    for path in named():
         try:
             read_registry(path)
         except ZooError as error:

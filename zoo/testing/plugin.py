@@ -9,7 +9,7 @@ import pytest
 
 from zoo.packages import path_in_package
 from zoo.plugins import Plugin, installed
-from zoo.registry import read_registry
+from zoo.registry import layers, read_registry
 from zoo.testing.contract import Contract
 
 
@@ -38,6 +38,8 @@ class PluginContract(Contract):
                 assert callable(installed().load("translation", component.name)), component.name
 
     def test_its_registries_can_be_read(self, plugin: Plugin) -> None:
-        """Each file is where it is said to be, and holds entries."""
+        """Each file is where it is said to be, and holds entries, none with a name that another package has."""
         for file in plugin.registries:
             assert read_registry(path_in_package(file)), file
+        own = f"{plugin.distribution} {plugin.version}"
+        assert not [str(layer.fault) for layer in layers(installed()) if layer.owner == own and layer.fault]
