@@ -48,6 +48,16 @@ def test_two_processes_train_the_model_of_one(gaps, two_processes, recipe_file, 
 
 
 @pytest.mark.verify
+def test_more_processes_than_before_are_a_change(two_processes, recipe_file, make_recipe, plugins, tmp_path):
+    train(make_recipe(), tmp_path / "run", plugins=plugins)
+    arguments = (recipe_file(steps=14), "--out", tmp_path / "run", "--resume")
+    _, stderr = two_processes(*arguments).communicate(timeout=120)
+    assert "was trained otherwise: processes was 1 and is 2; use its own recipe, go on by the new one with" in stderr
+    stdout, stderr = two_processes(*arguments, "--accept-changes").communicate(timeout=120)
+    assert stdout.split() == [str(tmp_path / "run/checkpoint-00000014/model.safetensors")], stderr
+
+
+@pytest.mark.verify
 def test_two_processes_stop_together_and_leave_a_checkpoint(two_processes, recipe_file, make_recipe, plugins, tmp_path):
     run, settings = Run(tmp_path / "two"), {"steps": 1_000_000, "checkpoint_every": 1_000_000}
     process = two_processes(recipe_file(**settings), "--out", run.folder)
@@ -58,7 +68,7 @@ def test_two_processes_stop_together_and_leave_a_checkpoint(two_processes, recip
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
-    newest = run.newest(make_recipe(**settings))
+    newest = run.newest()
     assert newest is not None
     weights = load(newest.weights, plugins=plugins).model.objective.state_dict()
     assert all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())

@@ -56,25 +56,25 @@ def test_the_recipe_lies_beside_the_checkpoints(run, make_recipe):
     assert Recipe.load(run.folder / "recipe.toml") == make_recipe()
 
 
-def test_a_run_that_was_never_started_has_nothing(make_recipe, tmp_path):
-    assert Run(tmp_path).newest(make_recipe()) is None
+def test_a_run_that_was_never_started_has_nothing(tmp_path):
+    assert Run(tmp_path).newest() is None
     assert Run(tmp_path / "absent").nothing_yet() is None
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimisers.safetensors"])
-def test_a_changed_byte_in_a_checkpoint_is_refused(name, run, make_recipe):
+def test_a_changed_byte_in_a_checkpoint_is_refused(name, run):
     path = run.folder / "checkpoint-00000012" / name
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(IntegrityError, match=f"{name} is not what its manifest promised: expected"):
-        run.newest(make_recipe())
+        run.newest()
 
 
-def test_a_checkpoint_that_lacks_a_file_is_refused(run, make_recipe):
+def test_a_checkpoint_that_lacks_a_file_is_refused(run):
     (run.folder / "checkpoint-00000012/optimisers.safetensors").unlink()
     with pytest.raises(IntegrityError, match=r"lacks the file 'optimisers.safetensors' that its manifest lists"):
-        run.newest(make_recipe())
+        run.newest()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"recipe": {}}', '{"recipe": 3, "files": 4}'])
@@ -82,16 +82,19 @@ def test_a_damaged_training_state_says_how_to_go_on(text, run, make_recipe, plug
     path = run.folder / "checkpoint-00000012/state.json"
     path.write_text(text)
     with pytest.raises(IntegrityError, match=r"is missing or damaged .*; delete .*00012 and --resume goes on from"):
-        run.newest(make_recipe())
+        run.newest()
     for file in path.parent.iterdir():
         file.unlink()
     path.parent.rmdir()
     assert train(make_recipe(), run.folder, resume=True, plugins=plugins).parent == path.parent
 
 
-def test_a_folder_of_the_users_own_is_no_checkpoint(run, make_recipe):
-    (run.folder / "checkpoint-best").mkdir()
-    assert run.newest(make_recipe()).step == 12
+@pytest.mark.parametrize("name", ["checkpoint-best", "checkpoint-2024-old"])
+def test_a_folder_of_the_users_own_is_no_checkpoint(name, run):
+    (run.folder / name).mkdir()
+    (run.folder / name / "model.safetensors").touch()
+    assert run.newest().step == 12
+    assert newest_weights(run.folder).parent.name == "checkpoint-00000012"
 
 
 def test_the_weights_of_a_folder_are_its_newest(run):
@@ -112,5 +115,5 @@ def test_a_torn_last_line_of_the_log_is_left_out(run):
 def test_steps_that_come_again_are_logged_once(run, make_recipe):
     with (run.folder / "log.jsonl").open("a") as stream:
         stream.write(json.dumps({"step": 20, "loss": 1.0}) + "\n" + '{"st')
-    run.start(make_recipe(), step=12)
+    run.start(make_recipe(), step=12, changed={})
     assert [line["step"] for line in read_log(run.folder / "log.jsonl")] == [1, 10, 12]

@@ -55,7 +55,7 @@ def test_a_signal_in_the_first_step_of_the_warm_up_leaves_a_checkpoint(
     with pytest.raises(SystemExit) as left:
         train(recipe, tmp_path, plugins=plugins)
     assert left.value.code == exit_code
-    assert Run(tmp_path).newest(recipe).step == 1
+    assert Run(tmp_path).newest().step == 1
 
 
 @SIGNALS
@@ -71,7 +71,7 @@ def test_a_signal_while_validating_ends_at_once_with_a_checkpoint(
     with pytest.raises(SystemExit) as left:
         train(recipe, tmp_path, plugins=plugins)
     assert left.value.code == exit_code
-    assert Run(tmp_path).newest(recipe).step == 6
+    assert Run(tmp_path).newest().step == 6
     assert time.monotonic() - started < 30
 
 
@@ -93,7 +93,7 @@ def test_a_signal_while_the_data_are_read_ends_at_once(
         with pytest.raises(SystemExit) as left:
             train(make_recipe(steps=50), tmp_path / run, resume=True, plugins=plugins)
         assert left.value.code == exit_code
-    assert Run(tmp_path / "begun").newest(make_recipe()).step == 12
+    assert Run(tmp_path / "begun").newest().step == 12
 
 
 @SIGNALS
@@ -113,7 +113,7 @@ def test_a_signal_to_all_processes_that_read_ahead_leaves_a_checkpoint(
     with pytest.raises(SystemExit) as left:
         train(recipe, tmp_path / "run", observe=interrupt, plugins=plugins)
     assert left.value.code == exit_code
-    assert Run(tmp_path / "run").newest(recipe).step == 10
+    assert Run(tmp_path / "run").newest().step == 10
     assert not multiprocessing.active_children()
 
 
@@ -146,7 +146,7 @@ def test_two_hundred_kills_leave_a_valid_newest_checkpoint(make_recipe, plugins,
         time.sleep(generator.uniform(0, 0.03))
         process.kill()
         process.join()
-        newest = run.newest(recipe)
+        newest = run.newest()
         assert newest.step > reached
         assert load(newest.weights, plugins=plugins).recipe == recipe
         reached = newest.step

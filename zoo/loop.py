@@ -104,6 +104,14 @@ class Loop:
         """Tell whether ``flag`` is true in any process."""
         return flag if self.share.processes == 1 else bool(self._summed(float(flag)))
 
+    def places(self, before: Training) -> dict[str, list[int]]:
+        """Return, by player, where each parameter stands among those of an optimiser that was made by ``before``."""
+        found = {}
+        for player, owned in self.owned.items():
+            order = {id(parameter): place for place, parameter in enumerate(parameters_in_order(owned, self.settings))}
+            found[player] = [order[id(parameter)] for parameter in parameters_in_order(owned, before)]
+        return found
+
     def _update(self, player: str, batch: Batch, rows: int, step: int) -> Losses:
         optimiser = self.prepared[player]
         drawn = self.plain.noise(rows, generator=self.generator)
@@ -187,13 +195,25 @@ def learning_rate(settings: Training, step: int) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * through))
 
 
-def _optimiser(parameters: list[Any], settings: Training) -> Optimizer:
+def _optimiser(parameters: list[nn.Parameter], settings: Training) -> Optimizer:
+    groups = _groups(parameters, settings)
     if settings.weight_decay:
-        matrices = [parameter for parameter in parameters if parameter.dim() > 1]
-        vectors = [parameter for parameter in parameters if parameter.dim() <= 1]
-        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
         return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
-    return torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
+    return torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
+
+
+def _groups(parameters: list[nn.Parameter], settings: Training) -> list[dict[str, Any]]:
+    """Return the parameters with their weight decay; those that are no matrices have none."""
+    if not settings.weight_decay:
+        return [{"params": parameters}]
+    matrices = [parameter for parameter in parameters if parameter.dim() > 1]
+    vectors = [parameter for parameter in parameters if parameter.dim() <= 1]
+    return [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def parameters_in_order(parameters: list[nn.Parameter], settings: Training) -> list[nn.Parameter]:
+    """Return the parameters as an optimiser counts them."""
+    return [parameter for group in _groups(parameters, settings) for parameter in group["params"]]
 
 
 def _detached(losses: Losses) -> Losses:
@@ -229,5 +249,6 @@ def _enough_memory(step: int, rows: int, settings: Training) -> Iterator[None]:
         raise TrainingError(
             f"out of memory at step {step} with {rows} rows in {parts} part{'s' * (parts > 1)}; the last good "
             f"checkpoint stays. Take the same batch in more parts with -o training.accumulate={2 * parts}, or fewer "
-            f"rows with -o training.batch_size={max(1, settings.batch_size // 2)}, and go on with --resume"
+            f"rows with -o training.batch_size={max(1, settings.batch_size // 2)}, and go on with --resume "
+            "--accept-changes"
         ) from error

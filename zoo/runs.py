@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from zoo.changes import Changes, changes, written
 from zoo.checkpoint import recipe_json, save_checkpoint
-from zoo.errors import DataError, IntegrityError, UsageError
+from zoo.errors import DataError, IntegrityError, SpecError, UsageError
 from zoo.model import Model
 from zoo.protocols import Sample
 from zoo.skipping import SkippedSamples
@@ -25,22 +26,39 @@ from zoo.store import digests, staged_file, staged_folder, verify
 
 _FOLDER = "checkpoint-"
 _KEPT = 2
+_LAUNCHED = ("rows", "processes")
+# What a line of the log calls the keys that changed as training went on.
+CHANGED = "changed"
 
 
 @dataclass(frozen=True)
 class SavedStep:
-    """A checkpoint of a run and the training state beside it."""
+    """A checkpoint of a run and the training state beside it.
+
+    ``recipe`` is the one that it was trained by. ``launched`` tells of how many ``rows`` its steps were taken and by
+    how many ``processes``, where that was kept.
+    """
 
     folder: Path
     step: int
+    recipe: Recipe
+    launched: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def weights(self) -> Path:
         """The checkpoint file."""
         return self.folder / "model.safetensors"
 
-    def restore(self, optimisers: Mapping[str, Optimizer]) -> None:
-        """Give the optimisers the state that they had."""
+    def changes(self, recipe: Recipe, **launched: int) -> dict[str, tuple[Any, Any]]:
+        """Return by key what would be other than it was so far: of the recipe and of what is given of ``launched``."""
+        known = {key: (self.launched.get(key, now), now) for key, now in launched.items()}
+        return {**changes(self.recipe, recipe), **{key: pair for key, pair in known.items() if pair[0] != pair[1]}}
+
+    def restore(self, optimisers: Mapping[str, Optimizer], places: Mapping[str, Sequence[int]]) -> None:
+        """Give the optimisers the state that they had.
+
+        ``places`` tells, by player, where the parameter stands that stood at each place of the saved optimiser.
+        """
         tensors = load_file(self.folder / "optimisers.safetensors")
         for player, optimiser in optimisers.items():
             groups = optimiser.state_dict()["param_groups"]
@@ -48,7 +66,7 @@ class SavedStep:
             for name, tensor in tensors.items():
                 owner, position, key = name.split("/")
                 if owner == player:
-                    state.setdefault(int(position), {})[key] = tensor
+                    state.setdefault(places[player][int(position)], {})[key] = tensor
             optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 
@@ -58,44 +76,38 @@ class Run:
 
     folder: Path
 
-    def nothing_yet(self) -> SavedStep | None:
-        """Return None for a fresh run.
+    def nothing_yet(self) -> None:
+        """Raise UsageError where the folder already holds checkpoints."""
+        if saved := self.saved():
+            raise UsageError(
+                f"{self.folder} already holds checkpoints up to step {max(saved)}; "
+                "go on from them with --resume, or choose another --out"
+            )
 
-        Raises UsageError where the folder already holds checkpoints.
-        """
-        saved = self._saved()
-        if not saved:
-            return None
-        raise UsageError(
-            f"{self.folder} already holds checkpoints up to step {saved[-1].step}; "
-            "go on from them with --resume, or choose another --out"
-        )
-
-    def newest(self, recipe: Recipe) -> SavedStep | None:
+    def newest(self) -> SavedStep | None:
         """Return the newest whole checkpoint, None where there is none.
 
-        Raises IntegrityError where it was trained by another spec or on other data, or its bytes changed.
+        Raises IntegrityError where its bytes changed.
         """
-        saved = self._saved()
+        saved = self.saved()
         if not saved:
             return None
-        newest = saved[-1]
-        trained_by, files = _state(newest.folder / "state.json")
-        verify(newest.folder, files)
-        for key in ("spec", "data"):
-            if trained_by[key] != json.loads(json.dumps(recipe_json(recipe)))[key]:
-                raise IntegrityError(
-                    f"{newest.folder} is a checkpoint of another {key}: expected {recipe_json(recipe)[key]}, "
-                    f"it has {trained_by[key]}; use its own recipe, or choose another --out"
-                )
-        return newest
+        step = max(saved)
+        recipe, files, launched = _state(saved[step] / "state.json")
+        verify(saved[step], files)
+        return SavedStep(saved[step], step, recipe, launched)
 
-    def start(self, recipe: Recipe, *, step: int) -> None:
-        """Write the recipe beside the checkpoints; the log keeps the steps up to ``step``, the others come again."""
+    def start(self, recipe: Recipe, *, step: int, changed: Changes) -> None:
+        """Write the recipe beside the checkpoints; the log keeps the steps up to ``step``, the others come again.
+
+        A line tells what ``changed`` from there on, where anything did.
+        """
         with staged_file(self.folder / "recipe.toml") as staging:
             staging.write_text(recipe.toml())
         path = self.folder / "log.jsonl"
-        logged = [line for line in read_log(path) if line["step"] <= step] if path.exists() else []
+        logged = [line for line in read_log(path) if _is_done(line, step)] if path.exists() else []
+        if changed:
+            logged.append({"step": step, CHANGED: written(changed)})
         with staged_file(path) as staging:
             staging.write_text("".join(json.dumps(line) + "\n" for line in logged))
 
@@ -104,15 +116,23 @@ class Run:
         with (self.folder / "log.jsonl").open("a") as stream:
             stream.write(json.dumps(line) + "\n")
 
-    def save(self, step: int, model: Model, recipe: Recipe, optimisers: Mapping[str, Optimizer]) -> None:
+    def save(
+        self,
+        step: int,
+        model: Model,
+        recipe: Recipe,
+        optimisers: Mapping[str, Optimizer],
+        launched: Mapping[str, int],
+    ) -> None:
         """Commit weights and training state as one folder, then delete all but the newest two."""
         with staged_folder(self.folder / f"{_FOLDER}{step:08d}") as staging:
             save_checkpoint(model, recipe, staging / "model.safetensors")
             save_file(_optimiser_tensors(optimisers), staging / "optimisers.safetensors")
-            state = {"step": step, "recipe": recipe_json(recipe), "files": digests(staging)}
+            state = {"step": step, "recipe": recipe_json(recipe), **launched, "files": digests(staging)}
             (staging / "state.json").write_text(json.dumps(state, indent=1, sort_keys=True))
-        for old in self._saved()[:-_KEPT]:
-            shutil.rmtree(old.folder)
+        saved = self.saved()
+        for old in list(saved)[:-_KEPT]:
+            shutil.rmtree(saved[old])
 
     def skip(self, sample: Sample, error: DataError) -> None:
         """Add a sample that cannot be read to ``skipped.jsonl``, once."""
@@ -127,20 +147,28 @@ class Run:
     def _skipped_samples(self) -> SkippedSamples:
         return SkippedSamples(self.folder / "skipped.jsonl")
 
-    def _saved(self) -> list[SavedStep]:
-        folders = sorted(self.folder.glob(f"{_FOLDER}[0-9]*"))
-        return [SavedStep(folder, int(folder.name.removeprefix(_FOLDER))) for folder in folders]
+    def saved(self) -> dict[int, Path]:
+        """Return the folders of the checkpoints by step, in order."""
+        numbers = {folder.name.removeprefix(_FOLDER): folder for folder in self.folder.glob(f"{_FOLDER}*")}
+        return {int(number): numbers[number] for number in sorted(filter(str.isdecimal, numbers), key=int)}
 
 
-def _state(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _state(path: Path) -> tuple[Recipe, dict[str, dict[str, int | str]], dict[str, int]]:
+    """Return the recipe that a checkpoint was trained by, the digests of its files, and how it was launched."""
     try:
         state = json.loads(path.read_text())
-        recipe, files = state["recipe"], state["files"]
-        return {"spec": recipe["spec"], "data": recipe["data"]}, {name: dict(digest) for name, digest in files.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        files = {name: dict(digest) for name, digest in state["files"].items()}
+        launched = {key: int(state[key]) for key in _LAUNCHED if key in state}
+        return Recipe.read(state["recipe"], str(path)), files, launched
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SpecError) as error:
         raise IntegrityError(
             f"{path} is missing or damaged ({error!r}); delete {path.parent} and --resume goes on from the one before"
         ) from error
+
+
+def _is_done(line: Mapping[str, Any], step: int) -> bool:
+    """Tell whether a line of the log holds when training goes on from a step."""
+    return bool(line["step"] < step or (line["step"] == step and CHANGED not in line))
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -153,7 +181,7 @@ def newest_weights(folder: Path) -> Path:
 
     Raises UsageError where it holds none.
     """
-    found = sorted(folder.glob(f"{_FOLDER}*/model.safetensors"))
+    found = [path for one in Run(folder).saved().values() if (path := one / "model.safetensors").is_file()]
     if not found:
         raise UsageError(f"{folder} holds no checkpoint; name a .safetensors file or a folder that `zoo train` left")
     return found[-1]

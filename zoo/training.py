@@ -6,12 +6,15 @@ the very steps that it would have taken.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from zoo.changes import Changes, refuse, told
 from zoo.checkpoint import load
 from zoo.components import make_dataset, make_modalities
 from zoo.errors import TrainingError
@@ -28,6 +31,7 @@ from zoo.spec import Recipe
 from zoo.stopping import Stop, Stopped, stopping
 
 _LOG_EVERY = 10
+_log = logging.getLogger(__name__)
 VALIDATION = "validation"
 
 
@@ -50,24 +54,33 @@ def train(
     out: Path,
     *,
     resume: bool = False,
+    accept_changes: bool = False,
     skip_bad_samples: bool = False,
     observe: Observer | None = None,
     plugins: Plugins | None = None,
 ) -> Path:
     """Train a recipe and return the path of the last checkpoint, below the folder ``out``.
 
-    ``resume`` goes on from the newest checkpoint in ``out``; without it ``out`` must hold none. ``skip_bad_samples``
+    ``resume`` goes on from the newest checkpoint in ``out``; without it ``out`` must hold none. Where a value on which
+    steps depend is other than it was so far, ``accept_changes`` takes it: a learning rate, an option of the data, the
+    number of rows or of processes, but not the spec. ``log.jsonl`` tells from which step on. ``skip_bad_samples``
     leaves samples out that cannot be read, and lists them in ``skipped.jsonl``. ``observe`` is called after each step
     whose terms are logged. SIGTERM and Ctrl-C leave a checkpoint and raise SystemExit with 143 or 130.
 
-    Raises DataError, naming the sample, where one cannot be read; TrainingError, naming the term and the step, where a
-    loss is not finite or the memory does not suffice; the last good checkpoint stays.
+    Raises IntegrityError, naming each changed key with both values, where one is not accepted; DataError, naming the
+    sample, where one cannot be read; TrainingError, naming the term and the step, where a loss is not finite or the
+    memory does not suffice; the last good checkpoint stays.
     """
     plugins = plugins or installed()
     run = Run(out)
-    newest = run.newest(recipe) if resume else run.nothing_yet()
-    if newest is not None and newest.step >= recipe.training.steps:
-        return newest.weights
+    newest, changed = None, dict[str, tuple[Any, Any]]()
+    if not resume:
+        run.nothing_yet()
+    elif newest := run.newest():
+        changed = newest.changes(recipe)
+        refuse(changed, newest.folder, accepted=accept_changes)
+        if newest.step >= recipe.training.steps:
+            return newest.weights
     with stopping() as stop:
         accelerator = accelerator_for(recipe.training, out)
         try:
@@ -75,15 +88,18 @@ def train(
                 model, rows, held_out = _prepared(recipe, run, newest, plugins, run.skip if skip_bad_samples else None)
         except Stopped:
             stop.now()
+        launched = {"rows": len(rows), "processes": accelerator.num_processes}
         loop = Loop(model, recipe.training, accelerator)
         if newest is not None:
-            newest.restore(loop.optimisers)
+            changed = newest.changes(recipe, **launched)
+            refuse(changed, newest.folder, accepted=accept_changes)
+            newest.restore(loop.optimisers, loop.places(newest.recipe.training))
         first = newest.step if newest else 0
-        writer = _Writer(run, recipe, model, loop, held_out)
-        writer.start(first)
+        writer = _Writer(run, recipe, model, loop, held_out, launched)
+        writer.start(first, changed)
         _take_steps(recipe, rows, loop, writer, stop, observe, first=first)
     accelerator.end_training()
-    saved = run.newest(recipe)
+    saved = run.newest()
     if saved is None:
         raise TrainingError(f"{out} lost its checkpoint while training ended; was it deleted? Train again")
     return saved.weights
@@ -149,11 +165,14 @@ class _Writer:
     model: Model
     loop: Loop
     held_out: HeldOut | None
+    launched: Mapping[str, int]
 
-    def start(self, step: int) -> None:
-        """Write the recipe, and open the log and the trackers."""
+    def start(self, step: int, changed: Changes) -> None:
+        """Write the recipe and what changed in it, and open the log and the trackers."""
         if is_first_process():
-            self.run.start(self.recipe, step=step)
+            self.run.start(self.recipe, step=step, changed=changed)
+            if changed:
+                _log.warning("from step %d on, %s", step + 1, told(changed))
         self.loop.accelerator.init_trackers(self.run.folder.name, config=_flat(self.recipe.written()))
 
     def log(self, step: int, terms: Mapping[str, float]) -> None:
@@ -167,7 +186,7 @@ class _Writer:
         """Commit a checkpoint."""
         _check_weights(self.model, step)
         if is_first_process():
-            self.run.save(step, self.model, self.recipe, self.loop.optimisers)
+            self.run.save(step, self.model, self.recipe, self.loop.optimisers, self.launched)
         self.loop.accelerator.wait_for_everyone()
 
 

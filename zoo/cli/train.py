@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.output import note, progress_bar
-from zoo.errors import ZooError
+from zoo.errors import UsageError, ZooError
 from zoo.plugins import installed
 from zoo.registry import find
 from zoo.spec import Recipe
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="Set a key of the recipe: training.steps=100.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the run's folder.")
+@click.option("--accept-changes", is_flag=True, help="With --resume: take a learning rate or the like that changed.")
 @click.option(
     "--on-bad-sample",
     type=click.Choice(["stop", "skip"]),
@@ -31,11 +32,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="Stop at a sample that cannot be read, or skip and count it.",
 )
-def command(source: str, options: tuple[str, ...], out: Path | None, resume: bool, on_bad_sample: str) -> None:
+def command(
+    source: str, options: tuple[str, ...], out: Path | None, resume: bool, accept_changes: bool, on_bad_sample: str
+) -> None:
     """Train an entry's recipe or one's own.
 
     The path of the last checkpoint is printed. Checkpoints, the recipe and a log of JSON lines lie in the run's folder.
     """
+    if accept_changes and not resume:
+        raise UsageError("--accept-changes is for --resume, which is not given; add it, or leave this out")
     plugins = installed()
     if source.endswith(".toml"):
         recipe, name = Recipe.load(Path(source)), Path(source).stem
@@ -57,7 +62,13 @@ def command(source: str, options: tuple[str, ...], out: Path | None, resume: boo
             advance(progress.step, progress.steps, terms)
 
         path = train(
-            recipe, out, resume=resume, skip_bad_samples=on_bad_sample == "skip", observe=observe, plugins=plugins
+            recipe,
+            out,
+            resume=resume,
+            accept_changes=accept_changes,
+            skip_bad_samples=on_bad_sample == "skip",
+            observe=observe,
+            plugins=plugins,
         )
     took_s = time.monotonic() - start
     if not is_first_process():

@@ -57,7 +57,7 @@ def train_shortly(folder: Path, plugins: Plugins, advance: Advance, *, steps: in
         advance(progress.step, progress.steps, f"loss {progress.terms['loss']:.2f}, recall@10 {shown}")
 
     train(recipe, folder, observe=observe, plugins=plugins)
-    losses = [(int(line["step"]), line["loss"]) for line in read_log(folder / "log.jsonl")]
+    losses = [(int(line["step"]), line["loss"]) for line in read_log(folder / "log.jsonl") if "loss" in line]
     return ShortTraining(losses, recalls, chances[0])
 
 

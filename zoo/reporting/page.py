@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.changes import told
 from zoo.checkpoint import Checkpoint, load
 from zoo.components import make_dataset
 from zoo.errors import DataError, ZooError
@@ -19,7 +20,7 @@ from zoo.plugins import Plugins, installed
 from zoo.protocols import Sample
 from zoo.reporting.chart import chart
 from zoo.reporting.pictures import pictures_of
-from zoo.runs import Run, newest_weights, read_log
+from zoo.runs import CHANGED, Run, newest_weights, read_log
 from zoo.store import staged_file
 from zoo.training import VALIDATION
 
@@ -110,9 +111,15 @@ def _summary(
     }
     if took_s is not None:
         rows["time"] = f"{took_s:.1f} s"
+    if changed := [_changes(line["step"], line[CHANGED]) for line in log if CHANGED in line]:
+        rows["changed on the way"] = "; ".join(changed)
     if skipped := run.skipped():
         rows["skipped samples"] = f"{len(skipped)}, listed in skipped.jsonl"
     return rows
+
+
+def _changes(step: int, changed: Mapping[str, Mapping[str, Any]]) -> str:
+    return f"after step {step:,} {told({key: (pair['was'], pair['now']) for key, pair in changed.items()})}"
 
 
 def _curves(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -124,7 +131,7 @@ def _curves(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     lines: dict[str, list[tuple[float, float]]] = {}
     for line in log:
         for name, value in line.items():
-            if name != "step" and math.isfinite(value):
+            if name != "step" and isinstance(value, int | float) and math.isfinite(value):
                 lines.setdefault(name, []).append((line["step"], value))
     charts: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for name, points in lines.items():
