@@ -2,13 +2,17 @@
 
 import json
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from zoo_onnx.exporter import OnnxExporter
 
 from zoo.errors import ParityError, UsageError
 from zoo.exporting import Origin, export, renew
-from zoo.precisions import Worth, recommended, table
+from zoo.precisions import Worth, losses, recommended, table
+from zoo.precisions.data import drawn
+from zoo.precisions.ranges import check_ranges
+from zoo.protocols import Sample
 from zoo.runtime import open_bundle, replay
 
 FULL = Worth("fp32", 4_000_000, 1.0, 0.1, {"a_to_b.recall@1": 0.5, "a_to_b.chance@1": 0.1, "error": 0.02})
@@ -49,6 +53,53 @@ def test_the_table_has_a_column_a_precision_and_leaves_out_what_chance_gives():
     assert "| a_to_b.recall@1 | 0.5 | 0.5 |" in lines
     assert not [line for line in lines if "chance" in line]
     assert "Recommended on a CPU: `int8`" in lines[-1]
+
+
+def test_a_metric_that_collapses_is_said_first_with_what_float32_has_and_what_chance_gives():
+    lines = table([FULL, with_metrics(recall=0.11, error=0.0215)])
+    expected = "int8 does not keep what fp32 does: a_to_b.recall@1 is 0.11, in fp32 0.5, by chance 0.1"
+    assert losses([FULL, with_metrics(recall=0.11, error=0.0215)]) == [expected]
+    assert lines[:3] == [f"**{expected}.**", "", "| | fp32 | int8 |"]
+
+
+def test_nothing_is_said_of_a_precision_that_keeps_its_metrics_or_was_not_measured():
+    assert losses([FULL, with_metrics(), Worth("fp16", 1, 0.1, 0.1, {})]) == []
+
+
+def test_rows_for_calibration_are_drawn_over_a_sorted_split_and_always_the_same():
+    samples = [Sample(str(place), {"x": place}) for place in range(1000)]
+    rows = drawn(samples, 128, seed=0)
+    assert rows == drawn(samples, 128, seed=0) != drawn(samples, 128, seed=1)
+    assert len({sample.key for sample in rows}) == 128
+    assert 50 <= sum(sample.inputs["x"] >= 500 for sample in rows) <= 78
+    assert drawn(samples[:5], 128, seed=0) == samples[:5]
+
+
+def rows_of(values):
+    return [{"x.pixels": np.asarray(values, np.float32)}]
+
+
+def double(inputs):
+    return {"y": 2 * inputs["x.pixels"]}
+
+
+def test_black_rows_do_not_calibrate_a_file_for_pictures():
+    expected = (
+        r"^encode_x: the rows that were drawn for calibration have 'x.pixels' from 0 to 0, held-out rows from 0 to 1, "
+        r"67% of them outside: int8-static would cut these off. Let the split 'train'"
+    )
+    with pytest.raises(ParityError, match=expected):
+        check_ranges("encode_x", rows_of([[0, 0, 0]]), rows_of([[0, 0.5, 1]]), double)
+
+
+def test_answers_are_compared_beside_inputs():
+    factors = iter([1, 4])
+    with pytest.raises(ParityError, match="have 'y' from 0 to 1, held-out rows from 0 to 4"):
+        check_ranges("encode_x", rows_of([[0, 1]]), rows_of([[0, 1]]), lambda x: {"y": x["x.pixels"] * next(factors)})
+
+
+def test_a_value_past_the_end_here_and_there_is_none_of_another_kind():
+    check_ranges("encode_x", rows_of([np.linspace(0, 1, 100)]), rows_of([np.linspace(0, 1.03, 100)]), double)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from zoo.describing import card, described, facts, reference
 from zoo.errors import UsageError
 from zoo.judging import Verdict, judge, make_cases, opened_twice
 from zoo.layouts import Arranged
-from zoo.precisions import FULL, Data, Placed, Worth, recommended, reduce_graph, table, worth
+from zoo.precisions import FULL, Data, Placed, Worth, losses, recommended, reduce_graph, table, worth
 from zoo.protocols import Exporter, FindsFault, Graph, SharesWeights, Stamps
 from zoo.runtime import Bundle
 from zoo.runtime.manifest import sealed
@@ -172,6 +172,7 @@ def _completed(
     if found:
         manifest["precisions"] = {one.precision: one.summary() for one in found}
         manifest["recommended"] = recommended(found)
+        manifest["lost"] = losses(found)
     for precision in [precision for precision in placed if precision != FULL]:
         for one in placed[precision]:
             manifest["graphs"][one.graph.name].setdefault("reduced", {})[precision] = one.described()

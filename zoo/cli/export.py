@@ -81,6 +81,8 @@ def command(
             single_file=single_file,
             observe=_note,
         )
+    for sentence in manifest.get("lost", ()):
+        note(f"{sentence}; it is not recommended")
     if as_json:
         print_json(manifest)
     else:

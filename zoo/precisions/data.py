@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 _CALIBRATION_ROWS, _JUDGED_ROWS, _ROWS_AT_ONCE = 128, 32, 8
 
 
+def drawn(samples: Sequence[Sample], rows: int, *, seed: int) -> list[Sample]:
+    """Return ``rows`` of the samples, or all if they are fewer, drawn by ``seed`` and in the order that they had.
+
+    A split may be sorted: its first rows would stand for one kind alone.
+    """
+    chosen = np.random.default_rng(seed).permutation(len(samples))[:rows]
+    return [samples[place] for place in sorted(chosen.tolist())]
+
+
 @dataclass(frozen=True)
 class Data:
     """Rows of an entry's data as the inputs of its graphs."""
@@ -37,18 +46,20 @@ class Data:
 
     @classmethod
     def load(cls, model: Model, recipe: Recipe, plugins: Plugins) -> Data:
-        """Read the first rows for calibration from the split ``train``, and the split that the recipe evaluates on."""
+        """Draw rows for calibration from the split ``train``, and read the split that the recipe evaluates on."""
         dataset = make_dataset(recipe.data, plugins)
         held_out = HeldOut.load(dataset, recipe.evaluation.split, model, recipe)
-        return cls(model, recipe, dataset.split("train")[:_CALIBRATION_ROWS], held_out)
+        training = drawn(dataset.split("train"), _CALIBRATION_ROWS, seed=recipe.training.seed)
+        return cls(model, recipe, training, held_out)
 
     def calibration(self, graph: Graph) -> list[Mapping[str, Array]]:
         """Return inputs of a graph from rows that the model was trained on."""
         return list(self._inputs(graph, self.training))
 
     def judged(self, graph: Graph) -> list[Mapping[str, Array]]:
-        """Return inputs of a graph from held-out rows."""
-        return list(self._inputs(graph, self.held_out.samples[:_JUDGED_ROWS]))
+        """Return inputs of a graph from held-out rows, drawn over the split."""
+        samples = drawn(self.held_out.samples, _JUDGED_ROWS, seed=self.recipe.training.seed)
+        return list(self._inputs(graph, samples))
 
     def _inputs(self, graph: Graph, samples: Sequence[Sample]) -> Iterator[Mapping[str, Array]]:
         """Yield inputs of a graph, a few rows at a time: rows that have what it takes, or the latents of such rows."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import ParityError, UsageError
 from zoo.judging import Case, Verdict, at_precision, cases_on, judge, opened_twice
 from zoo.precisions.data import Data
+from zoo.precisions.ranges import check_ranges
 from zoo.protocols import Exporter, Graph, Reduces
 from zoo.runtime.bundle import FULL
 
@@ -56,6 +57,9 @@ def _reduced(
     held_out: Sequence[Case],
 ) -> Placed:
     graph = placed.graph
+    if precision == _CALIBRATED:
+        full = exporter.open(graph, placed.path)
+        check_ranges(graph.name, calibration, [case.inputs for case in held_out], full)
     path = placed.path.with_name(f"{graph.name}.{precision}{exporter.suffix}")
     _reduces(exporter, precision).reduce(placed.path, path, precision, calibration)
     cases = at_precision(held_out if precision == _CALIBRATED else [*placed.cases, *held_out], precision)

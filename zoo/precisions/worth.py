@@ -37,16 +37,23 @@ class Worth:
     metrics: Mapping[str, float]
 
     def holds(self, full: Worth) -> bool:
-        """Return whether each metric is that of float32, within a point where it is a share, else within a twentieth.
+        """Return whether each metric is that of float32, as ``departures`` tells."""
+        return not self.departures(full)
 
-        A share is what chance gives a share of, too.
+    def departures(self, full: Worth) -> list[str]:
+        """Return the metrics that are not those of float32: a fraction within a point, others within a twentieth.
+
+        A metric is a fraction if chance level is reported beside it. Those that departed furthest come first, as shares
+        of what is allowed; a metric that was not measured departs.
         """
+        shares = {}
         for name, value in full.metrics.items():
-            is_share = bool(chance_beside(name, full.metrics)) and value <= 1
-            allowed = _POINT if is_share else _SHARE * abs(value)
-            if not abs(self.metrics.get(name, float("inf")) - value) <= allowed:
-                return False
-        return True
+            is_fraction = bool(chance_beside(name, full.metrics)) and value <= 1
+            allowed = _POINT if is_fraction else _SHARE * abs(value)
+            off = abs(self.metrics.get(name, float("inf")) - value)
+            if not off <= allowed:
+                shares[name] = off / allowed if allowed else float("inf")
+        return sorted(shares, key=lambda name: -shares[name])
 
     def summary(self) -> dict[str, Any]:
         """Return all but the precision, for a manifest."""
@@ -86,8 +93,24 @@ def recommended(found: Sequence[Worth]) -> str:
     return min((one for one in held if one.latency_ms <= 1.1 * fastest), key=lambda one: one.size_bytes).precision
 
 
+def losses(found: Sequence[Worth]) -> list[str]:
+    """Return a sentence for each precision that does not keep the metrics of float32, with the one it loses most of."""
+    full = next(one for one in found if one.precision == FULL)
+    told = []
+    for one in found:
+        lost = [name for name in one.departures(full) if name in one.metrics]
+        if lost:
+            chance = full.metrics.get(chance_beside(lost[0], full.metrics))
+            beside = "" if chance is None else f", by chance {chance:.4g}"
+            told.append(
+                f"{one.precision} does not keep what {FULL} does: {lost[0]} is {one.metrics[lost[0]]:.4g}, in {FULL} "
+                f"{full.metrics[lost[0]]:.4g}{beside}"
+            )
+    return told
+
+
 def table(found: Sequence[Worth]) -> list[str]:
-    """Return the lines of a table in Markdown, a column a precision, and what it recommends."""
+    """Return a table in Markdown, a column per precision: first what is lost, at the end what it recommends."""
     rows = {
         "size, MB": [f"{one.size_bytes / 1e6:.2f}" for one in found],
         "one row through all graphs, ms": [f"{one.latency_ms:.3f}" for one in found],
@@ -96,7 +119,9 @@ def table(found: Sequence[Worth]) -> list[str]:
     by_chance = {chance_beside(name, found[0].metrics) for name in found[0].metrics}
     for name in (name for name in found[0].metrics if name not in by_chance):
         rows[name] = [f"{one.metrics[name]:.4g}" if name in one.metrics else "-" for one in found]
+    lost = [f"**{sentence}.**" for sentence in losses(found)]
     return [
+        *(line for sentence in lost for line in (sentence, "")),
         "| | " + " | ".join(one.precision for one in found) + " |",
         "|---|" + "---|" * len(found),
         *(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()),
