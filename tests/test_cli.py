@@ -263,3 +263,18 @@ def test_a_data_set_that_there_is_not_is_a_usage_error(zoo):
     assert "no dataset 'toi'; there is toy. Did you mean 'toy'?" in zoo("data", "toi").error
     assert "data 'toy': unknown option 'row'; it takes rows: int = 32" in zoo("data", "toy", "-o", "row=3").error
     assert "-o rows: expected key=value" in zoo("data", "toy", "-o", "rows").error
+
+
+def test_commands_print_no_warnings_of_libraries_unless_they_are_asked_for():
+    code = (
+        "import warnings, zoo.cli as cli, click\n"
+        "@cli.group.command('warning')\n"
+        "def warning(): warnings.warn('corrupt EXIF data')\n"
+        "cli.COMMANDS['warning'] = ''\n"
+        "cli.LazyGroup.get_command = lambda self, context, name: warning\n"
+        "cli.main()\n"
+    )
+    for options, said in (([], False), (["-W", "default"], True)):
+        done = subprocess.run([sys.executable, *options, "-c", code, "warning"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert ("corrupt EXIF data" in done.stderr) == said

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         open_session as open_session,
     )
     from zoo.spec import Recipe as Recipe
+    from zoo.stderr import LibraryMessages as LibraryMessages, library_messages as library_messages
     from zoo.subsets import by_subset as by_subset, every_subset as every_subset, subset_name as subset_name
     from zoo.tabulated import (
         BadTableRow as BadTableRow,
@@ -103,6 +104,8 @@ _PUBLIC = {
     "TensorSpec": "zoo.protocols",
     "Truncates": "zoo.offers",
     "WritesFiles": "zoo.offers",
+    "LibraryMessages": "zoo.stderr",
+    "library_messages": "zoo.stderr",
     "Batch": "zoo.modules",
     "Decoder": "zoo.modules",
     "Encoder": "zoo.modules",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 
 import click
 
@@ -70,6 +71,8 @@ def group() -> None:
 
 def main() -> None:
     """Run the command and leave with its exit code; an error is one paragraph on stderr, never a traceback."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what a library tells programmers is no word to whoever runs a command
     try:
         group(prog_name="zoo", standalone_mode=False)
     except ZooError as error:

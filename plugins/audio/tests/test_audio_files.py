@@ -1,3 +1,4 @@
+import contextlib
 import re
 
 import numpy as np
@@ -78,7 +79,10 @@ def test_a_recording_whose_length_was_not_known_in_advance_is_read(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\0" * 100, b"this is no sound", "﻿name,speech\n".encode()])
 def test_a_file_that_only_has_the_name_of_a_sound_is_refused(content, tmp_path):
     (tmp_path / "lie.wav").write_bytes(content)
-    with pytest.raises(DataError, match=r"sound 0 \(.*lie\.wav\): cannot be read as WAV, FLAC, OGG, MP3 or AIFF: "):
+    with pytest.raises(
+        DataError,
+        match=r"sound 0 \(.*lie\.wav\): cannot be read as WAV, RF64, W64, AIFF, AU, CAF, NIST, FLAC, OGG, MP3: ",
+    ):
         waveform(tmp_path / "lie.wav")
 
 
@@ -131,3 +135,98 @@ def test_what_a_decoder_made_of_a_sound_can_be_listened_to(tmp_path):
     for number, sound in enumerate(modality.from_arrays({"log_mel": mel})):
         samples, _ = soundfile.read(tmp_path / f"translate_caption_to_speech-{number}.wav", dtype="float32")
         np.testing.assert_allclose(samples, np.clip(sound, -1, 1), atol=2**-14)
+
+
+CONTAINERS = {
+    "one.wav": ("WAV", "PCM_16"),
+    "packed.wav": ("WAV", "MS_ADPCM"),
+    "extended.wav": ("WAVEX", "PCM_24"),
+    "one.flac": ("FLAC", "PCM_16"),
+    "one.ogg": ("OGG", "VORBIS"),
+    "opus.ogg": ("OGG", "OPUS"),
+    "one.mp3": ("MP3", "MPEG_LAYER_III"),
+    "one.aiff": ("AIFF", "PCM_16"),
+    "one.au": ("AU", "PCM_16"),
+    "one.caf": ("CAF", "PCM_16"),
+    "lossless.caf": ("CAF", "ALAC_16"),
+    "one.w64": ("W64", "PCM_16"),
+    "one.rf64": ("RF64", "PCM_16"),
+    "one.sph": ("NIST", "PCM_16"),
+}
+
+
+def contained(folder, name, endian="FILE"):
+    container, subtype = CONTAINERS[name]
+    soundfile.write(folder / name, chirp(), RATE, format=container, subtype=subtype, endian=endian)
+    return folder / name
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_whole_file_of_each_container_is_read(name, tmp_path):
+    assert abs(len(waveform(contained(tmp_path, name))) - len(chirp())) <= 2000
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_file_of_each_container_that_is_cut_short_is_refused(name, kept, tmp_path):
+    path = contained(tmp_path, name)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    wrong = "ends before the length that it states; copy or download it again|cannot be read as WAV, RF64, W64"
+    with pytest.raises(DataError, match=rf"^sound 0 \(.*{re.escape(name)}\): ({wrong})"):
+        waveform(path)
+
+
+@pytest.mark.parametrize(("name", "endian"), [("one.wav", "BIG"), ("one.au", "LITTLE"), ("one.caf", "LITTLE")])
+def test_the_other_order_of_bytes_is_known(name, endian, tmp_path):
+    path = contained(tmp_path, name, endian)
+    assert len(waveform(path)) == len(chirp())
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(DataError, match="ends before the length that it states"):
+        waveform(path)
+
+
+@pytest.mark.parametrize("name", ["one.au", "one.flac"])
+def test_a_stream_of_which_nobody_knew_the_length_is_read_in_each_container(name, tmp_path):
+    path = contained(tmp_path, name)
+    content = bytearray(path.read_bytes())
+    if name == "one.au":
+        content[8:12] = b"\xff" * 4
+    else:
+        content[21] &= 0xF0  # of the frames in STREAMINFO, 36 bits
+        content[22:26] = bytes(4)
+    path.write_bytes(content)
+    np.testing.assert_allclose(waveform(path)[: len(chirp())], chirp(), atol=2**-15)
+
+
+def test_tags_behind_a_sound_do_not_make_it_shorter(tmp_path):
+    for name in ("one.wav", "one.ogg", "one.mp3", "one.flac"):
+        path = contained(tmp_path, name)
+        before = waveform(path)
+        path.write_bytes(path.read_bytes() + b"TAG" + bytes(125))
+        np.testing.assert_array_equal(waveform(path), before)
+
+
+def test_a_container_whose_length_nobody_checks_is_refused(tmp_path):
+    soundfile.write(tmp_path / "one.voc", chirp(), RATE, format="VOC")
+    with pytest.raises(
+        DataError, match=r"cannot be read as WAV, RF64, .*: it is VOC \(Creative Labs\); save it as WAV"
+    ):
+        waveform(tmp_path / "one.voc")
+
+
+@pytest.mark.parametrize("kept", [0.5, 1])
+def test_what_a_decoder_says_on_stderr_stays_away_from_the_user(kept, tmp_path, capfd):
+    path = contained(tmp_path, "one.mp3")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)] + b"\x00garbage" * 99)
+    with contextlib.suppress(DataError):
+        waveform(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_a_decoder_says_of_a_file_that_it_refuses_is_told(tmp_path, capfd):
+    path = tmp_path / "none.mp3"
+    path.write_bytes(b"ID3\x04\0\0\0\0\0\x0a" + b"\xff\xfb\x90" * 300)
+    with pytest.raises(DataError, match=r"none\.mp3\): (cannot be read as WAV, .*, MP3: |ends before the length)"):
+        waveform(path)
+    assert capfd.readouterr().err == ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -14,15 +13,15 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from zoo import DataError
+from zoo import DataError, LibraryMessages, library_messages
+from zoo_audio.containers import NAMES, QUIET, UNKNOWN_FRAMES, is_cut_short
 
 MOST_CHANNELS = 64
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 768_000
 LOUDEST = 8.0
 # Read past the cut, so that what stands behind it is known to the filter that resamples.
 _MARGIN_SECONDS = 0.05
-_UNKNOWN_LENGTH = 0x7F000000  # what recorders write that do not know how long they will run
-_CUT_SHORT = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_KNOWN = ", ".join(dict.fromkeys(NAMES.values()))
 _EXPECTED = (
     "the path of a sound file, a pair (samples, sample rate), or samples alone at the model's rate; samples are float "
     "from -1 to 1 or int16, int32 or uint8, of shape (samples,) or (samples, channels)"
@@ -71,17 +70,30 @@ class Reader:
     def _opened(self, path: Path, what: str) -> tuple[NDArray[Any], float]:
         if not path.is_file():
             raise DataError(f"{what}: no such file; paths are relative to the working folder")
+        said = LibraryMessages()
         try:
-            with soundfile.SoundFile(path) as file:
-                wanted = min(file.frames, self._enough(file.samplerate))
-                samples = file.read(frames=wanted, dtype="float32", always_2d=True)
-                whole = len(samples) == wanted and not _is_cut_short(file.extra_info)
-                rate_hz = file.samplerate
+            with path.open("rb") as stream:
+                quiet = stream.read(4) in QUIET
+            if quiet:
+                return self._decoded(path, what)
+            with library_messages() as said:
+                return self._decoded(path, what)
         except soundfile.SoundFileError as error:
-            raise DataError(f"{what}: cannot be read as WAV, FLAC, OGG, MP3 or AIFF: {error}") from error
-        if not whole:
-            raise DataError(f"{what}: ends before the length that it states; copy or download it again")
-        return samples, rate_hz
+            raise DataError(f"{what}: cannot be read as {_KNOWN}: {said.beside(error)}") from error
+        except OSError as error:
+            raise DataError(f"{what}: cannot be read: {error.strerror}") from error
+
+    def _decoded(self, path: Path, what: str) -> tuple[NDArray[Any], float]:
+        with _Forward(path) as file:
+            if file.format not in NAMES:
+                raise DataError(f"{what}: cannot be read as {_KNOWN}: it is {file.format_info}; save it as WAV")
+            enough = self._enough(file.samplerate)
+            samples = file.read(frames=min(file.frames, enough), dtype="float32", always_2d=True)
+            whole = len(samples) == min(file.frames, enough) or file.frames == UNKNOWN_FRAMES
+            with path.open("rb") as stream:
+                if not whole or is_cut_short(stream, file.format):
+                    raise DataError(f"{what}: ends before the length that it states; copy or download it again")
+            return samples, file.samplerate
 
     def _given(self, value: Any, what: str) -> tuple[NDArray[Any], float]:
         samples, rate_hz = value if isinstance(value, tuple) and len(value) == 2 else (value, self.sample_rate_hz)
@@ -100,6 +112,13 @@ class Reader:
                 + ("; transpose it" if samples.ndim == 2 and not fits else "")
             )
         return samples, float(rate_hz)
+
+
+class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
+    """A file that is read once from its beginning: FLAC of unknown length cannot be sought in."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 def _mono(samples: NDArray[Any], what: str) -> NDArray[np.float32]:
@@ -125,12 +144,6 @@ def _scaled(samples: NDArray[Any], what: str) -> NDArray[np.float32]:
             f"{what}: expected float samples from -1 to 1, got {loudest:.6g}; divide them by the full scale"
         )
     return samples.astype(np.float32)
-
-
-def _is_cut_short(log: str) -> bool:
-    """Tell from libsndfile's log whether the file states more bytes of sound than it has."""
-    found = _CUT_SHORT.search(log)
-    return found is not None and int(found[2]) < int(found[1]) < _UNKNOWN_LENGTH
 
 
 def _kinds(value: Any) -> str:

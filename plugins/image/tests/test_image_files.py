@@ -194,3 +194,15 @@ def test_an_array_of_another_kind_is_refused_with_its_dtype_and_shape(array):
     what = re.escape(f"got an array of {array.dtype} and shape {array.shape}")
     with pytest.raises(DataError, match=rf"picture 0: expected a Pillow image, an array of uint8, .* {what}"):
         _pixels(array)
+
+
+def test_what_the_decoder_of_tiff_says_on_stderr_is_told_in_the_message(tmp_path, capfd):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(
+        tmp_path / "bad.tiff", compression="tiff_deflate"
+    )
+    content = bytearray((tmp_path / "bad.tiff").read_bytes())
+    content[300:360] = bytes(60)
+    (tmp_path / "bad.tiff").write_bytes(content)
+    with pytest.raises(DataError, match=r"bad\.tiff\): cannot be decoded: decoder error -\d \(.*Decoding error.*\)"):
+        _pixels(tmp_path / "bad.tiff")
+    assert capfd.readouterr().err == ""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from zoo import DataError
+from zoo import DataError, LibraryMessages, library_messages
 
 LARGEST_PIXELS = 2**26
 # Named, so that no other decoder of Pillow runs on a stranger's file: one of them starts a PostScript interpreter.
@@ -60,11 +60,15 @@ def _decoded(image: Image.Image, what: str) -> Image.Image:
         raise DataError(f"{what}: {_too_large()}: it has {image.width} by {image.height}")
     if pixels == 0:
         raise DataError(f"{what}: expected at least one pixel, it has {image.width} by {image.height}; leave it out")
+    said = LibraryMessages()
     try:
+        if image.format == "TIFF":
+            with library_messages() as said:
+                image.load()
         upright = ImageOps.exif_transpose(image)
         return _without_alpha(_eight_bits(upright, what))
     except _BROKEN as error:
-        raise DataError(f"{what}: cannot be decoded: {error}") from error
+        raise DataError(f"{what}: cannot be decoded: {said.beside(error)}") from error
 
 
 def _eight_bits(image: Image.Image, what: str) -> Image.Image:
