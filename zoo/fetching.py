@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote, urljoin
 
+from zoo.addresses import may_be_asked
 from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError, UsageError, ZooError
 from zoo.home import home
+from zoo.pacing import PATIENCE, Patience
 from zoo.packages import path_in_package, path_inside
 from zoo.store import Digest, digest, flush, owner_is_alive
-from zoo.transport import PATIENCE, Partial, Patience, Progress, disk_errors, download, may_be_asked
+from zoo.transport import Partial, Progress, disk_errors, download
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _HUB = re.compile(r"([\w.-]+/[\w.-]+)@([\w.-]+)/(.+)", re.ASCII)

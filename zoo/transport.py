@@ -5,22 +5,22 @@ returns once the bytes on the disk have the promised size and sha256, and raises
 """
 
 import errno
-import ipaddress
 import logging
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
+from zoo.addresses import may_be_asked
 from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError
+from zoo.pacing import PATIENCE, Patience, TooSlow, Watch
 from zoo.store import Digest, digest
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse, PoolManager
+    from urllib3 import BaseHTTPResponse
 
 Progress = Callable[[int, int], None]
 
@@ -29,20 +29,6 @@ _REDIRECTS = 5
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
 _VALIDATOR = re.compile(r'"[\x21\x23-\x7e]{0,256}"|\w{3}, [\w: ]{10,40}', re.ASCII)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait for a server, and how often to try it again without having got further."""
-
-    connect_timeout_s: float = 10
-    read_timeout_s: float = 30
-    attempts: int = 5
-    first_pause_s: float = 0.5
-    longest_pause_s: float = 30
-
-
-PATIENCE = Patience()
 
 
 class _Cut(Exception):
@@ -102,11 +88,13 @@ def download(
     Raises IntegrityError for other bytes, NotFoundError where the server has none, OfflineError where it cannot be
     reached or keeps breaking off, DiskError where they cannot be written. The message says what came, as a predicate.
     """
+    ends_at_s = time.monotonic() + patience.longest_s(promised.size_bytes)
     tries, furthest = 0, into.size_bytes()
     while True:
         try:
             if into.size_bytes() != promised.size_bytes:
-                _receive(url, promised.size_bytes, into, patience, progress)
+                with Watch(patience, ends_at_s) as watch:
+                    _receive(url, promised.size_bytes, into, patience, watch, progress)
             with disk_errors(into.body):
                 found = digest(into.body)
             if found == promised:
@@ -118,6 +106,8 @@ def download(
             into.restart()
             if not joined:
                 raise
+        except TooSlow as slow:
+            raise OfflineError(f"{slow}, with {into.size_bytes()} of {promised.size_bytes} bytes here") from None
         except _Stale as stale:
             _log.info("%s %s; starting anew", url, stale)
             into.restart()
@@ -133,28 +123,22 @@ def download(
                 pause_s = cut.pause_s
             if pause_s > patience.longest_pause_s:
                 raise OfflineError(f"{cut} and asks to wait {pause_s:.0f} s") from cut
+            if time.monotonic() + pause_s > ends_at_s:
+                raise OfflineError(f"{cut} until all the time was used up that a source may take") from cut
             _log.info("%s %s; going on in %.1f s", url, cut, pause_s)
             time.sleep(pause_s)
 
 
-def may_be_asked(url: str) -> bool:
-    """Tell whether an address is https, or http on this very machine."""
-    try:
-        parts = urlsplit(url)
-        named = bool(parts.hostname) and parts.port != 0
-        return named and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(url)))
-    except ValueError:
-        return False
-
-
-def _receive(url: str, size_bytes: int, into: Partial, patience: Patience, progress: Progress | None) -> None:
+def _receive(
+    url: str, size_bytes: int, into: Partial, patience: Patience, watch: Watch, progress: Progress | None
+) -> None:
     offset = into.size_bytes()
     headers = {"Accept-Encoding": "identity", "User-Agent": "modalzoo"}
     if offset:
         headers["Range"] = f"bytes={offset}-"
         if validator := into.validator(url):
             headers["If-Range"] = validator
-    with _answer(url, headers, patience) as response:
+    with _answer(url, headers, patience, watch) as response:
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if response.status == 206 and offset:
             if _first_byte(response) != offset or encoding != "identity":
@@ -173,6 +157,7 @@ def _receive(url: str, size_bytes: int, into: Partial, patience: Patience, progr
         # One byte more than promised is asked for, to notice a body that is longer.
         while chunk := response.read1(min(_CHUNK_BYTES, size_bytes - offset + 1), decode_content=True):
             offset += len(chunk)
+            watch.arrived(len(chunk))
             if offset > size_bytes:
                 raise IntegrityError(f"sent more than {size_bytes} bytes")
             into.append(chunk)
@@ -192,30 +177,36 @@ def _refuse(response: "BaseHTTPResponse", *, resuming: bool) -> None:
 
 
 @contextmanager
-def _answer(url: str, headers: dict[str, str], patience: Patience) -> Iterator["BaseHTTPResponse"]:
+def _answer(url: str, headers: dict[str, str], patience: Patience, watch: Watch) -> Iterator["BaseHTTPResponse"]:
     """Ask an address, follow its redirects, and turn the network's errors into ours, while the body is read too."""
     from urllib3 import Timeout, exceptions
 
+    from zoo.connecting import cause, pool, proxy_for, watched
+
     timeout = Timeout(connect=patience.connect_timeout_s, read=patience.read_timeout_s)
+    proxy = None
     try:
         for _ in range(_REDIRECTS + 1):
-            with _pool(url) as pool:
-                response = pool.request(
+            proxy = proxy_for(url)
+            with pool(proxy) as opened:
+                watched(opened, url, watch)
+                response = opened.request(
                     "GET", url, headers=headers, timeout=timeout, preload_content=False, redirect=False, retries=False
                 )
                 try:
                     location = response.get_redirect_location()
                     if not location:
+                        watch.follow(response.fileno)
                         yield response
                         return
                     url = _redirected(url, location)
                 finally:
                     response.close()
         raise NotFoundError(f"redirects more than {_REDIRECTS} times")
-    except exceptions.LocationValueError as error:
-        raise NotFoundError(f"leads to an address that cannot be read: {error}") from error
+    except exceptions.LocationValueError:
+        raise NotFoundError("leads to an address that cannot be read") from None
     except (exceptions.ConnectTimeoutError, exceptions.ProxyError, exceptions.SSLError) as error:
-        raise _Cut(f"cannot be reached ({error})", reached=False) from error
+        raise _Cut(cause(error, proxy), reached=False) from error
     except exceptions.HTTPError as error:
         raise _Cut(f"broke off ({type(error).__name__})") from error
 
@@ -228,28 +219,6 @@ def _redirected(url: str, location: str) -> str:
     if not may_be_asked(target) or (urlsplit(url).scheme == "https" != urlsplit(target).scheme):
         raise NotFoundError(f"redirects to {target!r}, where only https may be followed")
     return target
-
-
-def _pool(url: str) -> "PoolManager":
-    """Give a connection pool, through the proxy that the environment names for the address."""
-    from urllib.request import getproxies, proxy_bypass
-
-    from urllib3 import PoolManager, ProxyManager, make_headers
-    from urllib3.util import parse_url
-
-    proxy = getproxies().get(urlsplit(url).scheme)
-    if proxy is None or _is_loopback(url) or proxy_bypass(urlsplit(url).hostname or ""):
-        return PoolManager()
-    login = parse_url(proxy).auth
-    return ProxyManager(proxy, proxy_headers=make_headers(proxy_basic_auth=unquote(login)) if login else None)
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _first_byte(response: "BaseHTTPResponse") -> int | None:

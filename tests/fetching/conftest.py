@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from zoo.fetching import Wanted, fetch
-from zoo.transport import Patience
+from zoo.pacing import Patience
 
 SIZE = 256 * 1024
 HALF = SIZE // 2
@@ -91,6 +91,40 @@ class Answer(BaseHTTPRequestHandler):
         for piece in range(start, SIZE, SIZE // 32):
             self.send(RIGHT[piece : min(piece + SIZE // 32, SIZE)])
             time.sleep(0.01)
+
+    def byte_by_byte(self, nth, start, first=b"", byte=b"a"):
+        """Send something, then a byte now and then for as long as the test lasts."""
+        self.wfile.write(first)
+        while not self.server.stopping.wait(0.02):
+            self.wfile.write(byte)
+
+    def slow_body(self, nth, start):
+        self.right(nth, start, start)
+        for place in range(start, SIZE):
+            self.wfile.write(RIGHT[place : place + 1])
+            if self.server.stopping.wait(0.02):
+                break
+
+    def slow_headers(self, nth, start):
+        self.byte_by_byte(nth, start, b"HTTP/1.1 200 OK\r\nX-Name: ")
+
+    def slow_chunk(self, nth, start):
+        self.byte_by_byte(nth, start, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+
+    def slow_gzip(self, nth, start):
+        """The name of a file that never ends, in the header of the compressed bytes."""
+        self.reply(b"", Content_Encoding="gzip", Content_Length=None)
+        self.byte_by_byte(nth, start, b"\x1f\x8b\x08\x08" + bytes(6))
+
+    def asks_to_go_on(self, nth, start):
+        self.byte_by_byte(nth, start, byte=b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def slow_redirects(self, nth, start):
+        time.sleep(0.2)
+        self.reply(b"", 302, Location="/slow_headers" if nth else "/slow_redirects")
+
+    def a_sixteenth_each_time(self, nth, start):
+        self.right(nth, start, start + SIZE // 16)
 
     def cut_with_length(self, nth, start):
         self.reply(RIGHT[:HALF], length=SIZE)

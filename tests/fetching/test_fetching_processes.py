@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 
 from zoo import fetching
-from zoo.transport import Patience
+from zoo.pacing import Patience
 
 SIZE = 256 * 1024
 HALF = SIZE // 2

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from zoo import transport
+from zoo.addresses import may_be_asked
 from zoo.errors import IntegrityError, NotFoundError, OfflineError, ZooError
-from zoo.transport import Patience, may_be_asked
+from zoo.pacing import Patience
 
 SIZE = 256 * 1024
 HALF = SIZE // 2
