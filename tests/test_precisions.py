@@ -176,3 +176,83 @@ def test_a_file_that_misses_the_tolerance_of_its_precision_leaves_no_bundle(chec
     with pytest.raises(ParityError, match=advice):
         export(checkpoint, Wrong(), tmp_path / "b", origin=Origin("toy"), graphs=["encode_left"], precisions=["int8"])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def toy_data(monkeypatch):
+    """Let the splits of the toy data be without samples, or without an input."""
+    from dataclasses import replace
+
+    from zoo_toy.dataset import ToyDataset
+
+    split = ToyDataset.split
+
+    def change(*, empty=(), without=()):
+        def changed(self, name):
+            samples = [] if name in empty else split(self, name)
+            return [
+                replace(sample, inputs={key: None if key in without else value for key, value in sample.inputs.items()})
+                for sample in samples
+            ]
+
+        monkeypatch.setattr(ToyDataset, "split", changed)
+
+    return change
+
+
+def exported_left(checkpoint, folder, *precisions):
+    export(checkpoint, OnnxExporter(), folder, origin=Origin("toy"), graphs=["encode_left"], precisions=precisions)
+    return (folder / "README.md").read_text(), json.loads((folder / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8", "int8-weights"])
+def test_what_calibrates_nothing_is_made_without_the_data_and_the_card_says_so(
+    precision, checkpoint, toy_data, tmp_path, caplog
+):
+    toy_data(empty=["train", "validation", "test"])
+    card, manifest = exported_left(checkpoint, tmp_path / "bundle", precision)
+    assert "At fewer bits `encode_left` were judged on drawn cases alone, on no row of data." in card
+    assert "No metric of the task was measured, so none but `fp32` is recommended." in card
+    assert manifest["recommended"] == "fp32"
+    assert manifest["graphs"]["encode_left"]["reduced"][precision]["parity"]["cases"] > 3
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo.exporting"]
+    assert told == (
+        "files of fewer bits are judged on drawn cases alone, and no metric is measured: data 'toy', split 'test' has "
+        "no samples; no split has any. Files of fewer bits are judged and measured on it: add some"
+    )
+    assert set(replay(open_bundle(tmp_path / "bundle"))) == {"encode_left", f"encode_left.{precision}"}
+
+
+def test_with_the_data_the_card_does_not_speak_of_drawn_cases(reduced):
+    assert "drawn cases alone" not in (reduced / "README.md").read_text()
+
+
+def test_a_graph_that_no_row_of_the_data_fits_is_judged_on_drawn_cases(checkpoint, toy_data, tmp_path):
+    toy_data(without=["left"])
+    card, _ = exported_left(checkpoint, tmp_path / "bundle", "int8-weights")
+    assert "At fewer bits `encode_left` were judged on drawn cases alone" in card
+
+
+def test_what_is_calibrated_names_the_split_that_has_no_row_for_it(checkpoint, toy_data, tmp_path):
+    toy_data(empty=["train"])
+    with pytest.raises(UsageError, match=r"split 'train' has no samples; .* Ranges are calibrated on it: add some, or"):
+        exported_left(checkpoint, tmp_path / "bundle", "int8-static")
+    assert exported_left(checkpoint, tmp_path / "bundle", "fp16")
+    toy_data(without=["left"])
+    expected = (
+        "data 'toy', split 'train': no sample has all that 'encode_left' takes: left; leave this graph out by --graph, "
+        "or the precision int8-static"
+    )
+    with pytest.raises(UsageError, match=expected):
+        exported_left(checkpoint, tmp_path / "bundle", "int8-static")
+
+
+def test_data_that_are_needed_are_looked_at_before_anything_is_traced(checkpoint, toy_data, tmp_path, monkeypatch):
+    toy_data(empty=["test"])
+
+    def write(*arguments):
+        raise AssertionError("a graph was written before the data were looked at")
+
+    monkeypatch.setattr(OnnxExporter, "write", write)
+    with pytest.raises(UsageError, match="split 'test' has no samples"):
+        exported_left(checkpoint, tmp_path / "bundle", "int8-static")

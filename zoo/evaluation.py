@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from zoo.coherence import coherence
-from zoo.components import make_dataset
 from zoo.errors import MetricError, UsageError
-from zoo.loading import Rows, in_order, load_rows, readable
+from zoo.loading import Rows, RowsInMemory, in_order, load_rows, readable
 from zoo.missing import Skip
 from zoo.model import Model
 from zoo.modules import Batch, MeasuresAnswers, RunsGraphs
 from zoo.plugins import Plugins, installed
 from zoo.probing import probed
-from zoo.protocols import Dataset, Sample
+from zoo.protocols import Modality, Sample
 from zoo.registry import Metric
 from zoo.spec import Recipe
+from zoo.splits import TRAIN, Splits, absent, listed
 
 _BATCH_ROWS = 256
+_CHOOSE = "Choose another split, by --split or evaluation.split, or add samples to this one"
+_FITTED = "Probes and classifiers are fitted on it: set evaluation.probe and evaluation.coherence to false, or add some"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,36 @@ class HeldOut:
     where: str
 
     @classmethod
-    def load(cls, dataset: Dataset, split: str, model: Model, recipe: Recipe, *, skip: Skip | None = None) -> HeldOut:
-        """Read a split of the recipe's data for a model, without the samples of which ``skip`` is told."""
-        where = f"data {recipe.data.name!r}, split {split!r}"
-        samples = dataset.split(split)
+    def load(
+        cls,
+        splits: Splits,
+        split: str,
+        modalities: Mapping[str, Modality],
+        *,
+        advice: str = _CHOOSE,
+        skip: Skip | None = None,
+    ) -> HeldOut:
+        """Read a split, without the samples of which ``skip`` is told; ``advice`` says what to do if it has nothing.
+
+        An input that no sample has is told of by a warning, since what needs it is not measured.
+        """
+        samples, where = splits.read(split, advice=advice), splits.where(split)
         if skip is not None:
-            samples = list(readable(samples, model.modalities, skip=skip))
-        return cls(samples, load_rows(samples, model.modalities, where=where), where)
+            samples = list(readable(samples, modalities, skip=skip))
+        held_out = cls(samples, load_rows(samples, modalities, where=where), where)
+        if lacking := absent(samples, modalities):
+            _log.warning("%s: no sample has the input %s; what needs it is not measured", where, listed(lacking))
+        return held_out
+
+    def some(self, by: str = "") -> HeldOut:
+        """Return two rows of every kind: by the inputs that they have, and by the label ``by``."""
+        kinds: dict[object, list[int]] = {}
+        for place, sample in enumerate(self.samples):
+            there = tuple(name for name, value in sample.inputs.items() if value is not None)
+            kinds.setdefault((there, sample.labels.get(by)), []).append(place)
+        index = sorted(place for places in kinds.values() for place in places[:2])
+        rows = RowsInMemory(self.rows.take(torch.tensor(index)))
+        return HeldOut([self.samples[place] for place in index], rows, self.where)
 
 
 def evaluate(
@@ -50,12 +77,16 @@ def evaluate(
     label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Where it asks for
     probes, they are fitted on the split ``train`` and measured on the whole split: ``picture.latent.class.probe``,
     see ``zoo.probing``; likewise for the classifiers of ``zoo.coherence``. Deterministic for one ``seed``.
+
+    Raises UsageError if the split has no samples or none of the inputs, DataError if no row has what the objective
+    measures; an input that no row has is told of by a warning.
     """
     plugins = plugins or installed()
-    dataset = make_dataset(recipe.data, plugins)
-    held_out = HeldOut.load(dataset, split or recipe.evaluation.split, model, recipe)
+    splits = Splits.of(recipe, plugins)
+    held_out = HeldOut.load(splits, split or recipe.evaluation.split, model.modalities)
+    fitted = recipe.evaluation.probe or recipe.evaluation.coherence
+    training = splits.read(TRAIN, advice=_FITTED) if fitted else ()
     measured = measure(model, recipe, held_out, seed=seed)
-    training = dataset.split("train") if recipe.evaluation.probe or recipe.evaluation.coherence else ()
     if recipe.evaluation.probe:
         measured |= probed(model, training, held_out.samples, held_out.rows, seed=seed)
     if recipe.evaluation.coherence:

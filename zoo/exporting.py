@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,10 +20,10 @@ from safetensors.numpy import save
 from zoo import __version__
 from zoo.checkpoint import Checkpoint, modality_arrays, names_in, recipe_json, save_checkpoint
 from zoo.describing import card, described, facts, reference
-from zoo.errors import UsageError
+from zoo.errors import UsageError, ZooError
 from zoo.judging import Verdict, judge, make_cases, opened_twice
 from zoo.layouts import Arranged
-from zoo.precisions import FULL, Data, Placed, Worth, losses, recommended, reduce_graph, table, worth
+from zoo.precisions import FULL, Data, Placed, Worth, calibrates, losses, recommended, reduce_graph, table, worth
 from zoo.protocols import Exporter, FindsFault, Graph, SharesWeights, Stamps
 from zoo.runtime import Bundle
 from zoo.runtime.manifest import sealed
@@ -30,6 +31,7 @@ from zoo.store import digests, staged_folder
 from zoo.tables import SCHEMA
 
 WEIGHTS = "model.safetensors"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,9 @@ def export(
     """Export the graphs of a model, all or those named, into the folder ``out``, and return the bundle's manifest.
 
     ``exporter_name`` is what the exporter is registered as: files that are no ONNX are run by it wherever they go.
-    ``precisions`` are written beside float32; it takes the data of the checkpoint's recipe to calibrate and to measure
-    them. With ``single_file`` each graph holds its own copy of its weights. ``layout`` adds its files at the end.
+    ``precisions`` are written beside float32, and measured on the data of the checkpoint's recipe, which are looked at
+    first. Where these cannot be read, a warning tells so, and those that calibrate nothing are judged on drawn cases
+    alone. With ``single_file`` each graph holds its own copy of its weights. ``layout`` adds its files at the end.
 
     Raises ParityError where a graph does not compute what torch computes; ``out`` is then as it was before.
     """
@@ -70,13 +73,13 @@ def export(
         if shares is not None:
             shares.link(path, path.with_name(WEIGHTS), names_in(graph.module, checkpoint.model.objective))
 
+    data = _data(checkpoint, precisions) if precisions else None
     with staged_folder(out) as staging:
         if shares is not None:
             save_checkpoint(checkpoint.model, checkpoint.recipe, staging / WEIGHTS)
         placed = {FULL: _placed(checkpoint.model.graphs(graphs), exporter, staging, place, observe)}
         found = []
         if precisions:
-            data = Data.load(checkpoint.model, checkpoint.recipe, checkpoint.model.plugins)
             placed |= {precision: [] for precision in precisions}
             for one in placed[FULL]:
                 for precision, reduced in reduce_graph(one, exporter, precisions, data).items():
@@ -121,6 +124,17 @@ def renew(
         save_checkpoint(checkpoint.model, checkpoint.recipe, staging / WEIGHTS)
         placed = {FULL: _placed(checkpoint.model.graphs(bundle.graphs), exporter, staging, place, observe)}
         return _completed(staging, checkpoint, exporter, bundle.manifest["exporter"], origin, placed, layout=layout)
+
+
+def _data(checkpoint: Checkpoint, precisions: Sequence[str]) -> Data | None:
+    """Return the data to judge and to measure on, None where they cannot be read and nothing is calibrated on them."""
+    try:
+        return Data.load(checkpoint.model, checkpoint.recipe, checkpoint.model.plugins)
+    except ZooError as error:
+        if any(map(calibrates, precisions)):
+            raise
+        _log.warning("files of fewer bits are judged on drawn cases alone, and no metric is measured: %s", error)
+        return None
 
 
 def _placed(
@@ -185,10 +199,16 @@ def _completed(
     )
     (folder / "state.safetensors").write_bytes(save(modality_arrays(model.modalities)))
     _write_json(folder / "spec.json", recipe_json(checkpoint.recipe))
-    (folder / "README.md").write_text(card(model, manifest, table(found) if found else ()))
+    (folder / "README.md").write_text(card(model, manifest, _precisions(placed, found)))
     manifest = sealed({**manifest, "files": digests(folder)})
     _write_json(folder / "manifest.json", manifest)
     return manifest if layout is None else layout.add_to(folder, manifest)
+
+
+def _precisions(placed: Mapping[str, Sequence[Placed]], found: Sequence[Worth]) -> Sequence[str]:
+    """Return what the card says of the precisions beside float32, if there are any."""
+    alone = [one.graph.name for precision in placed.values() for one in precision if one.drawn_alone]
+    return table(found, dict.fromkeys(alone)) if found else ()
 
 
 def _write_json(path: Path, value: Any) -> None:

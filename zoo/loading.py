@@ -70,15 +70,15 @@ def load_rows(
     """Return the samples as rows; ``where`` names the split for messages.
 
     Samples that cannot be read are left out where ``skip`` is there to be told of them. Raises UsageError for an empty
-    split or an input that no sample has, DataError for a sample that cannot be read or files that are not there.
+    split or one without any of the inputs, DataError for a sample that cannot be read or files that are not there.
     """
     given = len(samples)
     if not samples:
         raise UsageError(f"{where} has no samples; choose another split or add data")
-    for name in modalities:
-        if all(sample.inputs.get(name) is None for sample in samples):
-            known = sorted({key for sample in samples[:100] for key in sample.inputs})
-            raise UsageError(f"{where}: no sample has the input {name!r}; the data has {', '.join(known)}")
+    if all(sample.inputs.get(name) is None for sample in samples for name in modalities):
+        known = sorted({key for sample in samples[:100] for key in sample.inputs})
+        asked = " or ".join(map(repr, modalities))
+        raise UsageError(f"{where}: no sample has the input {asked}; the data has {', '.join(known)}")
     samples = with_files(samples, modalities, where=where, skip=skip)
     probe = _read(samples[:_PROBE_ROWS], modalities, skip)
     row_bytes = sum(t.nbytes for tensors in probe.inputs.values() for t in tensors.values()) / max(1, probe.rows)

@@ -15,24 +15,21 @@ from typing import Any
 import torch
 
 from zoo.changes import Changes, refuse, told
-from zoo.checkpoint import load
-from zoo.components import make_dataset, make_modalities
 from zoo.errors import TrainingError
 from zoo.evaluation import HeldOut, measure
-from zoo.gaps import dropped
-from zoo.loading import Rows, fit_modality, load_rows
+from zoo.loading import Rows
 from zoo.loop import Loop, accelerator_for, is_first_process
-from zoo.missing import Skip, with_files
-from zoo.model import Model, build
+from zoo.model import Model
 from zoo.ordering import Order, batches
 from zoo.plugins import Plugins, installed
-from zoo.runs import Run, SavedStep
+from zoo.preparing import prepare
+from zoo.runs import Run
 from zoo.spec import Recipe
+from zoo.splits import VALIDATION
 from zoo.stopping import Stop, Stopped, stopping
 
 _LOG_EVERY = 10
 _log = logging.getLogger(__name__)
-VALIDATION = "validation"
 
 
 @dataclass(frozen=True)
@@ -85,9 +82,10 @@ def train(
         accelerator = accelerator_for(recipe.training, out)
         try:
             with stop.at_once():  # there are no weights yet, or they are saved already
-                model, rows, held_out = _prepared(recipe, run, newest, plugins, run.skip if skip_bad_samples else None)
+                prepared = prepare(recipe, newest, plugins, run.skip if skip_bad_samples else None)
         except Stopped:
             stop.now()
+        model, rows = prepared.model, prepared.rows
         launched = {"rows": len(rows), "processes": accelerator.num_processes}
         loop = Loop(model, recipe.training, accelerator)
         if newest is not None:
@@ -95,7 +93,7 @@ def train(
             refuse(changed, newest.folder, accepted=accept_changes)
             newest.restore(loop.optimisers, loop.places(newest.recipe.training))
         first = newest.step if newest else 0
-        writer = _Writer(run, recipe, model, loop, held_out, launched)
+        writer = _Writer(run, recipe, model, loop, prepared.held_out, launched)
         writer.start(first, changed)
         _take_steps(recipe, rows, loop, writer, stop, observe, first=first)
     accelerator.end_training()
@@ -103,28 +101,6 @@ def train(
     if saved is None:
         raise TrainingError(f"{out} lost its checkpoint while training ended; was it deleted? Train again")
     return saved.weights
-
-
-def _prepared(
-    recipe: Recipe, run: Run, newest: SavedStep | None, plugins: Plugins, skip: Skip | None
-) -> tuple[Model, Rows, HeldOut | None]:
-    """Return the model to go on with, the rows to train on, and those to validate on where the recipe validates."""
-    dataset = make_dataset(recipe.data, plugins)
-    where = f"data {recipe.data.name!r}, split 'train'"
-    samples = dropped(dataset.split("train"), recipe.training.drop, seed=recipe.training.seed)
-    samples = with_files(samples, [part.name for part in recipe.spec.inputs], where=where, skip=skip)
-    if newest is not None:
-        model = load(newest.weights, plugins=plugins).model
-    else:
-        modalities = {
-            name: fit_modality(modality, samples, name, skip=skip)
-            for name, modality in make_modalities(recipe.spec, plugins).items()
-        }
-        model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins)
-    model.objective.train()
-    rows = load_rows(samples, model.modalities, where=where, skip=skip)
-    held_out = HeldOut.load(dataset, VALIDATION, model, recipe, skip=skip) if recipe.training.validate_every else None
-    return model, rows, held_out
 
 
 def _take_steps(

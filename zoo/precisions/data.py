@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.components import make_dataset
 from zoo.errors import UsageError
 from zoo.evaluation import HeldOut
 from zoo.gaps import with_gaps
@@ -19,11 +19,13 @@ from zoo.offers import TakesRaw
 from zoo.plugins import Plugins
 from zoo.protocols import PRESENT, Graph, Sample
 from zoo.spec import Recipe
+from zoo.splits import TRAIN, Splits, listed
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
 _CALIBRATION_ROWS, _JUDGED_ROWS, _ROWS_AT_ONCE = 128, 32, 8
+_MEASURED = "Files of fewer bits are judged and measured on it: add some"
 
 
 def drawn(samples: Sequence[Sample], rows: int, *, seed: int) -> list[Sample]:
@@ -41,30 +43,53 @@ class Data:
 
     model: Model
     recipe: Recipe
-    training: Sequence[Sample]
+    splits: Splits
     held_out: HeldOut
 
     @classmethod
     def load(cls, model: Model, recipe: Recipe, plugins: Plugins) -> Data:
-        """Draw rows for calibration from the split ``train``, and read the split that the recipe evaluates on."""
-        dataset = make_dataset(recipe.data, plugins)
-        held_out = HeldOut.load(dataset, recipe.evaluation.split, model, recipe)
-        training = drawn(dataset.split("train"), _CALIBRATION_ROWS, seed=recipe.training.seed)
-        return cls(model, recipe, training, held_out)
+        """Read the split that the recipe evaluates on.
+
+        Raises ZooError if it cannot be read or has none of the model's inputs.
+        """
+        splits = Splits.of(recipe, plugins)
+        held_out = HeldOut.load(splits, recipe.evaluation.split, model.modalities, advice=_MEASURED)
+        return cls(model, recipe, splits, held_out)
 
     def calibration(self, graph: Graph) -> list[Mapping[str, Array]]:
-        """Return inputs of a graph from rows that the model was trained on."""
-        return list(self._inputs(graph, self.training))
+        """Return inputs of a graph from rows that the model was trained on, drawn over the split.
+
+        Raises UsageError, naming the split and the inputs, if no row has what the graph takes.
+        """
+        samples = drawn(self._training, _CALIBRATION_ROWS, seed=self.recipe.training.seed)
+        return self._required(graph, list(self._inputs(graph, samples)), TRAIN)
 
     def judged(self, graph: Graph) -> list[Mapping[str, Array]]:
-        """Return inputs of a graph from held-out rows, drawn over the split."""
+        """Return inputs of a graph from held-out rows, drawn over the split; none if no row has what it takes."""
         samples = drawn(self.held_out.samples, _JUDGED_ROWS, seed=self.recipe.training.seed)
         return list(self._inputs(graph, samples))
+
+    def required(self, graph: Graph) -> list[Mapping[str, Array]]:
+        """Return what ``judged`` does; raises UsageError, naming the split and the inputs, instead of none."""
+        return self._required(graph, self.judged(graph), self.recipe.evaluation.split)
+
+    @cached_property
+    def _training(self) -> Sequence[Sample]:
+        return self.splits.read(TRAIN, advice="Ranges are calibrated on it: add some, or leave int8-static out")
+
+    def _required(self, graph: Graph, inputs: list[Mapping[str, Array]], split: str) -> list[Mapping[str, Array]]:
+        if not inputs:
+            names = listed(sorted({name.partition(".")[0] for name in graph.inputs}))
+            raise UsageError(
+                f"{self.splits.where(split)}: no sample has all that {graph.name!r} takes: {names}; leave this graph "
+                "out by --graph, or the precision int8-static"
+            )
+        return inputs
 
     def _inputs(self, graph: Graph, samples: Sequence[Sample]) -> Iterator[Mapping[str, Array]]:
         """Yield inputs of a graph, a few rows at a time: rows that have what it takes, or the latents of such rows."""
         made = self._latents(graph, samples) if set(graph.inputs) == {"latent"} else self._arrays(graph, samples)
-        rows = len(next(iter(made.values())))
+        rows = len(next(iter(made.values()))) if made else 0
         for start in range(0, rows, _ROWS_AT_ONCE):
             yield {name: array[start : start + _ROWS_AT_ONCE] for name, array in made.items()}
 
@@ -73,7 +98,7 @@ class Data:
         gaps = any(name.endswith(f".{PRESENT}") for name in graph.inputs)
         whole = samples if gaps else [s for s in samples if all(s.inputs.get(name) is not None for name in names)]
         if not whole:
-            raise UsageError(f"the data has no row with all that {graph.name!r} takes; leave this graph out by --graph")
+            return {}
         batch = to_batch(whole, {name: self.model.modalities[name] for name in names})
         arrays: dict[str, Array] = {}
         for name in names:
@@ -88,10 +113,13 @@ class Data:
         return {name: arrays[name] for name in graph.inputs}
 
     def _latents(self, graph: Graph, samples: Sequence[Sample]) -> dict[str, Array]:
-        found = latents_of(self.model, load_rows(samples, self.model.modalities, where="calibration"))
+        there = [sample for sample in samples if any(value is not None for value in sample.inputs.values())]
+        if not there:
+            return {}
+        found = latents_of(self.model, load_rows(there, self.model.modalities, where="calibration"))
         size = graph.inputs["latent"].axes[1]
         fitting = [one for one in found.values() if one.values.shape[1] == size and bool(one.known.any())]
         if not fitting:
-            raise UsageError(f"no graph makes the latents that {graph.name!r} takes; leave it out by --graph")
+            return {}
         widest = fitting[-1]
         return {"latent": widest.values[widest.known].numpy().astype(np.float32)}

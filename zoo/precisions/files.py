@@ -23,12 +23,16 @@ _CALIBRATED = "int8-static"
 
 @dataclass(frozen=True)
 class Placed:
-    """A graph in the folder of a bundle, the cases that it was judged on, and how it fared."""
+    """A graph in the folder of a bundle, the cases that it was judged on, and how it fared.
+
+    ``drawn_alone`` tells of a file of fewer bits that no row of the data judged it.
+    """
 
     graph: Graph
     path: Path
     cases: Sequence[Case]
     verdict: Verdict
+    drawn_alone: bool = False
 
     @property
     def name(self) -> str:
@@ -40,29 +44,37 @@ class Placed:
         return {"file": self.path.name, "parity": self.verdict.summary()}
 
 
-def reduce_graph(placed: Placed, exporter: Exporter, precisions: Sequence[str], data: Data) -> dict[str, Placed]:
+def calibrates(precision: str) -> bool:
+    """Tell whether files of a precision hold ranges that are taken from rows of the data."""
+    return precision == _CALIBRATED
+
+
+def reduce_graph(placed: Placed, exporter: Exporter, precisions: Sequence[str], data: Data | None) -> dict[str, Placed]:
     """Write a graph at each precision beside the float32 one, and judge it; return them by precision.
 
-    Raises ParityError where one misses the tolerance of its precision, UsageError where the exporter has none such.
+    Without data, or rows of it that have what the graph takes, the drawn cases alone judge a file.
+
+    Raises ParityError where one misses the tolerance of its precision, UsageError where the exporter has none such, or
+    there are no rows to calibrate one on.
     """
-    calibration, held_out = data.calibration(placed.graph), cases_on(placed.graph, data.judged(placed.graph))
-    return {precision: _reduced(placed, exporter, precision, calibration, held_out) for precision in precisions}
-
-
-def _reduced(
-    placed: Placed,
-    exporter: Exporter,
-    precision: str,
-    calibration: Sequence[Mapping[str, Array]],
-    held_out: Sequence[Case],
-) -> Placed:
     graph = placed.graph
-    if precision == _CALIBRATED:
-        full = exporter.open(graph, placed.path)
-        check_ranges(graph.name, calibration, [case.inputs for case in held_out], full)
-    path = placed.path.with_name(f"{graph.name}.{precision}{exporter.suffix}")
-    _reduces(exporter, precision).reduce(placed.path, path, precision, calibration)
-    cases = at_precision(held_out if precision == _CALIBRATED else [*placed.cases, *held_out], precision)
+    held_out = cases_on(graph, data.judged(graph)) if data is not None else []
+    found = {}
+    for precision in precisions:
+        reducer = _reduces(exporter, precision)
+        calibration: Sequence[Mapping[str, Array]] = ()
+        if calibrates(precision) and data is not None:
+            calibration, full = data.calibration(graph), exporter.open(graph, placed.path)
+            check_ranges(graph.name, calibration, data.required(graph), full)
+        path = placed.path.with_name(f"{graph.name}.{precision}{exporter.suffix}")
+        reducer.reduce(placed.path, path, precision, calibration)
+        found[precision] = _judged(placed, exporter, precision, path, held_out)
+    return found
+
+
+def _judged(placed: Placed, exporter: Exporter, precision: str, path: Path, held_out: Sequence[Case]) -> Placed:
+    graph = placed.graph
+    cases = at_precision(held_out if calibrates(precision) else [*placed.cases, *held_out], precision)
     try:
         verdict = judge(graph, cases, *opened_twice(graph, path, exporter))
     except ParityError as error:
@@ -70,7 +82,7 @@ def _reduced(
         raise ParityError(
             f"{told}: {graph.name!r} is not to be had in {precision}; leave the graph out by --graph, or the precision"
         ) from error
-    return Placed(graph, path, cases[-len(held_out) :], verdict)
+    return Placed(graph, path, cases[-len(held_out) :], verdict, drawn_alone=not held_out)
 
 
 def _reduces(exporter: Exporter, precision: str) -> Reduces:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from zoo.errors import DataError
 from zoo.evaluation import measure
 from zoo.graphs import as_tensors
 from zoo.metrics import chance_beside
@@ -17,6 +18,10 @@ from zoo.precisions.data import Data
 from zoo.precisions.files import Placed
 from zoo.protocols import Exporter, RunsArrays
 from zoo.runtime.bundle import FULL
+from zoo.splits import listed
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
 
 _ROUNDS, _RUNS = 9, 10
 # How far a metric may lie from that of float32: a point of a share of right answers, a twentieth of anything else.
@@ -60,10 +65,13 @@ class Worth:
         return {key: value for key, value in asdict(self).items() if key != "precision"}
 
 
-def worth(by_precision: Mapping[str, Sequence[Placed]], weights: Path, exporter: Exporter, data: Data) -> list[Worth]:
+def worth(
+    by_precision: Mapping[str, Sequence[Placed]], weights: Path, exporter: Exporter, data: Data | None
+) -> list[Worth]:
     """Measure each precision on held-out rows; ``weights`` is the file that the graphs of float32 may share.
 
-    Latencies are medians of rounds in which the precisions take turns, on one thread.
+    Without data there are no metrics. Latencies are medians of rounds in which the precisions take turns, on one
+    thread.
     """
     runs = {
         precision: {one.graph.name: exporter.open(one.graph, one.path) for one in placed}
@@ -86,8 +94,13 @@ def worth(by_precision: Mapping[str, Sequence[Placed]], weights: Path, exporter:
 
 
 def recommended(found: Sequence[Worth]) -> str:
-    """Return the precision to take: of those whose metrics hold, the fastest; the smallest of those about as fast."""
+    """Return the precision to take: of those whose metrics hold, the fastest; the smallest of those about as fast.
+
+    It is that of float32 if no metric was measured.
+    """
     full = next(one for one in found if one.precision == FULL)
+    if not full.metrics:
+        return FULL
     held = [one for one in found if one.holds(full)]
     fastest = min(one.latency_ms for one in held)
     return min((one for one in held if one.latency_ms <= 1.1 * fastest), key=lambda one: one.size_bytes).precision
@@ -109,8 +122,11 @@ def losses(found: Sequence[Worth]) -> list[str]:
     return told
 
 
-def table(found: Sequence[Worth]) -> list[str]:
-    """Return a table in Markdown, a column per precision: first what is lost, at the end what it recommends."""
+def table(found: Sequence[Worth], drawn_alone: Iterable[str] = ()) -> list[str]:
+    """Return a table in Markdown, a column per precision: first what is lost, at the end what it recommends.
+
+    ``drawn_alone`` are the graphs whose files of fewer bits were judged on drawn cases alone.
+    """
     rows = {
         "size, MB": [f"{one.size_bytes / 1e6:.2f}" for one in found],
         "one row through all graphs, ms": [f"{one.latency_ms:.3f}" for one in found],
@@ -126,14 +142,30 @@ def table(found: Sequence[Worth]) -> list[str]:
         "|---|" + "---|" * len(found),
         *(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()),
         "",
-        f"Recommended on a CPU: `{recommended(found)}`, the fastest whose metrics are those of `{FULL}`, shares "
-        "within a point, others within 5 %; of several about as fast the smallest. Latencies are of the machine that "
-        "exported, one thread.",
+        *_alone([f"`{graph}`" for graph in drawn_alone]),
+        f"{_recommendation(found)} Latencies are of the machine that exported, one thread.",
     ]
 
 
-def _latencies(runs: Mapping[str, Mapping[str, RunsArrays]], graphs: Sequence[Placed], data: Data) -> dict[str, float]:
-    rows = {one.graph.name: {name: array[:1] for name, array in data.judged(one.graph)[0].items()} for one in graphs}
+def _alone(graphs: Sequence[str]) -> list[str]:
+    if not graphs:
+        return []
+    return [f"At fewer bits {listed(graphs)} were judged on drawn cases alone, on no row of data.", ""]
+
+
+def _recommendation(found: Sequence[Worth]) -> str:
+    if not found[0].metrics:
+        return f"No metric of the task was measured, so none but `{FULL}` is recommended."
+    return (
+        f"Recommended on a CPU: `{recommended(found)}`, the fastest whose metrics are those of `{FULL}`, shares within "
+        "a point, others within 5 %; of several about as fast the smallest."
+    )
+
+
+def _latencies(
+    runs: Mapping[str, Mapping[str, RunsArrays]], graphs: Sequence[Placed], data: Data | None
+) -> dict[str, float]:
+    rows = {one.graph.name: _one_row(one, data) for one in graphs}
     taken: dict[str, list[float]] = {precision: [] for precision in runs}
     for _ in range(_ROUNDS):
         for precision, opened in runs.items():
@@ -145,8 +177,17 @@ def _latencies(runs: Mapping[str, Mapping[str, RunsArrays]], graphs: Sequence[Pl
     return {precision: statistics.median(times) for precision, times in taken.items()}
 
 
-def _metrics(runs: Mapping[str, RunsArrays], data: Data) -> dict[str, float]:
-    """Return the task's metrics by the graphs' answers; none where they need a graph that was left out."""
+def _one_row(placed: Placed, data: Data | None) -> dict[str, Array]:
+    """Return a held-out row of a graph, or a drawn one if there is none."""
+    rows = data.judged(placed.graph) if data is not None else []
+    some = rows[0] if rows else next(case.inputs for case in placed.cases if not case.extreme)
+    return {name: array[:1] for name, array in some.items()}
+
+
+def _metrics(runs: Mapping[str, RunsArrays], data: Data | None) -> dict[str, float]:
+    """Return the task's metrics by the graphs' answers; none without rows, or where they need a graph left out."""
+    if data is None:
+        return {}
 
     def run(graph: str, tensors: Tensors) -> Tensors:
         if graph not in runs:
@@ -155,7 +196,7 @@ def _metrics(runs: Mapping[str, RunsArrays], data: Data) -> dict[str, float]:
 
     try:
         return measure(data.model, data.recipe, data.held_out, run=run)
-    except _LeftOut:
+    except (_LeftOut, DataError):  # a DataError tells that no row has what is measured
         return {}
 
 

@@ -21,8 +21,8 @@ from zoo.protocols import Sample
 from zoo.reporting.chart import chart
 from zoo.reporting.pictures import pictures_of
 from zoo.runs import CHANGED, Run, newest_weights, read_log
+from zoo.splits import VALIDATION
 from zoo.store import staged_file
-from zoo.training import VALIDATION
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,0 +1,67 @@
+"""What a training starts from: the data are looked at first, then read, and the model is built last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from zoo.checkpoint import load
+from zoo.components import make_modalities
+from zoo.evaluation import HeldOut, measure
+from zoo.gaps import dropped
+from zoo.loading import Rows, fit_modality, load_rows
+from zoo.missing import Skip, with_files
+from zoo.model import Model, build
+from zoo.plugins import Plugins
+from zoo.protocols import Modality, Sample
+from zoo.runs import SavedStep
+from zoo.spec import Recipe
+from zoo.splits import TRAIN, VALIDATION, Splits
+
+_TRAINED = "Add samples that have it to this split, or take the input out of the recipe's [spec.inputs]"
+_VALIDATED = "Add some, or set training.validate_every to 0"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model to train, the rows to train it on, and those to validate on if the recipe validates."""
+
+    model: Model
+    rows: Rows
+    held_out: HeldOut | None
+
+
+def prepare(recipe: Recipe, newest: SavedStep | None, plugins: Plugins, skip: Skip | None) -> Prepared:
+    """Look at the data of a recipe, read them, and build its model, or load the one of the checkpoint to go on from.
+
+    ``skip`` is told of the samples that cannot be read, which are left out then. Raises UsageError, naming the split
+    and the input, if what is needed is not there; DataError if a sample cannot be read.
+    """
+    splits = Splits.of(recipe, plugins)
+    samples = _training_samples(splits, recipe, skip)
+    if recipe.training.validate_every:
+        splits.read(VALIDATION, advice=_VALIDATED)
+    saved = load(newest.weights, plugins=plugins).model if newest is not None else None
+    modalities = _fitted(recipe, samples, plugins, skip) if saved is None else saved.modalities
+    rows = load_rows(samples, modalities, where=splits.where(TRAIN), skip=skip)
+    held_out = None
+    if recipe.training.validate_every:
+        held_out = HeldOut.load(splits, VALIDATION, modalities, advice=_VALIDATED, skip=skip)
+    model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins) if saved is None else saved
+    if held_out is not None:
+        measure(model, recipe, held_out.some(recipe.evaluation.by))  # what cannot be measured is told before any step
+    model.objective.train()
+    return Prepared(model, rows, held_out)
+
+
+def _training_samples(splits: Splits, recipe: Recipe, skip: Skip | None) -> Sequence[Sample]:
+    samples = splits.read(TRAIN, advice=_TRAINED)
+    splits.require(samples, splits.inputs, TRAIN, advice=_TRAINED)
+    kept = dropped(samples, recipe.training.drop, seed=recipe.training.seed)
+    splits.require(kept, splits.inputs, TRAIN, advice="training.drop takes all of it away; lower its share")
+    return with_files(kept, splits.inputs, where=splits.where(TRAIN), skip=skip)
+
+
+def _fitted(recipe: Recipe, samples: Sequence[Sample], plugins: Plugins, skip: Skip | None) -> Mapping[str, Modality]:
+    made = make_modalities(recipe.spec, plugins)
+    return {name: fit_modality(modality, samples, name, skip=skip) for name, modality in made.items()}
