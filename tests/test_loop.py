@@ -5,10 +5,13 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from zoo_toy.modality import VectorsModality
 
 from zoo.checkpoint import load
 from zoo.errors import SpecError, TrainingError, UsageError
-from zoo.loop import learning_rate
+from zoo.loop import Loop, accelerator_for, learning_rate
+from zoo.model import build
+from zoo.modules import Batch
 from zoo.runs import read_log
 from zoo.spec import Training
 from zoo.training import train
@@ -23,10 +26,14 @@ def largest_difference(one, other):
 
 
 @pytest.mark.parametrize("parts", [2, 3, 8])
-@pytest.mark.parametrize("gaps", [False, True])
-def test_a_batch_in_parts_gives_the_gradient_of_the_whole(parts, gaps, make_recipe, plugins, tmp_path, trained_once):
-    recipe = make_recipe(data={"gaps": gaps}, accumulate=parts)
-    whole = trained_once(make_recipe(data={"gaps": gaps}))
+@pytest.mark.parametrize(
+    ("objective", "gaps"), [("toy-autoencoder", False), ("toy-autoencoder", True), ("toy-by-term", True)]
+)
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(
+    parts, objective, gaps, make_recipe, plugins, tmp_path, trained_once
+):
+    recipe = make_recipe(objective, data={"gaps": gaps}, accumulate=parts)
+    whole = trained_once(make_recipe(objective, data={"gaps": gaps}))
     difference = largest_difference(weights(whole, plugins), weights(train(recipe, tmp_path, plugins=plugins), plugins))
     assert difference < 1e-5
     log, of_whole = (read_log(path / "log.jsonl") for path in (tmp_path, whole.parent.parent))
@@ -45,6 +52,51 @@ def trained_once(tmp_path_factory, request):
         return done[key]
 
     return once
+
+
+def a_loop(plugins, make_recipe, folder, objective="toy-by-term", **settings):
+    recipe = make_recipe(objective, **settings)
+    modalities = {"right": VectorsModality(), "left": VectorsModality()}
+    model = build(recipe.spec, modalities, plugins=plugins)
+    return model, Loop(model, recipe.training, accelerator_for(recipe.training, folder))
+
+
+def rows_of(model, *, rows=6, right=(), left=()):
+    """Return a batch whose inputs are there in the rows that are named."""
+    values = [[[0.1 * row, 1.0, -1.0]] for row in range(rows)]
+    tensors = {key: torch.from_numpy(array) for key, array in model.modalities["left"].to_arrays(values).items()}
+    present = {name: torch.zeros(rows, dtype=torch.bool) for name in model.modalities}
+    present["right"][list(right)], present["left"][list(left)] = True, True
+    return Batch(dict.fromkeys(model.modalities, tensors), present)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_the_log_has_the_mean_of_each_term_over_the_rows_that_it_concerns(parts, plugins, make_recipe, tmp_path):
+    model, loop = a_loop(plugins, make_recipe, tmp_path, accumulate=parts)
+    losses = loop.step(0, rows_of(model, right=[0, 1, 5], left=[2]), 6)
+    terms = loop.terms(losses)
+    errors = losses["model"].terms
+    assert terms["error_right"] == pytest.approx(errors["error_right"].sum().item() / 3)
+    assert terms["error_left"] == pytest.approx(errors["error_left"].sum().item())
+    assert terms["loss"] == pytest.approx(sum(terms[name] for name in ("error_right", "error_left", "size")))
+
+
+@pytest.mark.parametrize("objective", ["toy-by-term", "toy-alignment"])
+def test_a_term_that_no_row_contributes_to_has_no_mean_in_the_log(objective, plugins, make_recipe, tmp_path):
+    model, loop = a_loop(plugins, make_recipe, tmp_path, objective)
+    terms = loop.terms(loop.step(0, rows_of(model, right=[0, 1]), 6))
+    missing = {"toy-by-term": "error_left", "toy-alignment": "nats"}[objective]
+    assert missing not in terms
+    assert "loss" in terms
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_rows_that_contributed_to_each_term_are_counted_until_asked_for(parts, plugins, make_recipe, tmp_path):
+    model, loop = a_loop(plugins, make_recipe, tmp_path, accumulate=parts)
+    for step, right in enumerate(([0, 1], [3])):
+        loop.step(step, rows_of(model, right=right), 6)
+    assert loop.contributions() == {"error_right": 3, "error_left": 0, "size": 3}
+    assert loop.contributions() == {}
 
 
 def test_going_on_in_parts_gives_the_same_weights_bit_for_bit(make_recipe, plugins, tmp_path):

@@ -1,5 +1,6 @@
 """A spec becomes a model with the weights of its seed; what does not fit is refused with what would."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -116,6 +117,27 @@ def test_the_terms_are_means_over_the_rows_that_count():
     assert losses.means()["a"] == 3
     nothing = Losses(torch.tensor(0.0), {"a": torch.zeros(2)}, torch.zeros(2))
     assert nothing.means()["a"] == 0
+
+
+def test_a_term_is_a_mean_over_the_rows_that_it_concerns():
+    terms = {"a": torch.tensor([2.0, 0.0, 4.0]), "b": torch.tensor([0.0, 6.0, 0.0])}
+    losses = Losses(torch.tensor(1.0), terms, torch.ones(3), {"b": torch.tensor([False, True, False])})
+    assert {name: float(mean) for name, mean in losses.means().items()} == {"a": 2, "b": 6}
+    assert {name: int(count) for name, count in losses.counts().items()} == {"a": 3, "b": 1}
+
+
+def test_the_sum_of_means_divides_each_term_by_its_own_rows():
+    terms = {"a": torch.tensor([2.0, 9.0, 4.0, 9.0]), "b": torch.tensor([6.0, math.nan, 0.0, 9.0])}
+    rows = {"a": torch.tensor([True, False, True, False]), "b": torch.tensor([True, False, False, False])}
+    losses = Losses.of_means(terms, rows)
+    assert losses.loss == 3 + 6
+    assert losses.weight.tolist() == [1, 0, 1, 0]
+    assert losses.terms["b"].tolist() == [6, 0, 0, 0]
+
+
+def test_a_term_that_no_row_contributes_to_counts_none():
+    losses = Losses.of_means({"a": torch.ones(2)}, {"a": torch.zeros(2, dtype=torch.bool)})
+    assert (losses.loss, int(losses.counts()["a"])) == (0, 0)
 
 
 def test_rows_of_a_batch_without_gaps_are_taken_as_they_are(checkpoint, plugins):

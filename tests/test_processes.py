@@ -32,13 +32,15 @@ def two_processes(zoo_process):
         process.communicate(timeout=60)
 
 
-@pytest.mark.parametrize("gaps", [False, True])
-def test_two_processes_train_the_model_of_one(gaps, two_processes, recipe_file, make_recipe, plugins, tmp_path):
+@pytest.mark.parametrize(("objective", "gaps"), [("toy-autoencoder", False), ("toy-by-term", True)])
+def test_two_processes_train_the_model_of_one(
+    objective, gaps, two_processes, recipe_file, make_recipe, plugins, tmp_path
+):
     data = {"gaps": gaps}
-    process = two_processes(recipe_file(data=data), "--out", tmp_path / "two")
+    process = two_processes(recipe_file(objective, data=data), "--out", tmp_path / "two")
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
-    alone = train(make_recipe(data=data), tmp_path / "one", plugins=plugins)
+    alone = train(make_recipe(objective, data=data), tmp_path / "one", plugins=plugins)
     assert stdout.split() == [str(tmp_path / "two/checkpoint-00000012/model.safetensors")]
     one, two = (load(path, plugins=plugins).model.objective.state_dict() for path in (alone, stdout.split()[0]))
     assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-5

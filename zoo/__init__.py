@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zoo.model import Model as Model, build as build
     from zoo.modules import (
         Batch as Batch,
+        CountsByTerm as CountsByTerm,
         Decoder as Decoder,
         Encoder as Encoder,
         Folded as Folded,
@@ -107,6 +108,7 @@ _PUBLIC = {
     "LibraryMessages": "zoo.stderr",
     "library_messages": "zoo.stderr",
     "Batch": "zoo.modules",
+    "CountsByTerm": "zoo.modules",
     "Decoder": "zoo.modules",
     "Encoder": "zoo.modules",
     "Folded": "zoo.modules",

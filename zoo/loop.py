@@ -1,8 +1,8 @@
 """One step of training: every player's loss and update, on whatever device, precision and processes there are.
 
 A batch may be taken in parts (``accumulate``) and by several processes. Each part's loss is weighted by its rows that
-count, so that the gradient is that of the whole batch, wherever its gaps lie. Objectives that compare rows compare
-those of one part.
+count, term by term for an objective that is a ``CountsByTerm``, so that the gradient is that of the whole batch,
+wherever its gaps lie. Objectives that compare rows compare those of one part.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from zoo.errors import TrainingError, UsageError
 from zoo.model import Model
-from zoo.modules import Batch, Losses, Tensors
+from zoo.modules import Batch, CountsByTerm, Losses, Tensors
 from zoo.ordering import STEPS, Share, seed_of
 from zoo.spec import Training
 
@@ -88,6 +88,7 @@ class Loop:
         self.prepared = {name: self._prepared(made) for name, made in self.optimisers.items()}
         self.share = Share(accelerator.process_index, accelerator.num_processes)
         self.generator = torch.Generator()
+        self._contributed: dict[str, Tensor] = {}
 
     def step(self, step: int, batch: Batch, rows: int) -> Mapping[str, Losses]:
         """Take one step of every player on this process's share of ``rows``; return the losses of each.
@@ -128,12 +129,15 @@ class Loop:
         else:
             losses = self._in_parts(player, batch, noise, step)
         optimiser.step()
+        for name, count in losses.counts().items():
+            self._contributed[name] = self._contributed.get(name, 0) + count
         return losses
 
     def _in_parts(self, player: str, batch: Batch, noise: Tensors, step: int) -> Losses:
-        """Add up the gradients of each part's loss times its rows, then divide by all rows that count."""
+        """Add up the gradients of all parts, of which each is divided by all rows that count, and not by its own."""
         parts = torch.arange(batch.rows).tensor_split(self.settings.accumulate)
         taken: list[Losses] = []
+        totals = self._totals(batch, player)
         for number, index in enumerate(parts, start=1):
             index = index.to(self.accelerator.device)
             last = number == len(parts)
@@ -142,15 +146,22 @@ class Loop:
                     batch.take(index), {name: tensor[index] for name, tensor in noise.items()}, player
                 )
                 self._check(losses, step)
-                self.accelerator.backward(losses.loss * losses.weight.sum())
+                self.accelerator.backward(_divided(losses, totals) if totals else losses.loss * losses.weight.sum())
             taken.append(_detached(losses))
-        whole = _joined(taken)
-        # Processes are averaged over as they exchange gradients.
-        scale = self.share.processes / max(1.0, self._summed(float(whole.weight.sum())))
+        whole = _joined(taken, by_term=bool(totals))
+        rows = 1.0 if totals else self._summed(float(whole.weight.sum()))
+        scale = self.share.processes / max(1.0, rows)  # processes are averaged over as they exchange gradients
         for parameter in self.owned[player]:
             if parameter.grad is not None:
                 parameter.grad.mul_(scale)
         return whole
+
+    def _totals(self, batch: Batch, player: str) -> dict[str, float]:
+        """Return how many rows in all processes each term is a mean of; empty if all terms count the same rows."""
+        if not isinstance(self.plain, CountsByTerm):
+            return {}
+        counted = self.plain.counted(batch, player=player)
+        return {name: self._summed(float(rows.sum())) for name, rows in counted.items()}
 
     def _check(self, losses: Losses, step: int) -> None:
         finite = math.isfinite(losses.loss.item())
@@ -164,18 +175,34 @@ class Loop:
         return summed.item()
 
     def terms(self, losses: Mapping[str, Losses]) -> dict[str, float]:
-        """Return the loss of each player and the mean of each term over the rows of all processes, for the log."""
+        """Return, for the log, the loss of each player and the mean of each term over all processes.
+
+        A mean is that of the rows that the term concerns; a term that no row contributes to is left out.
+        """
         terms: dict[str, float] = {}
         for player, taken in losses.items():
             loss = "loss" if len(losses) == 1 else f"{player}.loss"
+            rows = {name: self._summed(taken.rows_of(name).sum().item()) for name in taken.terms}
+            sums = {name: self._summed(term.sum().item()) for name, term in taken.terms.items()}
+            means = {name: sums[name] / count for name, count in rows.items() if count}
             if self.share.processes == 1:
                 terms[loss] = taken.loss.item()
-                terms |= {name: mean.item() for name, mean in taken.means().items()}
-                continue
-            rows = max(1.0, self._summed(taken.weight.sum().item()))
-            terms[loss] = self._summed((taken.loss * taken.weight.sum()).item()) / rows
-            terms |= {name: self._summed(term.sum().item()) / rows for name, term in taken.terms.items()}
+            elif isinstance(self.plain, CountsByTerm):
+                terms[loss] = sum(means.values())
+            else:
+                weight = taken.weight.sum()
+                terms[loss] = self._summed((taken.loss * weight).item()) / max(1.0, self._summed(weight.item()))
+            terms |= means
         return terms
+
+    def contributions(self) -> dict[str, int]:
+        """Return how many rows contributed to each term since this was last asked, in all processes.
+
+        A term that no row contributed to has 0. Every process asks, after the same steps.
+        """
+        found = {name: round(self._summed(float(count))) for name, count in self._contributed.items()}
+        self._contributed = {}
+        return found
 
     def _prepared(self, optimiser: Optimizer) -> Optimizer:
         """Return the optimiser with the gradient scaler that half precision needs, itself where there is none."""
@@ -216,16 +243,24 @@ def parameters_in_order(parameters: list[nn.Parameter], settings: Training) -> l
     return [parameter for group in _groups(parameters, settings) for parameter in group["params"]]
 
 
+def _divided(losses: Losses, totals: Mapping[str, float]) -> Tensor:
+    """Return a part of a loss that is a sum of means: its terms, each divided by the rows of all parts."""
+    return torch.stack([losses.terms[name].sum() / max(1.0, rows) for name, rows in totals.items()]).sum()
+
+
 def _detached(losses: Losses) -> Losses:
     terms = {name: term.detach() for name, term in losses.terms.items()}
-    return Losses(losses.loss.detach(), terms, losses.weight.detach())
+    return Losses(losses.loss.detach(), terms, losses.weight.detach(), losses.rows)
 
 
-def _joined(parts: Sequence[Losses]) -> Losses:
+def _joined(parts: Sequence[Losses], *, by_term: bool) -> Losses:
+    terms = {name: torch.cat([part.terms[name] for part in parts]) for name in parts[0].terms}
+    rows = {name: torch.cat([part.rows[name] for part in parts]) for name in parts[0].rows}
+    if by_term:
+        return Losses.of_means(terms, rows)
     weight = torch.cat([part.weight for part in parts])
     loss = torch.stack([part.loss * part.weight.sum() for part in parts]).sum() / weight.sum().clamp(min=1)
-    terms = {name: torch.cat([part.terms[name] for part in parts]) for name in parts[0].terms}
-    return Losses(loss, terms, weight)
+    return Losses(loss, terms, weight, rows)
 
 
 def _not_finite(losses: Losses, step: int, settings: Training) -> TrainingError:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from zoo.protocols import Graph, Modality, TensorSpec
@@ -152,17 +152,43 @@ class Input:
 class Losses:
     """What a step minimises, and the terms that it is made of, a value a row, for the log.
 
-    A row that contributes nothing to a term is zero there; ``weight`` says which rows count.
+    ``weight`` says which rows count in the loss. ``rows`` names the rows that a term concerns; a term that it does not
+    name concerns all rows that count. A term is zero in every other row.
     """
 
     loss: Float[Tensor, ""]
     terms: Mapping[str, Float[Tensor, " batch"]]
     weight: Float[Tensor, " batch"]
+    rows: Mapping[str, Bool[Tensor, " batch"]] = field(default_factory=dict)
+
+    @classmethod
+    def of_means(
+        cls, terms: Mapping[str, Float[Tensor, " batch"]], rows: Mapping[str, Bool[Tensor, " batch"]]
+    ) -> Losses:
+        """Return the sum of the means of all terms as the loss, each mean over the rows that the term concerns.
+
+        A row that any term concerns counts. The objective offers ``CountsByTerm``, with the same ``rows``.
+        """
+        kept = {name: torch.where(rows[name], term, torch.zeros_like(term)) for name, term in terms.items()}
+        means = [_mean(term, rows[name]) for name, term in kept.items()]
+        loss = torch.stack(means).sum()
+        return cls(loss, kept, torch.stack([*rows.values()]).any(dim=0).to(loss.dtype), rows)
 
     def means(self) -> Mapping[str, Float[Tensor, ""]]:
-        """Return each term's mean over the rows that count."""
-        total = self.weight.sum().clamp(min=1)
-        return {name: term.sum() / total for name, term in self.terms.items()}
+        """Return each term's mean over the rows that it concerns, zero if there are none."""
+        return {name: _mean(term, self.rows_of(name)) for name, term in self.terms.items()}
+
+    def counts(self) -> Mapping[str, Int64[Tensor, ""]]:
+        """Return how many rows contribute to each term."""
+        return {name: (self.rows_of(name) != 0).sum() for name in self.terms}
+
+    def rows_of(self, name: str) -> Tensor:
+        """Return which rows a term concerns."""
+        return self.rows.get(name, self.weight)
+
+
+def _mean(term: Float[Tensor, " batch"], rows: Tensor) -> Float[Tensor, ""]:
+    return term.sum() / rows.sum().clamp(min=1)
 
 
 class Objective(nn.Module, ABC):
@@ -210,6 +236,17 @@ class MeasuresAnswers(Protocol):
 
     def answer_metrics(self, batches: Iterable[Batch], run: RunsGraphs) -> Mapping[str, float]:
         """Return metrics of held-out batches that follow from the graphs' answers alone."""
+
+
+@runtime_checkable
+class CountsByTerm(Protocol):
+    """What an objective may also offer: its loss is the sum of its terms' means, each over rows of its own.
+
+    Its ``losses`` are ``Losses.of_means``. A batch that is taken in parts then has the gradient of the whole.
+    """
+
+    def counted(self, batch: Batch, *, player: str) -> Mapping[str, Bool[Tensor, " batch"]]:
+        """Return the rows that each term is a mean of, from what is present alone."""
 
 
 class Folded:

@@ -11,7 +11,7 @@ import torch
 
 from zoo.components import make_exporter
 from zoo.judging import judge, make_cases
-from zoo.modules import Batch, Losses, MeasuresAnswers, Objective
+from zoo.modules import Batch, CountsByTerm, Losses, MeasuresAnswers, Objective
 from zoo.plugins import installed
 from zoo.testing.contract import Contract
 
@@ -42,6 +42,9 @@ class ObjectiveContract(Contract):
         for name, term in losses.terms.items():
             assert term.shape == (batch.rows,), name
         assert losses.weight.shape == (batch.rows,)
+        for name, rows in losses.rows.items():
+            assert name in losses.terms, f"rows of {name!r}, which is no term; there are {', '.join(losses.terms)}"
+            assert rows.shape == (batch.rows,), name
 
     def test_the_players_own_every_parameter_once(self, objective: Objective) -> None:
         """No parameter is trained by nobody, or by two."""
@@ -116,6 +119,29 @@ class ObjectiveContract(Contract):
             loss.backward()
         for name, parameter in objective.named_parameters():
             assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+
+    def test_the_loss_of_a_batch_follows_from_its_parts(self, objective: Objective, batch: Batch) -> None:
+        """It is the mean over the rows that count, or of a ``CountsByTerm`` the sum of the means that it names."""
+        gappy = batch
+        for row, name in enumerate(batch.inputs):
+            gappy = _with_gap(gappy, name, row=row)
+        noise = objective.noise(batch.rows, generator=torch.Generator().manual_seed(0))
+        for player in objective.players():
+            whole = objective.eval()(gappy, noise, player)
+            if isinstance(objective, CountsByTerm):
+                counted = objective.counted(gappy, player=player)
+                assert counted.keys() == whole.terms.keys()
+                assert all(torch.equal(rows.bool(), whole.rows_of(name).bool()) for name, rows in counted.items())
+                means = [whole.terms[name].sum() / max(1.0, float(rows.sum())) for name, rows in counted.items()]
+                torch.testing.assert_close(whole.loss, torch.stack(means).sum(), atol=_TOLERANCE, rtol=_TOLERANCE)
+            elif not objective.compares_rows:
+                parts = [
+                    objective(gappy.take(index), {name: tensor[index] for name, tensor in noise.items()}, player)
+                    for index in torch.arange(batch.rows).tensor_split([2])
+                ]
+                summed = torch.stack([part.loss * part.weight.sum() for part in parts]).sum()
+                rows = torch.stack([part.weight.sum() for part in parts]).sum()
+                torch.testing.assert_close(summed / rows.clamp(min=1), whole.loss, atol=1e-3, rtol=_TOLERANCE)
 
     def test_rows_are_independent_unless_declared_otherwise(self, objective: Objective, batch: Batch) -> None:
         """Each row's terms are the same in a smaller batch, where the objective does not compare rows."""

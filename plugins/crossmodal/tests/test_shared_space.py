@@ -133,6 +133,32 @@ def test_the_loss_is_the_sum_of_the_means_of_its_terms():
     torch.testing.assert_close(losses.loss, torch.stack(list(losses.means().values())).sum())
 
 
+@EVERY_KIND
+def test_with_gaps_each_term_is_divided_by_the_rows_that_it_concerns(kind, options):
+    names = ("caption", "picture", "sound")
+    objective, batch = an_objective(*names, objective=kind, **options), a_batch(*names)
+    gappy = with_gaps(batch, sound=[0, 1, 2, 3, 4, 5], caption=[7])
+    losses = losses_of(objective, gappy)
+    rows = {"caption~picture": 7, "caption~sound": 1, "picture~sound": 2, "caption": 7, "picture": 8, "sound": 2}
+    means = {name: term.sum() / rows[name.rpartition("_")[2]] for name, term in losses.terms.items()}
+    torch.testing.assert_close(losses.loss, torch.stack(list(means.values())).sum())
+    torch.testing.assert_close(dict(losses.means()), means)
+
+
+def test_a_pair_that_two_of_eight_rows_have_has_the_loss_of_these_two():
+    names = ("caption", "picture", "sound")
+    objective, batch = an_objective(*names), a_batch(*names)
+    found = losses_of(objective, with_gaps(batch, sound=slice(2, 8))).means()["caption~sound"]
+    torch.testing.assert_close(found, losses_of(objective, batch.take(torch.tensor([0, 1]))).means()["caption~sound"])
+
+
+def test_the_guard_of_an_input_that_few_rows_have_counts_as_any_other():
+    objective, batch = an_objective(objective=Alignment), a_batch()
+    few, alone = with_gaps(batch, caption=slice(3, 8)), batch.take(torch.arange(3))
+    guards = [losses_of(objective, rows).means()["variance_caption"] for rows in (few, alone)]
+    torch.testing.assert_close(*guards)
+
+
 def test_a_gappy_batch_has_the_loss_and_gradients_of_the_batch_without_those_pairs():
     objective, batch = an_objective().double(), a_batch()
     batch = Batch({name: {"numbers": t["numbers"].double()} for name, t in batch.inputs.items()}, batch.present)
@@ -255,6 +281,14 @@ def test_a_collapsed_model_scores_nothing():
 def test_metrics_of_no_batches_are_refused():
     with pytest.raises(DataError, match="there is nothing to measure on: expected at least one batch, got none"):
         an_objective().metrics([], generator=torch.Generator())
+
+
+def test_metrics_without_a_row_of_two_inputs_are_refused():
+    gappy = with_gaps(a_batch(), caption=slice(0, 4), picture=slice(4, 8))
+    with pytest.raises(
+        DataError, match=r"^no held-out row has two of the inputs caption, picture, so nothing can be l"
+    ):
+        an_objective().metrics([gappy], generator=torch.Generator())
 
 
 def test_one_input_has_nothing_to_be_compared_with():

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar, Literal, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from zoo import Batch, Decoder, Graph, Input, Losses, SpecError, Tensors, decode_graph
@@ -26,8 +26,8 @@ class Alignment(SharedSpace):
     no covariance; ``reconstruction`` asks each input's decoder to rebuild it from its own embedding; ``none`` lets it
     collapse. ``guard_weight`` is what the guard counts beside the distance.
 
-    Gaps: as in ``SharedSpace`` for the distance. The variance is that of the rows that have the input, and a row
-    without an input is not rebuilt.
+    Gaps: as in ``SharedSpace`` for the distance. The variance is that of the rows that have the input, whatever their
+    number, and a reconstruction is a mean over them.
 
     Source: the guard ``variance`` is that of VICReg, Bardes, Ponce & LeCun 2022, arXiv 2105.04906, section 4.1, with
     its ratio of 25 to 1 between variance and covariance; both are sums over the dimensions, as the distance is.
@@ -59,21 +59,20 @@ class Alignment(SharedSpace):
                     )
                 self.decoders[name] = place.make_decoder(latent_dim)
 
+    def counted(self, batch: Batch, *, player: str) -> Mapping[str, Bool[Tensor, " batch"]]:
+        """Return the rows that have both inputs by pair, and those that have an input by its guard."""
+        guarded = () if self.guard == "none" else self.modalities
+        own = {f"{self.guard}_{name}": batch.present[name] for name in guarded}
+        return {**super().counted(batch, player=player), **own}
+
     def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
         """Return the loss, a term a pair of inputs, and one an input for its guard."""
         embeddings = self._embeddings(batch)
-        aligned = self._pair_losses(batch, embeddings)
-        if self.guard == "none":
-            return aligned
-        guards = {
-            f"{self.guard}_{name}": self.guard_weight * self._guard(name, batch, embeddings[name])
-            for name in self.modalities
-        }
-        some = torch.stack([batch.present[name] for name in self.modalities]).any(dim=0).to(aligned.weight.dtype)
-        terms = {**aligned.terms, **guards}
-        # A row of one input alone has no distance, and its guard still counts.
-        total = torch.stack(list(terms.values())).sum()
-        return Losses(total / some.sum().clamp(min=1), terms, some)
+        terms = self._pair_terms(batch, embeddings)
+        if self.guard != "none":
+            for name, embedded in embeddings.items():
+                terms[f"{self.guard}_{name}"] = self.guard_weight * self._guard(name, batch, embedded)
+        return Losses.of_means(terms, self.counted(batch, player=player))
 
     def pair_loss(
         self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"]
@@ -102,13 +101,12 @@ class Alignment(SharedSpace):
             yield decode_graph(name, cast(Decoder, decoder))
 
     def _guard(self, name: str, batch: Batch, embedded: Float[Tensor, "batch latent"]) -> Float[Tensor, " batch"]:
-        present = batch.present[name].to(embedded.dtype)
         if self.guard == "reconstruction":
-            log_prob = self.decoders[name](embedded).log_prob(batch.inputs[name])
-            return torch.where(batch.present[name], -log_prob, torch.zeros_like(log_prob))
+            scores: Tensor = self.decoders[name](embedded).log_prob(batch.inputs[name])
+            return -scores
         rows = embedded if bool(batch.present[name].all()) else embedded[batch.present[name]]
         with torch.autocast(embedded.device.type, enabled=False):
-            return present * _collapse(rows)
+            return _collapse(rows).expand(batch.rows)
 
 
 def _collapse(embedded: Float[Tensor, "row latent"]) -> Float[Tensor, ""]:

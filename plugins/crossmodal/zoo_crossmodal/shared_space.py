@@ -38,7 +38,7 @@ SMALLEST_SQUARED_NORM = 1e-6
 class SharedSpace(Objective, ABC):
     """Each input has an encoder and a linear head to ``latent_dim`` numbers; every pair of inputs has a loss.
 
-    The losses of the pairs are added up, each a mean over the rows that have both inputs.
+    The losses of the pairs are added up, each a mean over the rows that have both inputs, as it is in the log.
 
     Gaps: a row takes part in a pair where both of its inputs are present. Elsewhere it is neither asked for nor a wrong
     answer, so that the loss is that of the batch without it. Rows are taken to be different things: two rows of the
@@ -79,9 +79,13 @@ class SharedSpace(Objective, ABC):
         """Return nothing: the loss has no chance in it."""
         return {}
 
+    def counted(self, batch: Batch, *, player: str) -> Mapping[str, Bool[Tensor, " batch"]]:
+        """Return, by the term of each pair (``caption~picture``), the rows that have both inputs."""
+        return {f"{one}~{other}": batch.present[one] & batch.present[other] for one, other in self.pairs}
+
     def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
         """Return the loss, a term a pair (``caption~picture``), and which rows took part in any."""
-        return self._pair_losses(batch, self._embeddings(batch))
+        return Losses.of_means(self._pair_terms(batch, self._embeddings(batch)), self.counted(batch, player=player))
 
     def embed(self, name: str, tensors: Tensors) -> Float[Tensor, "batch latent"]:
         """Return the embeddings of one input."""
@@ -94,7 +98,7 @@ class SharedSpace(Objective, ABC):
 
         Keys are such as ``caption_to_picture.recall@1``; see ``retrieval_metrics``. Of three inputs and more, all
         others together ask for each, too: ``caption+speech_to_picture``. Rows are taken to be different things, so that
-        a second row with the same caption makes the task harder.
+        a second row with the same caption makes the task harder. Raises DataError if no row has two inputs.
         """
         return self._retrieval(*self._embedded(batches, self.embed))
 
@@ -125,6 +129,11 @@ class SharedSpace(Objective, ABC):
         asked: list[tuple[tuple[str, ...], str]] = [((source,), target) for source, target in permutations(names, 2)]
         if len(names) > 2:
             asked += [(tuple(name for name in names if name != target), target) for target in names]
+        if not any(bool((present[one] & present[other]).any()) for one, other in self.pairs):
+            raise DataError(
+                f"no held-out row has two of the inputs {', '.join(names)}, so nothing can be looked for; "
+                "choose a split in which some rows do"
+            )
         found = {}
         for sources, target in asked:
             rows = torch.stack([present[name] for name in (*sources, target)]).all(dim=0)
@@ -140,24 +149,21 @@ class SharedSpace(Objective, ABC):
     def _embeddings(self, batch: Batch) -> Tensors:
         return {name: self.embed(name, tensors) for name, tensors in batch.inputs.items()}
 
-    def _pair_losses(self, batch: Batch, embeddings: Tensors) -> Losses:
-        some = next(iter(embeddings.values()))
+    def _pair_terms(self, batch: Batch, embeddings: Tensors) -> dict[str, Float[Tensor, " batch"]]:
+        """Return the loss of each row by pair, zero in rows that lack one of the two."""
         terms: dict[str, Tensor] = {}
-        weight = torch.zeros(batch.rows, dtype=some.dtype, device=some.device)
         for first, second in self.pairs:
             complete = batch.present[first] & batch.present[second]
+            some = embeddings[first]
             # Mixed precision would take distances as differences of numbers of three digits.
             with torch.autocast(some.device.type, enabled=False):
                 if bool(complete.all()):
-                    terms[f"{first}~{second}"] = self.pair_loss(embeddings[first], embeddings[second])
-                    weight = torch.ones_like(weight)
+                    terms[f"{first}~{second}"] = self.pair_loss(some, embeddings[second])
                     continue
                 rows = complete.nonzero().squeeze(1)
-                each = self.pair_loss(embeddings[first][rows], embeddings[second][rows])
-            terms[f"{first}~{second}"] = torch.zeros_like(weight).index_add(0, rows, each)
-            weight = torch.maximum(weight, complete.to(weight.dtype))
-        total = torch.stack(list(terms.values())).sum()
-        return Losses(total / weight.sum().clamp(min=1), terms, weight)
+                each = self.pair_loss(some[rows], embeddings[second][rows])
+            terms[f"{first}~{second}"] = some.new_zeros(batch.rows).index_add(0, rows, each)
+        return terms
 
     def _embedded(self, batches: Iterable[Batch], embed: Callable[[str, Tensors], Tensor]) -> tuple[Tensors, Tensors]:
         """Return, by input, which rows have it and what ``embed`` makes of all rows."""

@@ -100,6 +100,22 @@ def test_rows_of_every_pattern_of_gaps_have_the_losses_and_latents_that_they_hav
 
 
 @EVERY_KIND
+def test_terms_are_logged_as_means_over_the_rows_that_they_concern(kind, options):
+    model, batch = a_model(kind, options).eval(), gappy()
+    losses = model(batch, noise_of(model, batch.rows), "model")
+    for name, term in losses.terms.items():
+        rows = PATTERNS[:, 0] if kind is CVAE else PATTERNS.any(1)
+        stem, _, place = name.partition("_")
+        if place:
+            rows = rows & batch.present[place]
+        if stem == "alone":
+            rows = rows & (PATTERNS.sum(1) > 1)
+        assert losses.rows[name].tolist() == rows.tolist(), name
+        torch.testing.assert_close(losses.means()[name], term[rows].mean())
+        assert not term[~rows].any(), name
+
+
+@EVERY_KIND
 def test_a_nan_in_a_gap_changes_no_latent(kind, options):
     model, batch = a_model(kind, options).eval(), gappy()
     poisoned = {
@@ -321,14 +337,13 @@ def losses_and_parts(kind, options):
     return model, batch, noise, model(batch, noise, "model")
 
 
-def test_mvtcae_weighs_its_terms_by_the_inputs_that_a_row_has():
+def test_mvtcae_weighs_a_row_of_one_input_as_much_as_a_row_of_all():
     _, _, _, found = losses_and_parts(MVTCAE, {"alpha": 0.6, "beta": 2.0})
     total = 0.0
     for row in range(7):
-        n = int(PATTERNS[row].sum())
         nats = sum(found.terms[f"reconstruction_{name}"][row] for name in NAMES)
         apart = sum(found.terms[f"kl_{name}"][row] for name in NAMES)
-        total += (n - 0.6) / n * nats + 2.0 * (0.4 * found.terms["kl"][row] + 0.6 / n * apart)
+        total += (3 - 0.6) / 3 * nats + 2.0 * (0.4 * found.terms["kl"][row] + 0.6 / 3 * apart)
     torch.testing.assert_close(found.loss, total / 7)
     assert found.terms["kl_caption"][0].item() == pytest.approx(0, abs=1e-6)  # one expert is the product of itself
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zoo_autoencoding.posteriors import GaussianPosterior
 
 from zoo import Batch, Input, Losses, SpecError, Tensors
-from zoo_joint.joint_model import Concatenation, JointModel, JointPosterior
+from zoo_joint.joint_model import Concatenation, JointModel, JointPosterior, Term
 from zoo_joint.mixtures import Gaussians
 from zoo_joint.subset_metrics import Measured
 
@@ -96,8 +96,9 @@ class CVAE(JointModel):
         """Return the terms ``reconstruction_<target>`` and ``kl`` in nats."""
         code, prior, posterior = self.posterior.parts(self.features(batch), batch.present)
         latent = torch.cat([posterior.sample(noise["latent"].unsqueeze(0))[0], code], dim=-1)
-        terms = {"kl": posterior.kl_to(prior)[0], **self.reconstructions(latent, batch)}
-        return self.losses_of(terms, batch.present[self.target], {"kl": self.beta})
+        rows = batch.present[self.target]
+        terms = {"kl": Term(posterior.kl_to(prior)[0], rows, self.beta), **self.reconstructions(latent, batch)}
+        return self.losses_of(terms, rows)
 
     def measured(
         self, given: Mapping[str, Tensor], batch: Batch, *, samples: int, generator: torch.Generator

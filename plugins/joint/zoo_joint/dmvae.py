@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo import Batch, Decoder, Input, Likelihood, Losses, SpecError, Tensors, TensorSpec, decode
 from zoo_joint.experts import GaussianExperts, all_and_single, products
-from zoo_joint.joint_model import any_present, only
+from zoo_joint.joint_model import Term, any_present, only
 from zoo_joint.joint_vae import DensityPosterior, JointVAE
 from zoo_joint.mixtures import Gaussians, Mixture
 
@@ -125,20 +125,20 @@ class DMVAE(JointVAE):
         shared, private = self.posterior.parts(self.features(batch), batch.present)
         kl, latents = shared.kl(), shared.sample(noise["shared"].transpose(0, 1))
         several = torch.stack([*batch.present.values()]).sum(dim=0) > 1
-        terms = {"kl": kl[0]}
+        terms = {"kl": Term(kl[0], any_present(batch), self.beta)}
         alone = self.beta * kl[1:]
         for place, (name, present) in enumerate(batch.present.items()):
             own = Gaussians(private.mean[place], private.log_var[place])
             drawn = own.sample(noise["private"][:, :, place].transpose(0, 1))
             decoder = self._inner(name)
             nats = only(present, -decode(decoder, torch.cat([latents, drawn], dim=-1)).log_prob(batch.inputs[name]))
-            terms[f"kl_{name}"] = only(present, own.kl())
-            terms[f"reconstruction_{name}"] = nats[0]
-            alone = alone + nats[1:] + self.private_beta * terms[f"kl_{name}"]
+            kl_own = only(present, own.kl())
+            terms[f"kl_{name}"] = Term(kl_own, present, self.private_beta)
+            terms[f"reconstruction_{name}"] = Term(nats[0], present)
+            alone = alone + nats[1:] + self.private_beta * kl_own
         for place, (name, present) in enumerate(batch.present.items()):
-            terms[f"alone_{name}"] = only(present & several, alone[place])
-        weights = {"kl": self.beta, **{f"kl_{name}": self.private_beta for name in self.modalities}}
-        return self.losses_of(terms, any_present(batch), weights)
+            terms[f"alone_{name}"] = Term(alone[place], present & several)
+        return self.losses_of(terms, any_present(batch))
 
     def _inner(self, name: str) -> Decoder:
         return cast(PartOfLatent, self.decoders[name]).decoder

@@ -77,6 +77,6 @@ class JMVAE(MatchedVAE):
         self.alpha = alpha
         self.beta = beta
 
-    def weights(self, count: Tensor) -> tuple[float, float, float]:
+    def weights(self) -> tuple[float, float, float]:
         """Return 1, beta and alpha."""
         return 1.0, self.beta, self.alpha

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise, permutations
 from typing import ClassVar, cast
 
@@ -34,6 +35,15 @@ from zoo_joint.subset_metrics import Measured, SubsetMeans
 LIKELIHOOD_ROWS = 512
 
 
+@dataclass(frozen=True)
+class Term:
+    """A value per row, the rows that it concerns, and by how much it counts in the loss."""
+
+    values: Float[Tensor, " batch"]
+    rows: Bool[Tensor, " batch"]
+    weight: float = 1.0
+
+
 class JointPosterior(nn.Module, ABC):
     """From the features of the inputs that are there to one latent."""
 
@@ -55,7 +65,11 @@ class JointPosterior(nn.Module, ABC):
 
 
 class JointModel(Objective, ABC):
-    """Encodes each input, joins what is there into one latent, decodes inputs from it."""
+    """Encodes each input, joins what is there into one latent, decodes inputs from it.
+
+    The loss is a sum of terms for each row, averaged over the rows that count. In the log each term has the mean over
+    the rows that it concerns, such as those that have the input of ``reconstruction_<input>``.
+    """
 
     needs_decoders: ClassVar[bool] = True
 
@@ -188,24 +202,20 @@ class JointModel(Objective, ABC):
         scores: Tensor = self.decoders[name](latent).log_prob(batch.inputs[name])
         return -scores
 
-    def losses_of(
-        self,
-        terms: Mapping[str, Tensor],
-        rows: Bool[Tensor, " batch"],
-        weights: Mapping[str, float | Tensor] | None = None,
-    ) -> Losses:
-        """Return the mean of the sum of ``terms`` over the rows that count; ``weights`` multiply some."""
-        kept = {name: torch.where(rows, term, torch.zeros_like(term)) for name, term in terms.items()}
-        total = torch.stack([(weights or {}).get(name, 1.0) * term for name, term in kept.items()]).sum()
+    def losses_of(self, terms: Mapping[str, Term], rows: Bool[Tensor, " batch"]) -> Losses:
+        """Return the mean over the rows that count of the sum of what ``terms`` weigh."""
+        concerned = {name: term.rows & rows for name, term in terms.items()}
+        kept = {name: only(concerned[name], term.values) for name, term in terms.items()}
+        total = torch.stack([term.weight * kept[name] for name, term in terms.items()]).sum()
         share = rows.to(total.dtype)
-        return Losses(total / share.sum().clamp(min=1), kept, share)
+        return Losses(total / share.sum().clamp(min=1), kept, share, concerned)
 
     def reconstructions(
-        self, latent: Float[Tensor, "batch latent"], batch: Batch
-    ) -> dict[str, Float[Tensor, " batch"]]:
-        """Return ``reconstruction_<input>``: the nats of each input given a latent, zero in rows that lack it."""
+        self, latent: Float[Tensor, "batch latent"], batch: Batch, weight: float = 1.0
+    ) -> dict[str, Term]:
+        """Return ``reconstruction_<input>``: the nats of each input given a latent, of rows that have it."""
         return {
-            f"reconstruction_{name}": only(batch.present[name], self.nats(name, latent, batch))
+            f"reconstruction_{name}": Term(self.nats(name, latent, batch), batch.present[name], weight)
             for name in self.decoders
         }
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from zoo import Batch, Losses, Tensors
-from zoo_joint.joint_model import any_present, only
+from zoo_joint.joint_model import Term, any_present
 from zoo_joint.joint_vae import DensityPosterior, JointVAE
 from zoo_joint.mixtures import Gaussians, Mixture
 
@@ -35,11 +35,8 @@ class MatchedVAE(JointVAE, ABC):
     posterior: MatchedPosterior
 
     @abstractmethod
-    def weights(self, count: Tensor) -> tuple[float | Tensor, float, float | Tensor]:
-        """Return what reconstructions, the divergence from the prior and those from the experts count in a row.
-
-        ``count`` is the number of inputs that a row has, at least 1.
-        """
+    def weights(self) -> tuple[float, float, float]:
+        """Return what reconstructions, the divergence from the prior and those from the experts count in each row."""
 
     def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
         """Draw a latent's noise."""
@@ -48,9 +45,12 @@ class MatchedVAE(JointVAE, ABC):
     def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
         """Return the terms ``kl``, ``reconstruction_<input>`` and ``kl_<input>``, the divergence from its expert."""
         joint, experts, there = self.posterior.joint_and_experts(self.features(batch), batch.present)
-        reconstructions = self.reconstructions(joint.sample(noise["latent"].unsqueeze(0))[0], batch)
-        apart = only(there, joint.kl_to(experts))
-        from_experts = {f"kl_{name}": kl for name, kl in zip(self.modalities, apart, strict=True)}
-        rebuilt, prior, expert = self.weights(there.sum(dim=0).clamp(min=1))
-        weights = {"kl": prior, **dict.fromkeys(reconstructions, rebuilt), **dict.fromkeys(from_experts, expert)}
-        return self.losses_of({"kl": joint.kl()[0], **reconstructions, **from_experts}, any_present(batch), weights)
+        rebuilt, prior, expert = self.weights()
+        rows = any_present(batch)
+        apart = joint.kl_to(experts)
+        terms = {
+            "kl": Term(joint.kl()[0], rows, prior),
+            **self.reconstructions(joint.sample(noise["latent"].unsqueeze(0))[0], batch, rebuilt),
+            **{f"kl_{name}": Term(apart[place], there[place], expert) for place, name in enumerate(self.modalities)},
+        }
+        return self.losses_of(terms, rows)

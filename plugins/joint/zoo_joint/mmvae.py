@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo import Batch, Input, Losses, SpecError, Tensors, decode
 from zoo_joint.experts import GaussianExperts
-from zoo_joint.joint_model import any_present, only
+from zoo_joint.joint_model import Term, any_present, only
 from zoo_joint.joint_vae import DensityPosterior, JointVAE, deployed
 from zoo_joint.mixtures import Mixture, standard_normal
 
@@ -70,4 +70,5 @@ class MMVAE(JointVAE):
         for name, present in batch.present.items():
             log_weights = log_weights + only(present, decode(self._decoder(name), latents).log_prob(batch.inputs[name]))
         bounds = log_weights.logsumexp(dim=1) - math.log(self.samples)
-        return self.losses_of({"bound": -(mixture.shares * bounds).sum(dim=0)}, any_present(batch))
+        rows = any_present(batch)
+        return self.losses_of({"bound": Term(-(mixture.shares * bounds).sum(dim=0), rows)}, rows)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zoo import Batch, Input, Losses, Tensors
 from zoo_joint.experts import GaussianExperts, products, subsets_of
-from zoo_joint.joint_model import any_present
+from zoo_joint.joint_model import Term, any_present
 from zoo_joint.joint_vae import DensityPosterior, JointVAE, deployed
 from zoo_joint.mixtures import Mixture
 
@@ -66,5 +66,5 @@ class MoPoE(JointVAE):
         mixture = self.posterior.mixture(self.features(batch), batch.present)
         latent = mixture.choose(noise["choice"]).sample(noise["latent"].unsqueeze(0))[0]
         kl = (mixture.shares * mixture.components.kl()).sum(dim=0)
-        terms = {"kl": kl, **self.reconstructions(latent, batch)}
-        return self.losses_of(terms, any_present(batch), {"kl": self.beta})
+        rows = any_present(batch)
+        return self.losses_of({"kl": Term(kl, rows, self.beta), **self.reconstructions(latent, batch)}, rows)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo import Batch, Input, Losses, Tensors, decode
 from zoo_joint.experts import GaussianExperts, all_and_single, products, with_prior
-from zoo_joint.joint_model import any_present, only
+from zoo_joint.joint_model import Term, any_present
 from zoo_joint.joint_vae import JointVAE, deployed
 from zoo_joint.matched import MatchedPosterior
 from zoo_joint.mixtures import Gaussians
@@ -83,11 +83,11 @@ class MVAE(JointVAE):
         found = self.posterior.joint_and_single(self.features(batch), batch.present)
         kl, latents = found.kl(), found.sample(noise["latent"].transpose(0, 1))
         several = torch.stack([*batch.present.values()]).sum(dim=0) > 1
-        terms = {"kl": kl[0]}
+        terms = {"kl": Term(kl[0], any_present(batch), self.beta)}
         for place, (name, present) in enumerate(batch.present.items()):
             chosen = latents[[0, 1 + place]] if self.subsampling else latents[:1]
             nats = -decode(self._decoder(name), chosen).log_prob(batch.inputs[name])
-            terms[f"reconstruction_{name}"] = only(present, nats[0])
+            terms[f"reconstruction_{name}"] = Term(nats[0], present)
             if self.subsampling:
-                terms[f"alone_{name}"] = only(present & several, nats[1] + self.beta * kl[1 + place])
-        return self.losses_of(terms, any_present(batch), {"kl": self.beta})
+                terms[f"alone_{name}"] = Term(nats[1] + self.beta * kl[1 + place], present & several)
+        return self.losses_of(terms, any_present(batch))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor
-
 from zoo import Input, SpecError
 from zoo_joint.matched import MatchedVAE
 from zoo_joint.mvae import ProductOfExperts
@@ -14,16 +12,17 @@ from zoo_joint.mvae import ProductOfExperts
 class MVTCAE(MatchedVAE):
     """The multi-view total-correlation autoencoder.
 
-    With q the product of the experts of the n inputs that are there, the loss of a row is, in nats, (n - alpha) / n
-    times the negative log-likelihoods of its inputs, plus ``beta`` times (1 - alpha) KL(q ‖ prior) and alpha / n times
-    the sum of KL(q ‖ expert) over the inputs. ``alpha`` near 1 weighs the conditional information bottleneck, which
-    makes each expert alone stand for all; near 0 the ordinary one. ``importance_samples`` latents a row estimate the
-    likelihood of held-out rows.
+    With n the number of the model's inputs and q the product of the experts of those that a row has, the loss of the
+    row is, in nats, (n - alpha) / n times the negative log-likelihoods of its inputs, plus ``beta`` times
+    (1 - alpha) KL(q ‖ prior) and alpha / n times the sum of KL(q ‖ expert) over its inputs. ``alpha`` near 1 weighs the
+    conditional information bottleneck, which makes each expert alone stand for all; near 0 the ordinary one.
+    ``importance_samples`` latents a row estimate the likelihood of held-out rows.
 
-    Gaps: an absent input is no expert and is in no term; n is the number of inputs that a row has.
+    Gaps: an absent input is no expert and is in no term. n stays that of all inputs, so that a row's inputs weigh the
+    same whatever else it has: with n = 1 a row of one input would count 1 - alpha, a tenth of what it does in company.
 
     Source: Hwang et al. 2021, "Multi-view representation learning via total correlation objective", NeurIPS 34; the
-    weights are those of the authors' code.
+    weights are those of the authors' code, and of multivae's with gaps.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class MVTCAE(MatchedVAE):
         self.alpha = alpha
         self.beta = beta
 
-    def weights(self, count: Tensor) -> tuple[Tensor, float, Tensor]:
+    def weights(self) -> tuple[float, float, float]:
         """Return (n - alpha) / n, and beta times 1 - alpha and alpha / n."""
-        share = self.alpha / count
+        share = self.alpha / len(self.modalities)
         return 1 - share, self.beta * (1 - self.alpha), self.beta * share

@@ -31,6 +31,7 @@ def zoo_objectives() -> Mapping[str, str]:
     return {
         "toy-autoencoder": "zoo_toy.objectives:ToyAutoencoder",
         "toy-alignment": "zoo_toy.objectives:ToyAlignment",
+        "toy-by-term": "zoo_toy.objectives:ToyByTerm",
     }
 
 

@@ -1,4 +1,4 @@
-"""Two objectives that are linear from end to end: one reconstructs, one compares rows."""
+"""Objectives that are linear from end to end: two reconstruct, one compares rows."""
 
 from __future__ import annotations
 
@@ -89,6 +89,19 @@ class ToyAutoencoder(Objective):
         each = [self.heads[name](self.encoders[name](batch.inputs[name]))["latent"] for name in self.modalities]
         mean = (torch.stack(each) * present.unsqueeze(-1)).sum(0) / present.sum(0).clamp(min=1).unsqueeze(-1)
         return mean, (present.sum(0) > 0).float()
+
+
+class ToyByTerm(ToyAutoencoder):
+    """The same, but each error is a mean over the rows that have its input."""
+
+    def counted(self, batch: Batch, *, player: str) -> Mapping[str, Tensor]:
+        """Return the rows of each term."""
+        errors = {f"error_{name}": there for name, there in batch.present.items()}
+        return {**errors, "size": torch.stack(list(batch.present.values())).any(0)}
+
+    def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
+        """Return the sum of the means of the terms."""
+        return Losses.of_means(super().losses(batch, noise, player=player).terms, self.counted(batch, player=player))
 
 
 class ToyAlignment(Objective):
