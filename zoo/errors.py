@@ -19,11 +19,17 @@ The numbers are the exit codes of the command ``zoo``. Interruption exits with 1
 
 from collections.abc import Iterable
 
+from zoo.redacting import without_secrets
+
 
 class ZooError(Exception):
     """The root of the tree: one paragraph for a person, and the exit code of the command."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        """Keep the message without the passwords and tokens of addresses in it."""
+        super().__init__(without_secrets(message))
 
 
 class UsageError(ZooError):

@@ -26,11 +26,12 @@ from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError, U
 from zoo.home import home
 from zoo.pacing import PATIENCE, Patience
 from zoo.packages import path_in_package, path_inside
+from zoo.redacting import told
 from zoo.store import Digest, digest, flush, owner_is_alive
 from zoo.transport import Partial, Progress, disk_errors, download
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_HUB = re.compile(r"([\w.-]+/[\w.-]+)@([\w.-]+)/(.+)", re.ASCII)
+_HUB = re.compile(r"(\w[\w.-]*/\w[\w.-]*)@(\w[\w.-]*)/(.+)", re.ASCII)
 _LOCAL = re.compile(r"(?://(?:localhost)?)?(/[^\0]+)")
 _OWNED = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{8})\.(\d{1,9})\.[0-9a-f]{8}", re.ASCII)
 _UNTOUCHED_S = 3600
@@ -288,7 +289,7 @@ def _verdict(wanted: Wanted, failures: Sequence[tuple[str, ZooError]], path: Pat
     if _network_is_forbidden():
         advice[OfflineError] = f"Unset ZOO_OFFLINE, or copy the file to {path} by other means."
         advice = {kind: advice[kind] for kind in (IntegrityError, DiskError, OfflineError, NotFoundError, UsageError)}
-    came = "; ".join(f"{source} {reason}" for source, reason in failures) or "it has no source"
+    came = "; ".join(f"{told(source)} {reason}" for source, reason in failures) or "it has no source"
     kinds = [type(error) for _, error in failures]
     telling = next((kind for kind in advice if kind in kinds), UsageError)
     return telling(

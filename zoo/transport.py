@@ -5,6 +5,7 @@ returns once the bytes on the disk have the promised size and sha256, and raises
 """
 
 import errno
+import hashlib
 import logging
 import re
 import time
@@ -17,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 from zoo.addresses import may_be_asked
 from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError
 from zoo.pacing import PATIENCE, Patience, TooSlow, Watch
+from zoo.redacting import told
 from zoo.store import Digest, digest
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Partial:
         """Return the ETag or date that ``url`` gave for these bytes."""
         with suppress(OSError, UnicodeDecodeError):
             origin, _, validator = self._origin.read_text(encoding="utf-8").partition("\n")
-            if origin == url and _VALIDATOR.fullmatch(validator):
+            if origin == _named(url) and _VALIDATOR.fullmatch(validator):
                 return validator
         return None
 
@@ -71,7 +73,7 @@ class Partial:
         """Drop the bytes; those that follow come from ``url``."""
         with disk_errors(self.body):
             self.body.write_bytes(b"")
-            self._origin.write_text(f"{url}\n{validator}", encoding="utf-8")
+            self._origin.write_text(f"{_named(url)}\n{validator}", encoding="utf-8")
         self.from_one_answer = True
 
     def append(self, chunk: bytes) -> None:
@@ -109,7 +111,7 @@ def download(
         except TooSlow as slow:
             raise OfflineError(f"{slow}, with {into.size_bytes()} of {promised.size_bytes} bytes here") from None
         except _Stale as stale:
-            _log.info("%s %s; starting anew", url, stale)
+            _log.info("%s %s; starting anew", told(url), stale)
             into.restart()
         except _Cut as cut:
             arrived = into.size_bytes()
@@ -125,7 +127,7 @@ def download(
                 raise OfflineError(f"{cut} and asks to wait {pause_s:.0f} s") from cut
             if time.monotonic() + pause_s > ends_at_s:
                 raise OfflineError(f"{cut} until all the time was used up that a source may take") from cut
-            _log.info("%s %s; going on in %.1f s", url, cut, pause_s)
+            _log.info("%s %s; going on in %.1f s", told(url), cut, pause_s)
             time.sleep(pause_s)
 
 
@@ -165,6 +167,11 @@ def _receive(
                 progress(offset, size_bytes)
     if offset < size_bytes:
         raise IntegrityError(f"ended after {offset} bytes")
+
+
+def _named(url: str) -> str:
+    """Return what stands for an address in a cache that others may read: it may hold a token."""
+    return hashlib.sha256(url.encode()).hexdigest()
 
 
 def _refuse(response: "BaseHTTPResponse", *, resuming: bool) -> None:
@@ -217,7 +224,7 @@ def _redirected(url: str, location: str) -> str:
     except ValueError:
         target = location
     if not may_be_asked(target) or (urlsplit(url).scheme == "https" != urlsplit(target).scheme):
-        raise NotFoundError(f"redirects to {target!r}, where only https may be followed")
+        raise NotFoundError(f"redirects to {told(target)!r}, where only https may be followed")
     return target
 
 

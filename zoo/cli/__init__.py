@@ -9,6 +9,7 @@ import warnings
 import click
 
 from zoo import __version__
+from zoo.cli.output import note, paragraph
 from zoo.errors import ZooError
 
 # The help lines stand here, so that `zoo --help` imports no command. A test compares them with the commands.
@@ -73,6 +74,9 @@ def main() -> None:
     """Run the command and leave with its exit code; an error is one paragraph on stderr, never a traceback."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what a library tells programmers is no word to whoever runs a command
+    from zoo.cli.logs import log_plainly
+
+    log_plainly()
     try:
         group(prog_name="zoo", standalone_mode=False)
     except ZooError as error:
@@ -95,5 +99,5 @@ def main() -> None:
 
 
 def _leave(message: str, exit_code: int) -> None:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    note(f"error: {paragraph(message)}")
     sys.exit(exit_code)

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
-from zoo.cli.output import aligned, print_json, size
+from zoo.cli.output import aligned, print_json, print_lines, size
 from zoo.metrics import chance_beside, tabulated
 from zoo.plugins import installed
+from zoo.redacting import told
 from zoo.registry import RegistryEntry, find, missing_plugins
 from zoo.spec import InputSpec, Part
 
@@ -26,7 +27,7 @@ def command(name: str, as_json: bool, recipe: bool) -> None:
     elif as_json:
         print_json(described(entry))
     else:
-        click.echo(card(entry, missing_plugins(entry, plugins)), nl=False)
+        print_lines(card(entry, missing_plugins(entry, plugins)))
 
 
 def described(entry: RegistryEntry) -> dict[str, object]:
@@ -36,7 +37,7 @@ def described(entry: RegistryEntry) -> dict[str, object]:
         **entry.listed(),
         "data_license": entry.data_license,
         "revision": entry.revision,
-        "sources": list(entry.sources),
+        "sources": [told(source) for source in entry.sources],
         "plugins": list(entry.plugins),
         "picture": None if picture is None else str(picture),
         "metrics": {name: {"value": m.value, "tolerance": m.tolerance} for name, m in entry.metrics.items()},
@@ -45,8 +46,8 @@ def described(entry: RegistryEntry) -> dict[str, object]:
     }
 
 
-def card(entry: RegistryEntry, missing: list[str]) -> str:
-    """Return the page of an entry for a terminal."""
+def card(entry: RegistryEntry, missing: list[str]) -> list[str]:
+    """Return the lines of the page of an entry for a terminal."""
     picture = entry.installed_picture()
     said = [*facts(entry, missing), *([] if picture is None else [("picture", str(picture))])]
     lines = [f"{entry.name}: {entry.summary}", "", *(f"  {label:<{_LABEL}}{text}" for label, text in said), ""]
@@ -54,8 +55,7 @@ def card(entry: RegistryEntry, missing: list[str]) -> str:
         lines.append(f"  measured by `{entry.metrics_command}`; --json tells how far another measurement may lie:")
         for table in measured(entry):
             lines += [*(f"    {line}" for line in aligned(table)), ""]
-    lines += ["  use it:", *(f"    {line}" for line in aligned(_commands(entry))), ""]
-    return "\n".join(lines)
+    return [*lines, "  use it:", *(f"    {line}" for line in aligned(_commands(entry)))]
 
 
 def facts(entry: RegistryEntry, missing: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
@@ -69,7 +69,7 @@ def facts(entry: RegistryEntry, missing: Sequence[str] = ()) -> Iterator[tuple[s
     yield "weights", f"{entry.parameters:,} parameters, {size(entry.size_bytes)}, of {entry.revision}"
     yield "sha256", entry.sha256
     for place, source in enumerate(entry.sources):
-        yield "" if place else "sources", source
+        yield "" if place else "sources", told(source)
     yield "licence", f"weights: {entry.license}"
     yield "", f"data: {entry.data_license}"
     yield "needs", ", ".join(entry.plugins) + (f"  (missing: {', '.join(missing)})" if missing else "")

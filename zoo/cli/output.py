@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -11,6 +12,8 @@ import click
 
 # The rate is that of so many seconds, so that a task that seldom advances has one too.
 _PACE_S = 600
+# What moves the cursor, colours, rings, ends a line or turns the direction of writing; and halves of characters.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Advance(Protocol):
@@ -20,11 +23,27 @@ class Advance(Protocol):
         """Show ``done`` of ``total`` and a note."""
 
 
+def plain(text: object) -> str:
+    """Return a text as it may be shown on a terminal, in one line: control characters as escapes, as in ``\\x1b``."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
+
+def paragraph(text: object) -> str:
+    """Return a text of any number of lines as one, as it may be shown on a terminal."""
+    return plain(" ".join(str(text).split()))
+
+
 def print_json(value: Any) -> None:
-    """Print a value as JSON on stdout."""
+    """Print a value as JSON on stdout: exactly, with control characters escaped as JSON escapes them."""
     import json
 
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    written = json.dumps(value, indent=2, ensure_ascii=False)
+    click.echo(_CONTROL.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", written))
+
+
+def print_lines(lines: Iterable[object]) -> None:
+    """Print lines for a person on stdout."""
+    click.echo("\n".join(map(plain, lines)))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -32,8 +51,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     numbers = [
         column for column in range(len(header)) if rows and all(isinstance(row[column], int | float) for row in rows)
     ]
-    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
-    click.echo("\n".join(aligned(lines, to_the_right=numbers)))
+    print_lines(aligned([[plain(cell) for cell in row] for row in (header, *rows)], to_the_right=numbers))
 
 
 def aligned(rows: Sequence[Sequence[str]], *, to_the_right: Sequence[int] = ()) -> list[str]:
@@ -51,7 +69,7 @@ def aligned(rows: Sequence[Sequence[str]], *, to_the_right: Sequence[int] = ()) 
 
 def note(text: str) -> None:
     """Print a line for a person on stderr."""
-    click.echo(text, err=True)
+    click.echo(plain(text), err=True)
 
 
 def size(size_bytes: int) -> str:
@@ -72,7 +90,7 @@ def progress_bar(what: str) -> Iterator[Advance]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn(what),
+        TextColumn(plain(what), markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -83,7 +101,7 @@ def progress_bar(what: str) -> Iterator[Advance]:
         task = bar.add_task("", total=None, rate="")
 
         def advance(done: int, total: int, text: str) -> None:
-            bar.update(task, completed=done, total=total, description=text)
+            bar.update(task, completed=done, total=total, description=plain(text))
             bar.update(task, rate=_rate(bar.tasks[0].speed))
 
         yield advance

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import note, print_table, progress_bar, size
+from zoo.cli.output import note, print_lines, print_table, progress_bar, size
 from zoo.plugins import installed
 from zoo.registry import entries
 
@@ -30,7 +30,8 @@ def command(out: Path) -> None:
     ]
     print_table(("NAME", "MODALITIES", "SIZE", "SUMMARY"), listed)
 
-    note("\n2. Train a search over emoji for a short while, from nothing")
+    note("")
+    note("2. Train a search over emoji for a short while, from nothing")
     shutil.rmtree(out / "run", ignore_errors=True)
     with progress_bar("training") as advance:
         training = train_shortly(out / "run", plugins, advance)
@@ -38,7 +39,8 @@ def command(out: Path) -> None:
     print_table(("STEP", *(f"RECALL@10 {language}" for language in training.recalls[0][1])), rows)
     click.echo(f"by chance {training.chance:.1%}; the emoji are unseen ones")
 
-    note("\n3. Fetch the trained entries, export them to ONNX, judge them against torch")
+    note("")
+    note("3. Fetch the trained entries, export them to ONNX, judge them against torch")
     with progress_bar("exporting") as advance:
         manifests = export_entries(out, plugins, advance)
     judged = [
@@ -54,13 +56,17 @@ def command(out: Path) -> None:
     ]
     print_table(("ENTRY", "GRAPH", "CASES", "TOLERANCE USED", "LARGEST ERROR"), judged)
 
-    note("\n4. Search and reconstruct on onnxruntime, in a process without torch")
+    note("")
+    note("4. Search and reconstruct on onnxruntime, in a process without torch")
     served = serve_without_torch(out)
-    for answer in served["answers"]:
-        click.echo(f"{answer['query']}: {'  '.join(hit['emoji'] + ' ' + hit['name'] for hit in answer['hits'][:4])}")
+    print_lines(
+        f"{answer['query']}: {'  '.join(hit['emoji'] + ' ' + hit['name'] for hit in answer['hits'][:4])}"
+        for answer in served["answers"]
+    )
     click.echo(f"torch imported: {'yes' if served['torch_imported'] else 'no'}")
 
     page = out / "index.html"
     write_page(page, training, manifests, served)
-    note(f"\nThe page with the pictures, after {time.perf_counter() - start:.0f} s:")
+    note("")
+    note(f"The page with the pictures, after {time.perf_counter() - start:.0f} s:")
     click.echo(page.resolve())
