@@ -4,7 +4,9 @@ import re
 
 _WITH_HOST = re.compile(r"(?:https?|ftp|socks\w*):/*|.*//", re.IGNORECASE)
 _START = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/*")
-_ADDRESS = re.compile(r"(?:\b[A-Za-z][A-Za-z0-9+.-]*:|(?<![^\s'\"(]))//[^\s'\"`<>]+|\bhttps?:[^\s'\"`<>]+", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"(?:\b[A-Za-z][A-Za-z0-9+.-]*:|(?<![^\s'\"(]))//[^\s'\"`<>]+|\bhttps?:[^\s'\"`<>]+", re.IGNORECASE
+)
 _POINTS = ".,;:)]"
 
 

@@ -44,7 +44,7 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        fault = self.path.strip("/")
+        fault = self.path.strip("/").partition("?")[0]
         nth = self.server.asked[fault]
         self.server.asked[fault] += 1
         start = int(self.headers.get("Range", "bytes=0-")[6:-1])
@@ -145,6 +145,9 @@ class Answer(BaseHTTPRequestHandler):
     def html_page_of_unknown_length(self, nth, start):
         self.reply(b"<html>Please sign in</html>", Content_Length=None)
 
+    def closed_at_half(self, nth, start):
+        self.right(nth, 0, HALF)
+
     def closed_once(self, nth, start):
         self.right(nth, start, SIZE if nth else HALF)
 
@@ -196,6 +199,9 @@ class Answer(BaseHTTPRequestHandler):
 
     def redirect_to_plain_http(self, nth, start):
         self.reply(b"", 302, Location="http://example.org/weights.bin")
+
+    def redirect_to_a_signed_address(self, nth, start):
+        self.reply(b"", 302, Location="http://ada:lovelace@example.org/w?token=7b6e")
 
     def redirect_loop(self, nth, start):
         self.reply(b"", 302, Location="/redirect_loop")

@@ -138,6 +138,9 @@ def test_a_relative_source_lies_beside_a_registry_on_the_network(server, fetched
         ("http://example.org/weights.bin", "is no source: http is used to this machine only; expected https"),
         ("weights.bin", "is no source: expected https:"),
         ("hf:owner/repository/weights.bin", "is no source: expected https:"),
+        ("hf:../..@main/weights.bin", "is no source: expected https:"),
+        ("hf:owner/repository@../weights.bin", "is no source: expected https:"),
+        ("hf:owner/repository@main/../weights.bin", "a path that stays inside its folder, came '../weights.bin'"),
         ("file:weights.bin", "is no source: expected https:"),
         ("package:zoo_image/../../weights.bin", "a path that stays inside its folder, came '../../weights.bin'"),
         ("package:zoo_image//etc/passwd", "a path that stays inside its folder, came '/etc/passwd'"),
@@ -176,3 +179,29 @@ def test_the_cache_is_where_zoo_home_says_or_the_users_cache_folder(cache, monke
     assert home() == cache
     monkeypatch.delenv("ZOO_HOME")
     assert home().name == "modalzoo"
+
+
+SECRETS = ("ada", "lovelace", "3f2a", "9c1d", "7b6e")
+
+
+def test_passwords_and_tokens_of_sources_are_in_no_error_log_or_file(server, cache, fetched, refused, caplog):
+    caplog.set_level("DEBUG", "zoo")
+    secret = "ada:lovelace@"
+    address = server.url.replace("//", f"//{secret}")
+    sources = [
+        f"{address}missing?token=3f2a",
+        f"https://{secret}127.0.0.1:1/w?X-Amz-Signature=9c1d&part=1",
+        f"{address}redirect_to_a_signed_address?token=3f2a",
+        f"{address}busy_once?token=3f2a",
+        f"ftp://{secret}host/w?token=3f2a",
+        f"https://{secret}[/w?token=3f2a",
+    ]
+    message = refused(NotFoundError, *sources[:3], *sources[4:])
+    assert "redirects to 'http://…@example.org/w?token=…', where only https may be followed" in message
+    assert "https://…@127.0.0.1:1/w?X-Amz-Signature=…&part=… cannot be reached" in message
+    with pytest.raises(NotFoundError):
+        fetched(f"{address}closed_at_half?token=3f2a", f"{address}missing")
+    kept = "".join(path.read_text("latin-1") for path in cache.glob("partial/*/origin"))
+    assert kept
+    for text in (message, caplog.text, kept):
+        assert not any(part in text for part in SECRETS)

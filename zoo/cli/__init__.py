@@ -9,7 +9,7 @@ import warnings
 import click
 
 from zoo import __version__
-from zoo.cli.output import note, paragraph
+from zoo.cli.output import note
 from zoo.errors import ZooError
 
 # The help lines stand here, so that `zoo --help` imports no command. A test compares them with the commands.
@@ -89,7 +89,7 @@ def main() -> None:
         hint = f" `{context.command_path} --help` tells what it takes." if context else ""
         _leave(f"{error.format_message()}{hint}", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        note("interrupted")
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
@@ -99,5 +99,5 @@ def main() -> None:
 
 
 def _leave(message: str, exit_code: int) -> None:
-    note(f"error: {paragraph(message)}")
+    note(f"error: {message}")
     sys.exit(exit_code)

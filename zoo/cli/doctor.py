@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from zoo import __version__
-from zoo.cli.output import print_table
+from zoo.cli.output import note, print_table
 from zoo.errors import ZooError
 from zoo.home import home
 from zoo.plugins import installed
@@ -43,7 +43,7 @@ def command() -> None:
     print_table(("WHAT", "VERSION", "REMARK"), rows)
     if troubles:
         raise ZooError("; ".join(troubles))
-    click.echo("everything that is installed fits together", err=True)
+    note("everything that is installed fits together")
 
 
 def _version(distribution: str) -> str | None:

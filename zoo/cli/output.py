@@ -24,7 +24,7 @@ class Advance(Protocol):
 
 
 def plain(text: object) -> str:
-    """Return a text as it may be shown on a terminal, in one line: control characters as escapes, as in ``\\x1b``."""
+    """Return a text as it may be shown on a terminal, in one line: control characters as visible escapes."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
 
@@ -68,8 +68,8 @@ def aligned(rows: Sequence[Sequence[str]], *, to_the_right: Sequence[int] = ()) 
 
 
 def note(text: str) -> None:
-    """Print a line for a person on stderr."""
-    click.echo(plain(text), err=True)
+    """Print a paragraph for a person on stderr."""
+    click.echo(paragraph(text), err=True)
 
 
 def size(size_bytes: int) -> str:

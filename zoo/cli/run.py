@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.output import note, print_json
+from zoo.cli.output import note, print_json, print_lines
 from zoo.cli.serving import serving_options
 from zoo.errors import DataError, UsageError
 
@@ -60,7 +60,7 @@ def command(
     else:
         for name, array in outputs.items():
             first = ", ".join(f"{value:.4g}" for value in array.reshape(-1)[:6])
-            click.echo(f"{name}  {array.dtype} {array.shape}  {first}{', …' if array.size > 6 else ''}")
+            print_lines([f"{name}  {array.dtype} {array.shape}  {first}{', …' if array.size > 6 else ''}"])
 
 
 def parse_inputs(assignments: tuple[str, ...]) -> dict[str, Any]:
