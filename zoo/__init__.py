@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         translate_graph as translate_graph,
     )
     from zoo.hookspecs import API_VERSION as API_VERSION, hookimpl as hookimpl
+    from zoo.limits import limited as limited, limited_scale as limited_scale
     from zoo.model import Model as Model, build as build
     from zoo.modules import (
         Batch as Batch,
@@ -120,6 +121,8 @@ _PUBLIC = {
     "RunsGraphs": "zoo.modules",
     "Tensors": "zoo.modules",
     "decode": "zoo.modules",
+    "limited": "zoo.limits",
+    "limited_scale": "zoo.limits",
     "decode_graph": "zoo.graphs",
     "embed_graph": "zoo.graphs",
     "encode_graph": "zoo.graphs",

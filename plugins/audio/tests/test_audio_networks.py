@@ -275,7 +275,10 @@ class _Picture:
         (lambda: TransformerEncoder(SHORT, width=10), "width is a multiple of heads, got width 10 and heads 4"),
         (lambda: TransformerEncoder(SHORT, dropout=1.0), "dropout is at least 0 and less than 1, got 1.0"),
         (lambda: MelDecoder(SHORT, 2, channels=()), r"the decoder 'mel': channels holds the width .* got \[\]"),
-        (lambda: MelDecoder(SHORT, 2, scale=0.0), "'mel': scale is a width in nats above 0, .* to be learnt, got 0.0"),
+        (
+            lambda: MelDecoder(SHORT, 2, scale=0.0),
+            "'mel': scale is a width in nats from 1e-14 to .* to be learnt, got 0.0",
+        ),
         (
             lambda: ConvolutionalEncoder(_Picture()),
             "'convolutional' works on the modality 'audio', got _Picture; choose",

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Decoder, Modality, SpecError, TensorSpec
+from zoo import Decoder, Modality, SpecError, TensorSpec, limited_scale
 from zoo_audio.encoders import checked_widths, halved
 from zoo_audio.likelihoods import GaussianNoise, LaplaceNoise, MelFrames, Noise
 from zoo_audio.masking import groups_of
@@ -20,13 +20,16 @@ from zoo_audio.spectrogram import LogMel, audio_modality, to_nats
 NOISE: Mapping[str, type[Noise]] = {"gaussian": GaussianNoise, "laplace": LaplaceNoise}
 # In nats; narrower, a density would measure how exactly silence is met.
 SMALLEST_SCALE = 0.05
+# Far narrower and far wider than any use, and the inverse of their square still fits float32.
+SMALLEST_FIXED_SCALE, LARGEST_FIXED_SCALE = 1e-14, 1e14
 
 
 class MelDecoder(Decoder):
     """A small spectrogram of ``channels[0]`` channels, then a stage for each of ``channels`` that doubles both sides.
 
     It decodes the log-mel of as many frames as the longest sound has, and how long the sound lasts; see ``MelFrames``.
-    ``scale`` fixes the width of the ``likelihood``, in nats of power; None has it learnt, one for all places.
+    ``scale`` fixes the width of the ``likelihood``, in nats of power, from 1e-14 to 1e14; None has it learnt, one for
+    all places, at most e³⁰.
     """
 
     fixed_scale: Tensor
@@ -44,8 +47,11 @@ class MelDecoder(Decoder):
         where = "the decoder 'mel'"
         audio = audio_modality(modality, where)
         widths = checked_widths(channels, f"{where}: channels")
-        if scale is not None and not 0 < scale < math.inf:
-            raise SpecError(f"{where}: scale is a width in nats above 0, or absent to be learnt, got {scale}")
+        if scale is not None and not SMALLEST_FIXED_SCALE <= scale <= LARGEST_FIXED_SCALE:
+            raise SpecError(
+                f"{where}: scale is a width in nats from {SMALLEST_FIXED_SCALE} to {LARGEST_FIXED_SCALE:.0e}, or absent to "
+                f"be learnt, got {scale}"
+            )
         self.latent_dim = latent_dim
         self.shape = (audio.mel_bands, audio.mel.frames(audio.most_samples))
         self.seed_shape = (widths[0], *(halved(side, len(widths)) for side in self.shape))
@@ -70,7 +76,7 @@ class MelDecoder(Decoder):
         """Return the distribution over sounds."""
         spectrogram = self.last(self.stages(self.seed(latent).unflatten(-1, self.seed_shape)))
         bands, frames = self.shape
-        scale = SMALLEST_SCALE + self.log_scale.exp() if self.learns else self.fixed_scale
+        scale = SMALLEST_SCALE + limited_scale(self.log_scale) if self.learns else self.fixed_scale
         # In mixed precision the last layers give bfloat16, of less than three digits.
         centre = to_nats(spectrogram[:, 0, :bands, :frames].to(scale.dtype))
         return MelFrames(centre, self.lasting(latent).to(scale.dtype), scale, self.noise, self.read.nats)

@@ -72,7 +72,9 @@ class MelFrames:
     def log_prob(self, tensors: Tensors) -> Float[Tensor, " batch"]:
         """Return the log-likelihood of each sound, in nats: of its length, and of its frames."""
         log_mel, mask = self._as_long(tensors)
-        each = self.noise.log_density((log_mel - self.centre) / self.scale) - self.scale.log()
+        # What is decoded behind the end is in no score, however far it has gone.
+        deviation = torch.where(mask.unsqueeze(1), (log_mel - self.centre) / self.scale, 0)
+        each = self.noise.log_density(deviation) - self.scale.log()
         lasts = mask.to(self.lasting.dtype)
         length = -F.binary_cross_entropy_with_logits(self.lasting, lasts, reduction="none").sum(dim=-1)
         return length + (each.sum(dim=1) * lasts).sum(dim=-1)

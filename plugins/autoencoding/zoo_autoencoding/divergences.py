@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo import SpecError, Tensors
+from zoo import SpecError, Tensors, limited
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class GaussianKL:
 def gaussian_kl(mean: Float[Tensor, "*row latent"], log_var: Float[Tensor, "*row latent"]) -> Float[Tensor, "*row"]:
     """Return KL(N(mean, exp(log_var)) ‖ N(0, I)) of each row, in nats.
 
+    A variance counts as at most e⁶⁰, so that its share of the divergence is finite in float32; see ``zoo.limited``.
+
     Source: Kingma & Welling 2014, appendix B, arXiv 1312.6114.
     """
-    return 0.5 * (mean.square() + log_var.exp() - log_var - 1).sum(dim=-1)
+    return 0.5 * (mean.square() + limited(log_var).exp() - log_var - 1).sum(dim=-1)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Tensors, TensorSpec
+from zoo import Tensors, TensorSpec, limited
 
 
 class Posterior(nn.Module, ABC):
@@ -68,6 +68,8 @@ class PointPosterior(Posterior):
 class GaussianPosterior(Posterior):
     """A Gaussian with a mean and a variance for each dimension; its mean is what is deployed.
 
+    The logarithm of the variance lies between -60 and 60, see ``zoo.limited``.
+
     Source: Kingma & Welling 2014, eq. 9 and 10, arXiv 1312.6114.
     """
 
@@ -85,7 +87,7 @@ class GaussianPosterior(Posterior):
     def forward(self, features: Float[Tensor, "batch feature"]) -> Tensors:
         """Return the mean, twice, and the logarithm of the variance."""
         mean, log_var = self.head(features).chunk(2, dim=-1)
-        return {"latent": mean, "mean": mean, "log_var": log_var}
+        return {"latent": mean, "mean": mean, "log_var": limited(log_var)}
 
     def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
         """Draw ``latent`` from N(0, I)."""

@@ -31,7 +31,7 @@ class IndependentGraph:
         nodes, edges = self._ids(tensors)
         of_nodes = _of(self.node_logits, nodes).sum(dim=1)
         pairs = _pairs(nodes > 0).triu(diagonal=1)
-        of_edges = _of(self.edge_logits, edges) * pairs.to(of_nodes.dtype)
+        of_edges = torch.where(pairs, _of(self.edge_logits, edges), 0)
         return of_nodes + of_edges.sum(dim=(1, 2))
 
     def mode(self) -> Tensors:

@@ -138,7 +138,7 @@ class _Sound:
         (lambda m: MLPDecoder(m, 2, scale=0.1), "'mlp': the likelihood 'bernoulli' has no scale, got 0.1; drop one"),
         (
             lambda m: ConvolutionalDecoder(m, 2, likelihood="gaussian", scale=0.0),
-            "'convolutional': scale is a width in brightness above 0, or absent to be learnt, got 0.0",
+            "'convolutional': scale is a width in brightness from 1e-14 to 1e[+]14, or absent to be learnt, got 0.0",
         ),
         (lambda m: MLPDecoder(m, 2, likelihood="laplace", scale=float("inf")), "scale is a width .* got inf"),
         (lambda m: MLPEncoder(_Sound()), "the encoder 'mlp' works on the modality 'image', got _Sound"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -10,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Likelihood, SpecError
+from zoo import Likelihood, SpecError, limited_scale
 from zoo_image.likelihoods import Bernoulli, DiscretisedLogistic, Gaussian, Laplace, Read
 from zoo_image.modality import ImageModality
 from zoo_image.pixels import PixelReader
@@ -22,20 +21,26 @@ SMALLEST_SCALE = 1 / 255
 # A mass is at most one; its scale has a bound for the sake of the gradients, about that of PixelCNN++.
 SMALLEST_SCALE_OF_MASS = 1 / 2550
 _FIRST_LOG_SCALE = -2.0
+# Far narrower and far wider than any use, and the inverse of their square still fits float32.
+SMALLEST_FIXED_SCALE, LARGEST_FIXED_SCALE = 1e-14, 1e14
 
 
 def likelihood_head(image: ImageModality, name: LikelihoodName, scale: float | None, where: str) -> nn.Module:
     """Return the module from one number a value of a pixel to the distribution ``name``.
 
-    ``scale`` fixes the width of the distribution, in brightness; None has it learnt, one for all pixels. Raises
-    SpecError, naming ``where``, for a scale that is not above 0, and for one where the distribution has none.
+    ``scale`` fixes the width of the distribution, in brightness; None has it learnt, one for all pixels, at most e³⁰.
+    Raises SpecError, naming ``where``, for a scale outside of 1e-14 to 1e14, and for one where the distribution has
+    none.
     """
     if name == "bernoulli":
         if scale is not None:
             raise SpecError(f"{where}: the likelihood 'bernoulli' has no scale, got {scale}; drop one of the two")
         return _BernoulliOf(image)
-    if scale is not None and not 0 < scale < math.inf:
-        raise SpecError(f"{where}: scale is a width in brightness above 0, or absent to be learnt, got {scale}")
+    if scale is not None and not SMALLEST_FIXED_SCALE <= scale <= LARGEST_FIXED_SCALE:
+        raise SpecError(
+            f"{where}: scale is a width in brightness from {SMALLEST_FIXED_SCALE} to {LARGEST_FIXED_SCALE:.0e}, or absent to "
+            f"be learnt, got {scale}"
+        )
     match name:
         case "gaussian":
             return _ScaledOf(Gaussian, torch.sigmoid, image, scale, SMALLEST_SCALE)
@@ -79,7 +84,7 @@ class _ScaledOf(nn.Module):
             self.register_buffer("fixed_scale", torch.tensor(scale), persistent=False)
 
     def forward(self, logits: Float[Tensor, "batch channel size size"]) -> Likelihood:
-        scale = self.smallest_scale + self.log_scale.exp() if self.learns else self.fixed_scale
+        scale = self.smallest_scale + limited_scale(self.log_scale) if self.learns else self.fixed_scale
         # In mixed precision the last layer gives bfloat16, whose steps are coarser than those of the 256 levels.
         return self.distribution(self.centre(logits.to(scale.dtype)), scale, self.read.intensity)
 

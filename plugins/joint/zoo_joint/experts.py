@@ -55,8 +55,11 @@ class GaussianExperts(nn.Module):
 
 def with_prior(expert: Gaussians) -> Gaussians:
     """Return the product of one Gaussian and N(0, I)."""
-    own = (-expert.log_var).exp()
-    return Gaussians(own * expert.mean / (own + 1), -(own + 1).log())
+    log_precision = -expert.log_var
+    largest = log_precision.clamp(min=0).detach()
+    own = (log_precision - largest).exp()
+    total = own + (-largest).exp()
+    return Gaussians(own * expert.mean / total, -(largest + total.log()))
 
 
 def subsets_of(count: int) -> Bool[Tensor, "subset input"]:
@@ -79,18 +82,18 @@ def products(
 ) -> Gaussians:
     """Return the product of the experts of each subset that are there, with N(0, I) as one more if ``prior_expert``.
 
-    Precisions add up, means are weighed by them; one product of matrices serves all subsets. A subset of which nothing
-    is there gives N(0, I).
+    Precisions add up, means are weighed by them. A subset of which nothing is there gives N(0, I). Precisions are in
+    proportion to the largest of a subset, so that log-variances of any size neither overflow nor vanish.
 
     Source: Wu & Goodman 2018, section 2, arXiv 1802.05335.
     """
-    own = (-experts.log_var).exp() * there.unsqueeze(-1).to(experts.mean.dtype)
-    members = subsets.to(own)
-    precision = torch.einsum("si,ibl->sbl", members, own)
-    pulled = torch.einsum("si,ibl->sbl", members, own * experts.mean)
-    if prior_expert:
-        precision = precision + 1
-    else:
-        nobody = torch.einsum("si,ib->sb", members, there.to(own)) == 0
-        precision = precision + nobody.unsqueeze(-1).to(own)
-    return Gaussians(pulled / precision, -precision.log())
+    log_precision = torch.where(there.unsqueeze(-1), -experts.log_var, -torch.inf)
+    of_subset = torch.where(subsets.unsqueeze(-1).unsqueeze(-1), log_precision, -torch.inf)
+    most = of_subset.amax(dim=1).detach()
+    nobody = most == -torch.inf
+    largest = most.clamp(min=0) if prior_expert else torch.where(nobody, 0.0, most)
+    shares = (of_subset - largest.unsqueeze(1)).exp()
+    # The prior has the precision 1; so has what stands for a subset without experts.
+    others = (-largest).exp() if prior_expert else nobody.to(shares.dtype)
+    total = shares.sum(dim=1) + others
+    return Gaussians((shares * experts.mean).sum(dim=1) / total, -(largest + total.log()))

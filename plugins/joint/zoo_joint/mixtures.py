@@ -10,10 +10,16 @@ from jaxtyping import Float
 from torch import Tensor
 from zoo_autoencoding.divergences import gaussian_kl
 
+_LARGEST_EXPONENT = 80.0  # of e, in float32 with room to spare
+
 
 @dataclass(frozen=True)
 class Gaussians:
-    """Gaussians of every row: of each input, or of each subset of inputs."""
+    """Gaussians of every row: of each input, or of each subset of inputs.
+
+    Log-variances that come from a ``GaussianPosterior`` lie between -60 and 60, where all that is computed here is
+    finite in float32 as long as means are below a million.
+    """
 
     mean: Float[Tensor, "*expert batch latent"]
     log_var: Float[Tensor, "*expert batch latent"]
@@ -60,10 +66,20 @@ class Mixture:
         return (self.shares.unsqueeze(-1) * self.components.mean).sum(dim=0)
 
     def log_variance(self) -> Float[Tensor, "batch latent"]:
-        """Return the logarithm of the variance of each dimension, zero where no component has a share."""
-        shares = self.shares.unsqueeze(-1)
-        variance = self.components.log_var.exp() + (self.components.mean - self.mean()).square()
-        return ((shares * variance).sum(dim=0) + (1 - shares.sum(dim=0))).log()
+        """Return the logarithm of the variance of each dimension, zero where no component has a share.
+
+        Deviations are in proportion to the largest of a row, so that their squares neither overflow nor vanish.
+        """
+        counts = (self.shares > 0).unsqueeze(-1)
+        log_var = torch.where(counts, self.components.log_var, -torch.inf)
+        apart = torch.where(counts, self.components.mean - self.mean(), 0.0)
+        largest = torch.maximum(0.5 * log_var.amax(dim=0), apart.abs().amax(dim=0).log()).detach()
+        nobody = ~counts.any(dim=0)
+        largest = torch.where(nobody, 0.0, largest)
+        inverse = (-largest).clamp(max=_LARGEST_EXPONENT).exp()  # a deviation below e⁻⁸⁰ is next to no deviation
+        variance = (log_var - 2 * largest).exp() + (apart * inverse).square()
+        total = (self.shares.unsqueeze(-1) * variance).sum(dim=0) + nobody.to(variance.dtype)
+        return 2 * largest + total.log()
 
     def log_prob(self, latents: Float[Tensor, "*samples batch latent"]) -> Float[Tensor, "*samples batch"]:
         """Return the log-density of latents of each row; a row without shares counts all components as one."""
