@@ -132,6 +132,85 @@ def test_an_honest_runner_passes(graph):
     )
 
 
+class Exponentials(nn.Module):
+    """The largest number of each row, as the logarithm of a sum of exponentials."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values.exp().sum(dim=-1).log()
+
+
+class Overflowing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest = Exponentials()
+
+    def forward(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"toy.top": self.largest(tensors["x.values"])}
+
+
+def of_numbers(module):
+    def draw(batch, sizes, generator):
+        return {"x.values": generator.uniform(1, 4, (batch, 3)).astype(np.float32)}
+
+    values = {"x.values": TensorSpec("float32", ("batch", 3))}
+    return Graph("toy", module, values, {"toy.top": TensorSpec("float32", ("batch",))}, {}, draw)
+
+
+def test_a_miss_where_torch_itself_is_not_finite_names_the_module_and_the_input_and_not_the_file():
+    module = Overflowing()
+    explained = []
+    with pytest.raises(ParityError) as caught:
+        judge(
+            of_numbers(module),
+            make_cases(of_numbers(module)),
+            lambda arrays: run(module, arrays),
+            lambda arrays: run(module, arrays),
+            explain=explained.append,
+        )
+    message = str(caught.value)
+    assert message.startswith(
+        "toy, case 'x.values × 100': torch in float32 is itself not finite here, so no file can be judged: the module "
+        "'largest' (Exponentials) is the first to give inf where float64 gives "
+    )
+    assert "; the largest number of the input is 3" in message
+    assert "in 'x.values'; write it in a form that float32 holds" in message
+    assert not explained
+
+
+def test_a_miss_where_torch_is_finite_names_the_file(graph):
+    with pytest.raises(ParityError, match="the fault is told") as caught:
+        judge(
+            graph,
+            make_cases(graph),
+            runner("slightly off"),
+            runner("slightly off"),
+            explain=lambda _: "the fault is told",
+        )
+    assert "itself" not in str(caught.value)
+
+
+def test_logarithms_near_zero_are_as_exact_as_those_near_one():
+    class NearOne(nn.Module):
+        def __init__(self, error=0.0):
+            super().__init__()
+            self.error = error
+
+        def forward(self, tensors):
+            return {"toy.top": ((tensors["x.values"].square().sum(-1)).log() - 3) * 1e-3 + self.error}
+
+    plain = of_numbers(NearOne())
+    stated = replace(plain, outputs={"toy.top": TensorSpec("float32", ("batch",), logarithm=True)})
+    for error, agrees in ((1e-6, True), (4e-6, False)):
+        for graph, expected in ((plain, False), (stated, agrees)):
+            cases = [case for case in make_cases(graph) if not case.extreme and case.name != "zeros"]
+            found = lambda arrays, error=error: run(NearOne(error), arrays)  # noqa: E731
+            if expected:
+                judge(graph, cases, found, found)
+            else:
+                with pytest.raises(ParityError, match="differs from float64"):
+                    judge(graph, cases, found, found)
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_fault_in_the_computation_is_caught(change, graph):
     with pytest.raises(ParityError, match=r"^toy, case '"):

@@ -41,6 +41,11 @@ def test_the_tolerance_of_a_row_looks_at_no_other_row():
     assert tolerance(float64, float64, 16).tolist() == [16 * ULP, 16e6 * ULP]
 
 
+def test_a_row_of_logarithms_counts_as_one_at_least():
+    allowed = tolerance(np.float32([[0.25], [3.0]]), np.array([[0.25], [3.0]]), 16, logarithm=True)
+    assert allowed.tolist() == [16 * 2.0**-23, 3 * 16 * 2.0**-23]
+
+
 def test_rows_with_no_numbers_are_allowed_nothing():
     assert tolerance(np.zeros((2, 0)), np.zeros((2, 0)), 16).tolist() == [0.0, 0.0]
 

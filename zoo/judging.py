@@ -1,9 +1,9 @@
 """The parity contract: an exported graph must compute what torch computes, at sizes that the export never saw.
 
 The reference is the same module in float64. A row of an output may lie from it by at most
-max(8 · |torch32 − f64|, K · 2⁻²³ · |f64|), each the largest over the row, with K the graph's ``parity_ulps``. NaN and
-infinity must stand in the same places; shapes and dtypes must be the declared ones; padding must change nothing; two
-loads of one file must give the same bits.
+max(8 · |torch32 − f64|, K · 2⁻²³ · |f64|), each the largest over the row, with K the graph's ``parity_ulps``; a row of
+logarithms counts as at least 1 in size. NaN and infinity must stand in the same places; shapes and dtypes must be the
+declared ones; padding must change nothing; two loads of one file must give the same bits.
 
 Whole numbers must be the same but where the weights do not decide them: a row of them may lie as far off, eightfold, as
 it comes to lie when the weights of the float64 module are moved by about K · 2⁻²³ of themselves. So a text may read
@@ -25,6 +25,7 @@ from torch import nn
 from zoo import regimes
 from zoo.errors import ParityError, ZooError
 from zoo.graphs import as_tensors
+from zoo.overflowing import overflow
 from zoo.parity import PRECISIONS, Compared, compare, reduced_tolerance, tolerance, usual_size
 from zoo.protocols import Exporter, Graph, RunsArrays
 
@@ -82,7 +83,8 @@ def judge(
     ``precision`` is the name of one of ``PRECISIONS`` where the file has fewer bits than float32; it is then held to
     ``at_precision`` of the cases. ``explain`` is asked on a miss: it takes the inputs and tells where the fault lies.
 
-    Raises ParityError, naming the graph, the case, the output and the row, where it misses.
+    Raises ParityError, naming the graph, the case, the output and the row, where it misses; where torch in float32 is
+    itself not finite, naming the module that is to blame in place of the file.
     """
     worst = Compared("", "", 0.0, 0.0)
     count = 0
@@ -93,6 +95,8 @@ def judge(
                     _run(graph, name, again, inputs)
                 worst = max(worst, _judged(graph, case, name, inputs, runner, again))
             except ParityError as error:
+                if precision is None and (lost := overflow(graph, inputs)):
+                    raise ParityError(f"{graph.name}, case {name!r}: {lost}") from error
                 if explain is None:
                     raise
                 raise ParityError(f"{error}. {explain(inputs)}") from error
@@ -179,7 +183,10 @@ def _case(graph: Graph, single: Any, double: Any, moved: Sequence[Any], name: st
     tensors = as_tensors(inputs if graph.reference is None else graph.reference.arrays(inputs))
     doubled = {key: tensor.double() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
     expected, torch32 = (_made(graph, name, module, given) for module, given in ((double, doubled), (single, tensors)))
-    allowed = {key: tolerance(torch32[key], expected[key], graph.parity_ulps) for key in graph.outputs}
+    allowed = {
+        key: tolerance(torch32[key], expected[key], graph.parity_ulps, logarithm=spec.logarithm)
+        for key, spec in graph.outputs.items()
+    }
     for module in moved:
         made = module(doubled)
         for key in _whole_numbers(graph):

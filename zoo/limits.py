@@ -23,5 +23,5 @@ def limited(values: Float[Tensor, "*shape"], largest: float = LARGEST_LOG_VAR) -
 
 
 def limited_scale(log_scale: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Return the exponential of the logarithm of a standard deviation, between e⁻³⁰ and e³⁰, as ``limited`` keeps it."""
+    """Return the standard deviation of a logarithm of it, between e⁻³⁰ and e³⁰, with gradients as of ``limited``."""
     return limited(log_scale, LARGEST_LOG_VAR / 2).exp()

@@ -1,4 +1,4 @@
-"""Tells whether torch in float32 is finite wherever the same module in float64 is, and if not, which part is to blame."""
+"""Tells where torch in float32 is not finite although the same module in float64 is, and which part is to blame."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def overflow(graph: Graph, inputs: Mapping[str, Array]) -> str:
             if lost.any():
                 part = f"the module {name!r} ({kind})" if name else f"the graph itself ({kind})"
                 return (
-                    f"torch in float32 is itself not finite here, so no file can be judged: {part} is the first to give "
-                    f"{found[lost][0].item()} where float64 gives {expected[lost][0].item():.3g}{_largest(inputs)}; "
+                    f"torch in float32 is itself not finite here, so no file can be judged: {part} is the first to give"
+                    f" {found[lost][0].item()} where float64 gives {expected[lost][0].item():.3g}{_largest(inputs)}; "
                     "write it in a form that float32 holds, such as sums of exponentials by their logarithms, or have "
                     "the modality declare the range of its tensors"
                 )

@@ -57,12 +57,16 @@ class Compared:
         return self.used < other.used
 
 
-def tolerance(torch32: Array, float64: Array, ulps: int) -> Array:
-    """Return how far each row may lie from float64: max(8 · |torch32 − f64|, ulps · 2⁻²³ · |f64|) over the row."""
+def tolerance(torch32: Array, float64: Array, ulps: int, *, logarithm: bool = False) -> Array:
+    """Return how far each row may lie from float64: max(8 · |torch32 − f64|, ulps · 2⁻²³ · |f64|) over the row.
+
+    With ``logarithm`` the size |f64| of a row counts as at least 1: the error of a logarithm is the relative error of
+    what it is taken of, whatever its own size.
+    """
     finite = np.isfinite(float64) & np.isfinite(torch32)
     error = np.where(finite, np.abs(np.where(finite, torch32, 0) - np.where(finite, float64, 0)), 0)
     size = np.abs(np.where(finite, float64, 0))
-    allowed: Array = np.maximum(8 * _row_max(error), ulps * _ULP * _row_max(size))
+    allowed: Array = np.maximum(8 * _row_max(error), ulps * _ULP * np.maximum(_row_max(size), float(logarithm)))
     return allowed
 
 

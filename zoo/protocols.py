@@ -45,13 +45,15 @@ class TensorSpec:
     """One named tensor: its dtype, its axes (a name is free, a number is fixed) and the range of its values.
 
     The first axis is always ``"batch"``. The range is inclusive; it lets the parity contract draw corners without
-    knowing the modality.
+    knowing the modality. ``logarithm`` says that the numbers are made by a logarithm: near zero they are as exact as
+    near one, and parity is judged so.
     """
 
     dtype: DType
     axes: tuple[str | int, ...]
     low: float = float("-inf")
     high: float = float("inf")
+    logarithm: bool = False
 
 
 @runtime_checkable

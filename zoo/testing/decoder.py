@@ -16,6 +16,7 @@ from zoo.plugins import installed
 from zoo.protocols import Modality
 from zoo.testing.contract import Contract
 from zoo.testing.drawing import has_padding, longer, tensors_of
+from zoo.testing.edges import check_edges, of_size
 
 
 class DecoderContract(Contract):
@@ -98,6 +99,15 @@ class DecoderContract(Contract):
         log_prob.sum().backward()
         for name, parameter in decoder.named_parameters():
             assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+
+    def test_what_fits_float32_is_finite_in_it(self, modality: Modality, decoder: Decoder) -> None:
+        """Scores and gradients of small and large latents and weights are finite where those of float64 are."""
+        latents, targets = _latents(decoder, 3), tensors_of(modality, 3)
+
+        def scores(module: Decoder, size: float, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+            return {"log_prob": module(latents.to(dtype) * size).log_prob(of_size(targets, 1.0, dtype))}
+
+        check_edges(decoder.eval(), scores, doing="the decoder's likelihood")
 
     def test_every_parameter_gets_a_gradient(self, modality: Modality, decoder: Decoder) -> None:
         """Nothing in the module is idle."""

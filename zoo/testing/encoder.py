@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from zoo.plugins import installed
 from zoo.protocols import Modality, TensorSpec
 from zoo.testing.contract import Contract
 from zoo.testing.drawing import has_padding, longer, tensors_of
+from zoo.testing.edges import SIZES_OF_ENCODERS, check_edges, of_size
 
 _TOLERANCE = 1e-5
 
@@ -70,6 +72,17 @@ class EncoderContract(Contract):
         features.square().sum().backward()
         for name, parameter in encoder.named_parameters():
             assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+
+    def test_what_fits_float32_is_finite_in_it(self, modality: Modality, encoder: Encoder) -> None:
+        """Features and gradients of small and large inputs and weights are finite where those of float64 are."""
+        tensors = tensors_of(modality, 3)
+
+        def features(module: Encoder, size: float, dtype: torch.dtype) -> dict[str, Tensor]:
+            open_ended = [name for name, spec in modality.tensors.items() if math.isinf(spec.high)]
+            sized = of_size(tensors, 1.0, dtype) | of_size({name: tensors[name] for name in open_ended}, size, dtype)
+            return {"features": module(sized)}
+
+        check_edges(encoder.eval(), features, doing="the encoder", sizes=SIZES_OF_ENCODERS)
 
     def test_every_parameter_gets_a_gradient(self, modality: Modality, encoder: Encoder) -> None:
         """Nothing in the module is idle, but for what is not trained."""

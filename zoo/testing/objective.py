@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from zoo.judging import judge, make_cases
 from zoo.modules import Batch, CountsByTerm, Losses, MeasuresAnswers, Objective
 from zoo.plugins import installed
 from zoo.testing.contract import Contract
+from zoo.testing.edges import check_edges, of_size
 
 _TOLERANCE = 1e-5
 
@@ -57,6 +59,18 @@ class ObjectiveContract(Contract):
             objective.zero_grad()
             _losses(objective, batch, player=player).loss.backward()
             assert all(parameter.grad is not None for parameter in parameters), player
+
+    def test_what_fits_float32_is_finite_in_it(self, objective: Objective, batch: Batch) -> None:
+        """Losses and gradients of small and large inputs and weights are finite where those of float64 are."""
+        noise = objective.noise(batch.rows, generator=torch.Generator().manual_seed(0))
+
+        def losses(module: Objective, size: float, dtype: torch.dtype, *, player: str) -> dict[str, torch.Tensor]:
+            inputs = {name: of_size(tensors, size, dtype) for name, tensors in batch.inputs.items()}
+            found: Losses = module(Batch(inputs, batch.present), of_size(noise, 1.0, dtype), player)
+            return {"loss": found.loss, **{f"the term {name}": term for name, term in found.terms.items()}}
+
+        for player in objective.players():
+            check_edges(objective.train(), functools.partial(losses, player=player), doing="the objective")
 
     def test_steps_lower_the_loss(self, objective: Objective, batch: Batch) -> None:
         """Sixty steps on one batch learn something."""

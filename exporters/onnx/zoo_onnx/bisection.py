@@ -190,7 +190,8 @@ def _difference(found: Array, value: Value, declared: TensorSpec | None, ulps: i
         return "NaN or infinity stands in other places than in torch"
     error = _largest(found[finite] - expected[finite])
     rounding = np.nan_to_num(single[finite] - expected[finite], posinf=0.0, neginf=0.0)
-    allowed = max(8 * _largest(rounding), ulps * _ULP * _largest(expected[finite]))
+    least = float(declared is not None and declared.logarithm)
+    allowed = max(8 * _largest(rounding), ulps * _ULP * max(_largest(expected[finite]), least))
     if error > allowed:
         return f"max error {error:.3g}, allowed is {allowed:.3g}"
     return error / allowed if allowed else 0.0

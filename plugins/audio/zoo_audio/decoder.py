@@ -49,8 +49,8 @@ class MelDecoder(Decoder):
         widths = checked_widths(channels, f"{where}: channels")
         if scale is not None and not SMALLEST_FIXED_SCALE <= scale <= LARGEST_FIXED_SCALE:
             raise SpecError(
-                f"{where}: scale is a width in nats from {SMALLEST_FIXED_SCALE} to {LARGEST_FIXED_SCALE:.0e}, or absent to "
-                f"be learnt, got {scale}"
+                f"{where}: scale is a width in nats from {SMALLEST_FIXED_SCALE} to {LARGEST_FIXED_SCALE:.0e}, or "
+                f"absent to be learnt, got {scale}"
             )
         self.latent_dim = latent_dim
         self.shape = (audio.mel_bands, audio.mel.frames(audio.most_samples))

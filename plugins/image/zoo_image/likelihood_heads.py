@@ -38,8 +38,8 @@ def likelihood_head(image: ImageModality, name: LikelihoodName, scale: float | N
         return _BernoulliOf(image)
     if scale is not None and not SMALLEST_FIXED_SCALE <= scale <= LARGEST_FIXED_SCALE:
         raise SpecError(
-            f"{where}: scale is a width in brightness from {SMALLEST_FIXED_SCALE} to {LARGEST_FIXED_SCALE:.0e}, or absent to "
-            f"be learnt, got {scale}"
+            f"{where}: scale is a width in brightness from {SMALLEST_FIXED_SCALE} to {LARGEST_FIXED_SCALE:.0e}, or "
+            f"absent to be learnt, got {scale}"
         )
     match name:
         case "gaussian":

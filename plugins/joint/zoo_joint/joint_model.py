@@ -182,8 +182,10 @@ class JointModel(Objective, ABC):
 
     def graphs(self) -> Iterable[Graph]:
         """Yield ``encode_<input>``, ``decode_<input>``, ``translate_<a>_to_<b>``, and ``embed`` of all inputs."""
-        row = TensorSpec("float32", ("batch", self.latent_dim))
-        outputs = dict.fromkeys(self.posterior.outputs, row)
+        outputs = {
+            name: TensorSpec("float32", ("batch", self.latent_dim), logarithm=name == "log_var")
+            for name in self.posterior.outputs
+        }
         encode = {
             name: encode_graph(name, modality, self._encoder(name), _Alone(self.posterior, name), outputs)
             for name, modality in self.modalities.items()
