@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import struct
 from dataclasses import replace
 
@@ -10,11 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from zoo_toy.modality import VectorsModality
 
-from zoo.checkpoint import load, load_weights, modality_arrays, save_checkpoint, weights
-from zoo.errors import IntegrityError, NotFoundError, SpecError, UnknownNameError, ZooError
+from zoo.checkpoint import fault_of_state, load, load_weights, modality_arrays, save_checkpoint, weights
+from zoo.errors import IntegrityError, NotFoundError, PluginError, SpecError, UnknownNameError, ZooError
 from zoo.model import build
 from zoo.plugins import Plugins
+from zoo.testing import ModalityContract
 
 FLIPS = 40
 
@@ -167,3 +170,77 @@ def test_views_of_one_storage_are_not_taken_for_tied():
 def test_a_model_whose_plugin_is_missing_names_what_it_needs(path):
     with pytest.raises(UnknownNameError, match=r"no modality 'vectors'; there is none"):
         load(path, plugins=Plugins(()))
+
+
+class Listed(list):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("array", "kind"),
+    [
+        (np.array(["a", "b"]), "an array of <U1"),
+        (np.array(["a", None], dtype=object), "an array of object"),
+        (np.zeros(2, ">f4"), "an array of >f4"),
+        (np.zeros(2, "M8[s]"), r"an array of datetime64\[s\]"),
+        (np.float64(3), "a float64"),
+        (Listed([1, 2]), "a Listed"),
+        ("text", "a str"),
+    ],
+)
+def test_a_state_that_no_file_can_hold_is_told_by_key_and_dtype(array, kind):
+    expected = (
+        f"its state 'words' is {kind}; a state is NumPy arrays of numbers or booleans, and a text its UTF-8 bytes"
+    )
+    assert re.match(expected, fault_of_state({"sound": np.zeros(2), "words": array}))
+
+
+def test_a_state_whose_key_is_no_text_is_told():
+    assert fault_of_state({3: np.zeros(2)}) == "its state has the key 3; a key is a text"
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((2, 3)).T, np.zeros(3)[::-1], np.zeros(0), np.array(3.0), np.zeros(2, bool), np.zeros(2, np.uint16)],
+)
+def test_any_other_array_is_held(array):
+    assert fault_of_state({"numbers": array}) == ""
+
+
+class Sharing(nn.Module):
+    """Two buffers that overlap in memory."""
+
+    def __init__(self):
+        super().__init__()
+        whole = torch.arange(6.0)
+        self.register_buffer("head", whole[:4])
+        self.register_buffer("tail", whole[2:])
+
+
+def test_buffers_that_overlap_in_memory_are_held_each_as_it_is(tmp_path):
+    found = weights(Sharing())
+    save_file(found, tmp_path / "file.safetensors")
+    assert load_file(tmp_path / "file.safetensors")["tail"].tolist() == [2, 3, 4, 5]
+
+
+class Counting(nn.Module):
+    def get_extra_state(self):
+        return {"count": 3}
+
+
+def test_a_state_of_a_module_that_is_no_tensor_is_named():
+    with pytest.raises(
+        PluginError, match=r"the state '_extra_state' of the model is of the type dict, expected a tens"
+    ):
+        weights(Counting())
+
+
+def test_the_contract_refuses_a_state_that_no_checkpoint_can_hold():
+    class Words(VectorsModality):
+        def state(self):
+            return {"words": np.array(["a", "b"])}
+
+    with pytest.raises(
+        AssertionError, match="its state 'words' is an array of <U1; a state is NumPy arrays of numbers"
+    ):
+        ModalityContract().test_the_state_rebuilds_what_fit_learnt(Words(), [[[1, 2, 3]]])

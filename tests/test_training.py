@@ -1,5 +1,7 @@
 """A run takes the same steps however often it is interrupted, and ends with a whole checkpoint."""
 
+import datetime
+import errno
 import struct
 from types import SimpleNamespace
 
@@ -8,7 +10,7 @@ import pytest
 import torch
 
 from zoo.checkpoint import load
-from zoo.errors import DataError, TrainingError, UsageError
+from zoo.errors import DataError, DiskError, PluginError, SpecError, TrainingError, UsageError
 from zoo.runs import Run, read_log
 from zoo.training import train
 
@@ -199,3 +201,74 @@ def test_a_batch_is_never_larger_than_the_data(make_recipe, plugins, tmp_path):
     rows = []
     train(make_recipe(batch_size=1000), tmp_path, observe=lambda progress: rows.append(progress.rows), plugins=plugins)
     assert rows == [32, 32, 32]
+
+
+@pytest.fixture
+def no_step(monkeypatch):
+    """Fail if a step is taken."""
+
+    def step(*arguments):
+        raise AssertionError("a step was taken")
+
+    monkeypatch.setattr("zoo.loop.Loop.step", step)
+
+
+def test_a_state_that_no_checkpoint_can_hold_is_refused_before_the_first_step(
+    no_step, make_recipe, plugins, tmp_path, monkeypatch
+):
+    from zoo_toy.modality import VectorsModality
+
+    monkeypatch.setattr(VectorsModality, "state", lambda modality: {"words": np.array(["a", "b"])})
+    with pytest.raises(PluginError) as caught:
+        train(make_recipe(), tmp_path, plugins=plugins)
+    assert str(caught.value) == (
+        "the modality of 'right', VectorsModality, cannot be saved: its state 'words' is an array of <U1; a state is "
+        "NumPy arrays of numbers or booleans, and a text its UTF-8 bytes: np.frombuffer(text.encode(), np.uint8)"
+    )
+
+
+def test_a_recipe_that_no_checkpoint_can_hold_is_refused_before_the_first_step(
+    no_step, make_recipe, plugins, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("zoo.components.checked_options", lambda component, options, where, **given: {})
+    recipe = make_recipe(data={"since": datetime.date(2026, 1, 1)})
+    with pytest.raises(SpecError, match=r"the recipe holds a value that no checkpoint can hold: .* date .*write dates"):
+        train(recipe, tmp_path, plugins=plugins)
+
+
+def test_a_disk_without_room_for_a_checkpoint_is_told_before_the_first_step(
+    no_step, make_recipe, plugins, tmp_path, monkeypatch
+):
+    asked = []
+
+    def full(descriptor, offset, size_bytes):
+        asked.append(size_bytes)
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(DiskError, match=r"the disk is full while writing .*/checkpoint-00000004; free some space"):
+        train(make_recipe(), tmp_path / "run", plugins=plugins)
+    assert not list((tmp_path / "run").iterdir())
+    monkeypatch.undo()
+    written = train(make_recipe(), tmp_path / "whole", plugins=plugins).parent
+    whole = sum((written / name).stat().st_size for name in ("model.safetensors", "optimisers.safetensors"))
+    assert 0.5 * whole < asked[0] < 1.5 * whole
+
+
+def test_a_folder_that_may_not_be_written_is_told_before_the_first_step(
+    no_step, make_recipe, plugins, tmp_path, monkeypatch
+):
+    def locked(path, *arguments, **options):
+        raise PermissionError(errno.EACCES, "permission denied")
+
+    monkeypatch.setattr("pathlib.Path.open", locked)
+    with pytest.raises(DiskError, match=r"/run may not be written; choose another folder or change its permissions"):
+        train(make_recipe(), tmp_path / "run", plugins=plugins)
+
+
+def test_a_file_system_that_reserves_nothing_is_written_all_the_same(make_recipe, plugins, tmp_path, monkeypatch):
+    def unknown(*arguments):
+        raise OSError(errno.EOPNOTSUPP, "not supported")
+
+    monkeypatch.setattr("os.posix_fallocate", unknown)
+    assert train(make_recipe(steps=1), tmp_path, plugins=plugins).is_file()

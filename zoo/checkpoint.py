@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from zoo.components import make_modalities
-from zoo.errors import IntegrityError, NotFoundError
+from zoo.errors import IntegrityError, NotFoundError, PluginError, SpecError
 from zoo.model import Model, build
 from zoo.plugins import Plugins, installed
 from zoo.spec import Recipe
@@ -47,11 +48,24 @@ class Checkpoint:
 
 def save_checkpoint(model: Model, recipe: Recipe, path: Path) -> None:
     """Write ``model`` and ``recipe`` to ``path`` in one atomic step; the same content gives the same bytes."""
+    with staged_file(path) as staging:
+        staging.write_bytes(checkpoint_bytes(model, recipe))
+
+
+def checkpoint_bytes(model: Model, recipe: Recipe) -> bytes:
+    """Return the content of a checkpoint file.
+
+    Raises PluginError, naming the modality or the weights, SpecError, naming the recipe, if no file can hold them.
+    """
     tensors = {**weights(model.objective), **_modality_tensors(model.modalities)}
     content = {"schema": SCHEMA, "recipe": recipe_json(recipe)}
-    metadata = {**content, "sha256": _digest(content, tensors)}
-    with staged_file(path) as staging:
-        staging.write_bytes(save(tensors, {_METADATA_KEY: json.dumps(metadata, sort_keys=True, ensure_ascii=False)}))
+    try:
+        metadata = {**content, "sha256": _digest(content, tensors)}
+    except TypeError as error:
+        raise SpecError(
+            f"the recipe holds a value that no checkpoint can hold: {error}; write dates and times as texts"
+        ) from error
+    return save(tensors, {_METADATA_KEY: json.dumps(metadata, sort_keys=True, ensure_ascii=False)})
 
 
 def load(path: Path | str, *, plugins: Plugins | None = None) -> Checkpoint:
@@ -79,9 +93,14 @@ def weights(module: nn.Module) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     seen: set[_Memory] = set()
     for name, tensor in module.state_dict().items():
+        if not isinstance(tensor, Tensor):
+            raise PluginError(
+                f"the state {name!r} of the model is of the type {type(tensor).__name__}, expected a tensor: a "
+                "checkpoint holds parameters and buffers alone; drop get_extra_state, or keep it as a buffer"
+            )
         memory = _memory(tensor)
         if tensor.numel() == 0 or memory not in seen:
-            found[name] = tensor.detach().cpu().contiguous()
+            found[name] = _alone(tensor.detach().cpu().contiguous())
             seen.add(memory)
     return found
 
@@ -134,8 +153,35 @@ def _memory(tensor: Tensor) -> _Memory:
     return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride())
 
 
+def _alone(tensor: Tensor) -> Tensor:
+    """Return a tensor that is all of its memory: a file holds no part of another's."""
+    return tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
+
+
 def _modality_tensors(modalities: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array.copy()) for name, array in modality_arrays(modalities).items()}
+    found: dict[str, Tensor] = {}
+    for name, modality in modalities.items():
+        state = modality.state()
+        if fault := fault_of_state(state):
+            raise PluginError(f"the modality of {name!r}, {type(modality).__name__}, cannot be saved: {fault}")
+        found |= {f"{_MODALITY}{name}:{key}": torch.from_numpy(array.copy()) for key, array in state.items()}
+    return found
+
+
+def fault_of_state(state: Mapping[str, Any]) -> str:
+    """Return what a checkpoint cannot hold of a modality's state, by key and dtype; empty where it holds everything."""
+    for key, array in state.items():
+        if not isinstance(key, str):
+            return f"its state has the key {key!r}; a key is a text"
+        try:
+            torch.from_numpy(array.copy())
+        except (TypeError, ValueError, AttributeError):
+            kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
+            return (
+                f"its state {key!r} is {kind}; a state is NumPy arrays of numbers or booleans, and a text its UTF-8 "
+                "bytes: np.frombuffer(text.encode(), np.uint8)"
+            )
+    return ""
 
 
 def _modality_state(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from zoo.changes import Changes, changes, written
-from zoo.checkpoint import recipe_json, save_checkpoint
+from zoo.checkpoint import checkpoint_bytes, recipe_json, save_checkpoint
 from zoo.errors import DataError, IntegrityError, SpecError, UsageError
 from zoo.model import Model
 from zoo.protocols import Sample
 from zoo.skipping import SkippedSamples
 from zoo.spec import Recipe
-from zoo.store import digests, staged_file, staged_folder, verify
+from zoo.store import check_room, digests, staged_file, staged_folder, verify
 
 _FOLDER = "checkpoint-"
 _KEPT = 2
@@ -64,7 +64,7 @@ class SavedStep:
             groups = optimiser.state_dict()["param_groups"]
             state: dict[int, dict[str, Tensor]] = {}
             for name, tensor in tensors.items():
-                owner, position, key = name.split("/")
+                owner, position, key = name.rsplit("/", 2)
                 if owner == player:
                     state.setdefault(places[player][int(position)], {})[key] = tensor
             optimiser.load_state_dict({"state": state, "param_groups": groups})
@@ -115,6 +115,15 @@ class Run:
         """Append one line to ``log.jsonl``."""
         with (self.folder / "log.jsonl").open("a") as stream:
             stream.write(json.dumps(line) + "\n")
+
+    def rehearse(self, step: int, model: Model, recipe: Recipe, optimised: Iterable[Tensor]) -> None:
+        """Try whether the checkpoint of ``step`` can be written, in memory and on the disk; nothing is left there.
+
+        ``optimised`` are the tensors of which an optimiser keeps two averages. Raises DiskError if there is no room or
+        the folder may not be written; PluginError or SpecError if no file can hold the model or the recipe.
+        """
+        size_bytes = len(checkpoint_bytes(model, recipe)) + 2 * sum(tensor.nbytes for tensor in optimised)
+        check_room(self.folder / f"{_FOLDER}{step:08d}", size_bytes)
 
     def save(
         self,

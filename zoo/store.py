@@ -99,6 +99,20 @@ def staged_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
 
 
+def check_room(path: Path, size_bytes: int) -> None:
+    """Raise DiskError if a file or folder of so many bytes cannot be written at ``path``; nothing is left there."""
+    with _disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+        staging = _staging(path)
+        try:
+            with staging.open("wb") as stream:
+                if hasattr(os, "posix_fallocate"):
+                    _reserve(stream.fileno(), max(1, size_bytes))
+        finally:
+            staging.unlink(missing_ok=True)
+
+
 def flush(path: Path) -> None:
     """Wait until a file's bytes, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -117,6 +131,14 @@ def owner_is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _reserve(descriptor: int, size_bytes: int) -> None:
+    try:
+        os.posix_fallocate(descriptor, 0, size_bytes)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that reserves nothing
+            raise
 
 
 def _staging(path: Path) -> Path:

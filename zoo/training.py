@@ -144,8 +144,11 @@ class _Writer:
     launched: Mapping[str, int]
 
     def start(self, step: int, changed: Changes) -> None:
-        """Write the recipe and what changed in it, and open the log and the trackers."""
+        """Try whether a checkpoint can be written, write the recipe and what changed, open the log and the trackers."""
         if is_first_process():
+            first = min(step + self.recipe.training.checkpoint_every, self.recipe.training.steps)
+            owned = [parameter for parameters in self.loop.owned.values() for parameter in parameters]
+            self.run.rehearse(first, self.model, self.recipe, owned)
             self.run.start(self.recipe, step=step, changed=changed)
             if changed:
                 _log.warning("from step %d on, %s", step + 1, told(changed))
