@@ -89,6 +89,7 @@ class Loop:
         self.share = Share(accelerator.process_index, accelerator.num_processes)
         self.generator = torch.Generator()
         self._contributed: dict[str, Tensor] = {}
+        self.plain.keep_bounds()
 
     def step(self, step: int, batch: Batch, rows: int) -> Mapping[str, Losses]:
         """Take one step of every player on this process's share of ``rows``; return the losses of each.
@@ -129,6 +130,7 @@ class Loop:
         else:
             losses = self._in_parts(player, batch, noise, step)
         optimiser.step()
+        self.plain.keep_bounds()
         for name, count in losses.counts().items():
             self._contributed[name] = self._contributed.get(name, 0) + count
         return losses

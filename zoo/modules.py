@@ -209,6 +209,14 @@ class Objective(nn.Module, ABC):
         """Return the parameters that each player minimises over; one player, unless the objective is adversarial."""
         return {"model": [parameter for parameter in self.parameters() if parameter.requires_grad]}
 
+    @torch.no_grad()
+    def keep_bounds(self) -> None:
+        """Bring parameters that left their bounds back to them, in place; by default none has bounds.
+
+        Training calls it before the first step and after each step of an optimiser. A bound inside ``losses`` instead
+        would let the parameter run on beyond it, and stay there for as many steps when its gradient turns.
+        """
+
     def forward(self, batch: Batch, noise: Tensors, player: str) -> Losses:
         """Return the losses of a batch, whatever stands in its gaps."""
         return self.losses(batch.with_clean_gaps(), noise, player=player)

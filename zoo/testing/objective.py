@@ -72,6 +72,23 @@ class ObjectiveContract(Contract):
         for player in objective.players():
             check_edges(objective.train(), functools.partial(losses, player=player), doing="the objective")
 
+    def test_keeping_bounds_changes_no_parameter_that_is_within_them(self, objective: Objective) -> None:
+        """What was just built stays as it is; far off, every parameter is brought where it then stays."""
+        kept = copy.deepcopy(objective)
+        kept.keep_bounds()
+        for name, parameter in objective.named_parameters():
+            assert torch.equal(kept.get_parameter(name), parameter), name
+        with torch.no_grad():
+            for parameter in kept.parameters():
+                parameter.add_(torch.where(parameter < 0, -1e3, 1e3))
+        owned = {name: parameter for name, parameter in kept.named_parameters()}
+        kept.keep_bounds()
+        once = copy.deepcopy(kept)
+        kept.keep_bounds()
+        for name, parameter in kept.named_parameters():
+            assert parameter is owned[name], f"{name} is another parameter now; change it in place"
+            assert torch.equal(parameter, once.get_parameter(name)), name
+
     def test_steps_lower_the_loss(self, objective: Objective, batch: Batch) -> None:
         """Sixty steps on one batch learn something."""
         trained = copy.deepcopy(objective).train()

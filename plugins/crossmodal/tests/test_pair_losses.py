@@ -6,12 +6,15 @@ import torch
 import torch.nn.functional as F
 from zoo_crossmodal.alignment import Alignment
 from zoo_crossmodal.contrastive import Contrastive
-from zoo_crossmodal.infonce import InfoNCE, bounded_scale
+from zoo_crossmodal.infonce import InfoNCE
 from zoo_crossmodal.shared_space import squared_distances
 from zoo_crossmodal.sigmoid import Sigmoid
 from zoo_crossmodal.triplet import Triplet
 
-from zoo import Encoder, Input, Modality, SpecError
+from zoo import Encoder, Input, Modality, Model, SpecError
+from zoo.loop import Loop, accelerator_for
+from zoo.spec import Training
+from zoo.testing import number_batch
 
 
 class Silent(Encoder):
@@ -61,14 +64,34 @@ def test_the_temperature_is_learnt_only_where_asked():
     assert "log_scale" in dict(an_objective(learn_temperature=False).named_buffers())
 
 
-def test_the_scale_never_exceeds_a_hundred_and_can_come_back():
+@pytest.mark.parametrize(
+    ("kind", "options", "alike"),
+    [(InfoNCE, {"temperature": 0.011}, 10.0), (Sigmoid, {"scale": 90.0, "bias": -99.5}, 0.0)],
+)
+def test_a_scale_that_is_pressed_against_a_hundred_comes_back_within_ten_steps_that_ask_for_less(
+    kind, options, alike, tmp_path
+):
+    near = F.normalize(torch.eye(8) + alike * torch.eye(8)[:1], dim=1)
+    objective, partners = an_objective(objective=kind, **options), {"caption": near, "picture": near}
+    objective.embed = lambda name, tensors: partners[name]
+    settings = Training(steps=100, batch_size=8, learning_rate=0.1)
+    loop = Loop(Model(None, {}, objective, None), settings, accelerator_for(settings, tmp_path))
+    batch = number_batch("caption", "picture", rows=8)
+    for step in range(60):
+        loop.step(step, batch, 8)
+    torch.testing.assert_close(objective.log_scale.exp().detach(), torch.tensor(100.0))
+    partners["picture"] = near.roll(1, 0)
+    for step in range(60, 70):
+        loop.step(step, batch, 8)
+    assert objective.log_scale.exp() < 99
+
+
+def test_a_scale_beyond_its_bound_is_brought_back_before_the_first_step(tmp_path):
     objective = an_objective()
-    with torch.no_grad():
-        objective.log_scale.fill_(math.log(500))
-    scale = bounded_scale(objective.log_scale)
-    scale.backward()
-    torch.testing.assert_close(scale.detach(), torch.tensor(100.0))
-    assert objective.log_scale.grad > 0
+    objective.log_scale.data.fill_(math.log(500))
+    settings = Training(batch_size=8)
+    Loop(Model(None, {}, objective, None), settings, accelerator_for(settings, tmp_path))
+    torch.testing.assert_close(objective.log_scale.exp().detach(), torch.tensor(100.0))
 
 
 def embeddings(rows=6, seed=0):

@@ -14,6 +14,7 @@ from zoo import Input, SpecError
 from zoo_crossmodal.shared_space import SharedSpace
 
 LARGEST_SCALE = 100.0
+LARGEST_LOG_SCALE = math.log(LARGEST_SCALE)
 
 
 class InfoNCE(SharedSpace):
@@ -22,7 +23,7 @@ class InfoNCE(SharedSpace):
     The loss of a pair of inputs is the cross-entropy of finding a row's partner among the batch, by cosine similarity
     divided by the temperature, averaged over both directions. Gaps are as in ``SharedSpace``.
 
-    ``temperature`` is where the temperature starts, at least 0.01; learnt, it never goes below that.
+    ``temperature`` is where the temperature starts, at least 0.01; learnt, it is brought back to that after each step.
     ``label_smoothing`` is the share of the target that is spread over all rows.
 
     Source: van den Oord et al. 2018, arXiv 1807.03748, equation 4; the symmetric form and the learnt temperature as in
@@ -51,6 +52,11 @@ class InfoNCE(SharedSpace):
         else:
             self.register_buffer("log_scale", log_scale)
 
+    @torch.no_grad()
+    def keep_bounds(self) -> None:
+        """Bring a temperature below 0.01 back to it."""
+        self.log_scale.clamp_(max=LARGEST_LOG_SCALE)
+
     def pair_loss(
         self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"]
     ) -> Float[Tensor, " row"]:
@@ -65,9 +71,5 @@ class InfoNCE(SharedSpace):
 
 
 def bounded_scale(log_scale: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """Return the inverse temperature, at most 100.
-
-    What is in excess is taken off as a constant: past the limit the parameter still has a gradient, and can come back.
-    """
-    excess = (log_scale - math.log(LARGEST_SCALE)).clamp(min=0).detach()
-    return (log_scale - excess).exp()
+    """Return the inverse temperature, at most 100, without a gradient above that."""
+    return log_scale.clamp(max=LARGEST_LOG_SCALE).exp()

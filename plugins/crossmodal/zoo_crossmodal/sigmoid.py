@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zoo import Input, SpecError
-from zoo_crossmodal.infonce import LARGEST_SCALE, bounded_scale
+from zoo_crossmodal.infonce import LARGEST_LOG_SCALE, LARGEST_SCALE, bounded_scale
 from zoo_crossmodal.shared_space import SharedSpace
 
 
@@ -20,7 +20,8 @@ class Sigmoid(SharedSpace):
 
     The loss of a row is the sum of the binary cross-entropies of its similarity to every row of the other input,
     scale · cosine + bias being the logit; both are learnt. ``scale`` is the inverse temperature at the start, at most
-    100; ``bias`` starts low, since most pairs do not belong together. Gaps are as in ``SharedSpace``.
+    100, and brought back to that after each step; ``bias`` starts low, since most pairs do not belong together. Gaps
+    are as in ``SharedSpace``.
 
     Source: Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training", arXiv 2303.15343, section 3.2.
     """
@@ -35,6 +36,11 @@ class Sigmoid(SharedSpace):
             raise SpecError(f"the option 'bias' is a finite number, got {bias}")
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
         self.bias = nn.Parameter(torch.tensor(float(bias)))
+
+    @torch.no_grad()
+    def keep_bounds(self) -> None:
+        """Bring a scale above 100 back to it."""
+        self.log_scale.clamp_(max=LARGEST_LOG_SCALE)
 
     def pair_loss(
         self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"]
