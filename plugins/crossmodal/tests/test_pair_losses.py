@@ -68,7 +68,7 @@ def test_the_temperature_is_learnt_only_where_asked():
     ("kind", "options", "alike"),
     [(InfoNCE, {"temperature": 0.011}, 10.0), (Sigmoid, {"scale": 90.0, "bias": -99.5}, 0.0)],
 )
-def test_a_scale_that_is_pressed_against_a_hundred_comes_back_within_ten_steps_that_ask_for_less(
+def test_a_scale_that_is_pressed_against_a_hundred_comes_back_within_twenty_steps_that_ask_for_less(
     kind, options, alike, tmp_path
 ):
     near = F.normalize(torch.eye(8) + alike * torch.eye(8)[:1], dim=1)
@@ -81,7 +81,7 @@ def test_a_scale_that_is_pressed_against_a_hundred_comes_back_within_ten_steps_t
         loop.step(step, batch, 8)
     torch.testing.assert_close(objective.log_scale.exp().detach(), torch.tensor(100.0))
     partners["picture"] = near.roll(1, 0)
-    for step in range(60, 70):
+    for step in range(60, 80):
         loop.step(step, batch, 8)
     assert objective.log_scale.exp() < 99
 
