@@ -11,8 +11,8 @@ import time
 import pytest
 
 from zoo import store
-from zoo.errors import DiskError, IntegrityError
-from zoo.store import digest, digests, owner_is_alive, staged_file, staged_folder, verify
+from zoo.errors import DiskError
+from zoo.store import digest, owner_is_alive, staged_file, staged_folder
 
 # Writes one version after another over the same place; `die` ends it at the n-th call of a system function.
 WRITER = """
@@ -182,20 +182,6 @@ def test_other_errors_of_the_system_are_not_taken_for_a_full_disk(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FileExistsError), staged_file(tmp_path / "file" / "content"):
         pass
-
-
-def test_a_folder_is_compared_with_what_was_promised(tmp_path):
-    (tmp_path / "a").write_text("one")
-    promised = digests(tmp_path)
-    verify(tmp_path, promised)
-    (tmp_path / "surplus").touch()
-    verify(tmp_path, promised)
-    (tmp_path / "a").write_text("two")
-    with pytest.raises(IntegrityError, match=r"a is not what its manifest promised: expected 3 bytes with sha256 76"):
-        verify(tmp_path, promised)
-    (tmp_path / "a").unlink()
-    with pytest.raises(IntegrityError, match=r"lacks the file 'a' that its manifest lists; copy or export it again"):
-        verify(tmp_path, promised)
 
 
 def test_a_digest_is_the_size_and_the_sha256(tmp_path):

@@ -3,8 +3,12 @@
 Public names are loaded on first use, so that ``import zoo`` stays light.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# onnxruntime reads it as it is imported; without it, it looks its maker up and writes an id into the user's cache.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from zoo.checkpoint import load as load

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from zoo.components import make_modalities
+from zoo.components import fitted_modalities, state_key
 from zoo.errors import IntegrityError, NotFoundError, PluginError, SpecError
 from zoo.model import Model, build
 from zoo.plugins import Plugins, installed
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _Memory = tuple[int, tuple[int, ...], tuple[int, ...]]
 
 _METADATA_KEY = "zoo.spec"
-_MODALITY = "modality:"
+_MODALITY = state_key("", "")[:-1]
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,7 @@ def load(path: Path | str, *, plugins: Plugins | None = None) -> Checkpoint:
     content, tensors = _read(path)
     recipe = Recipe.read(content["recipe"], str(path))
     state = {name: tensor for name, tensor in tensors.items() if not name.startswith(_MODALITY)}
-    modalities = {
-        name: modality.with_state(_modality_state(name, tensors))
-        for name, modality in make_modalities(recipe.spec, plugins).items()
-    }
+    modalities = fitted_modalities(recipe.spec, plugins, _modality_arrays(tensors, path), str(path))
     model = build(recipe.spec, modalities, plugins=plugins)
     load_weights(model.objective, state, path)
     model.objective.eval()
@@ -143,9 +140,7 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
 def modality_arrays(modalities: Mapping[str, Any]) -> dict[str, Array]:
     """Return what all modalities learnt, as arrays named for one file."""
     return {
-        f"{_MODALITY}{name}:{key}": array
-        for name, modality in modalities.items()
-        for key, array in modality.state().items()
+        state_key(name, key): array for name, modality in modalities.items() for key, array in modality.state().items()
     }
 
 
@@ -164,7 +159,7 @@ def _modality_tensors(modalities: Mapping[str, Any]) -> dict[str, Tensor]:
         state = modality.state()
         if fault := fault_of_state(state):
             raise PluginError(f"the modality of {name!r}, {type(modality).__name__}, cannot be saved: {fault}")
-        found |= {f"{_MODALITY}{name}:{key}": torch.from_numpy(array.copy()) for key, array in state.items()}
+        found |= {state_key(name, key): torch.from_numpy(array.copy()) for key, array in state.items()}
     return found
 
 
@@ -184,9 +179,11 @@ def fault_of_state(state: Mapping[str, Any]) -> str:
     return ""
 
 
-def _modality_state(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Array]:
-    prefix = f"{_MODALITY}{name}:"
-    return {key.removeprefix(prefix): tensor.numpy() for key, tensor in tensors.items() if key.startswith(prefix)}
+def _modality_arrays(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Array]:
+    try:
+        return {name: tensor.numpy() for name, tensor in tensors.items() if name.startswith(_MODALITY)}
+    except TypeError as error:
+        raise IntegrityError(f"{path} is no sound checkpoint: {error}; fetch or train it again") from error
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -6,12 +6,15 @@ import inspect
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from zoo.errors import PluginError, SpecError
+from zoo.errors import IntegrityError, PluginError, SpecError
 from zoo.plugins import Plugins
 from zoo.protocols import Dataset, Exporter, Layout, Modality
 from zoo.spec import ModelSpec, Part
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
 
 
 def make_modality(part: Part, where: str, plugins: Plugins) -> Modality:
@@ -26,6 +29,33 @@ def make_modalities(spec: ModelSpec, plugins: Plugins) -> dict[str, Modality]:
         entry.name: make_modality(entry.modality, f"spec.inputs.{entry.name}.modality", plugins)
         for entry in spec.inputs
     }
+
+
+def fitted_modalities(spec: ModelSpec, plugins: Plugins, saved: Mapping[str, Array], where: str) -> dict[str, Modality]:
+    """Return the modality of each input with what it learnt, which is ``saved`` by ``state_key`` in the file ``where``.
+
+    Raises IntegrityError where a modality cannot take what is saved for it.
+    """
+    fitted = {}
+    for entry in spec.inputs:
+        prefix = state_key(entry.name, "")
+        state = {key.removeprefix(prefix): array for key, array in saved.items() if key.startswith(prefix)}
+        modality = make_modality(entry.modality, f"spec.inputs.{entry.name}.modality", plugins)
+        try:
+            with plugins.blaming("modality", entry.modality.name):
+                fitted[entry.name] = modality.with_state(state)
+                _ = fitted[entry.name].tensors
+        except PluginError as error:
+            raise IntegrityError(
+                f"{where} does not hold what the modality of {entry.name!r} learnt ({error.__cause__!r:.200}); "
+                "export or train the model again"
+            ) from error
+    return fitted
+
+
+def state_key(name: str, key: str) -> str:
+    """Return what an array of the state of an input's modality is called in a file."""
+    return f"modality:{name}:{key}"
 
 
 def make_dataset(part: Part, plugins: Plugins) -> Dataset:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -106,7 +105,8 @@ def renew(
     ParityError where a graph does not compute what torch computes with the new weights. The bundle is then as it was
     before.
     """
-    if not isinstance(exporter, SharesWeights) or not (bundle.folder / WEIGHTS).is_file() or bundle.precisions[1:]:
+    files = bundle.contents.files
+    if not isinstance(exporter, SharesWeights) or WEIGHTS not in files.promised or bundle.precisions[1:]:
         raise UsageError(
             f"graphs of {bundle.folder} hold weights of their own, not in {WEIGHTS} beside them; export the model "
             "without --weights-only"
@@ -117,7 +117,7 @@ def renew(
         )
 
     def place(graph: Graph, path: Path) -> None:
-        shutil.copyfile(bundle.folder / path.name, path)
+        files.copy(bundle.described(graph.name)["file"], path.parent)
         exporter.link(path, path.with_name(WEIGHTS), {})
 
     with staged_folder(bundle.folder) as staging:

@@ -102,7 +102,11 @@ def with_padding(
 ) -> dict[str, Array] | None:
     """Return the inputs with zeros appended along every padded axis, None where that cannot be done."""
     sizes = sizes_of(specs, inputs)
-    grown = {axis for axis, bounds in axes.items() if bounds.padded and sizes[axis] + _PADDING <= bounds.largest}
+    grown = {
+        axis
+        for axis, bounds in axes.items()
+        if bounds.padded and axis in sizes and sizes[axis] + _PADDING <= bounds.largest
+    }
     if not grown:
         return None
     padded = {}

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from zoo.bound import BoundFiles, bound_files, read_bounded
 from zoo.changes import Changes, changes, written
 from zoo.checkpoint import checkpoint_bytes, recipe_json, save_checkpoint
 from zoo.errors import DataError, IntegrityError, SpecError, UsageError
@@ -22,9 +24,12 @@ from zoo.model import Model
 from zoo.protocols import Sample
 from zoo.skipping import SkippedSamples
 from zoo.spec import Recipe
-from zoo.store import check_room, digests, staged_file, staged_folder, verify
+from zoo.store import check_room, digests, staged_file, staged_folder
+from zoo.tables import Table
 
 _FOLDER = "checkpoint-"
+_WEIGHTS, _OPTIMISERS = "model.safetensors", "optimisers.safetensors"
+_LARGEST_STATE_BYTES = 16 << 20
 _KEPT = 2
 _LAUNCHED = ("rows", "processes")
 # What a line of the log calls the keys that changed as training went on.
@@ -47,7 +52,7 @@ class SavedStep:
     @property
     def weights(self) -> Path:
         """The checkpoint file."""
-        return self.folder / "model.safetensors"
+        return self.folder / _WEIGHTS
 
     def changes(self, recipe: Recipe, **launched: int) -> dict[str, tuple[Any, Any]]:
         """Return by key what would be other than it was so far: of the recipe and of what is given of ``launched``."""
@@ -58,16 +63,26 @@ class SavedStep:
         """Give the optimisers the state that they had.
 
         ``places`` tells, by player, where the parameter stands that stood at each place of the saved optimiser.
+
+        Raises IntegrityError where the file holds something else.
         """
-        tensors = load_file(self.folder / "optimisers.safetensors")
-        for player, optimiser in optimisers.items():
-            groups = optimiser.state_dict()["param_groups"]
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in tensors.items():
-                owner, position, key = name.rsplit("/", 2)
-                if owner == player:
-                    state.setdefault(places[player][int(position)], {})[key] = tensor
-            optimiser.load_state_dict({"state": state, "param_groups": groups})
+        path = self.folder / _OPTIMISERS
+        try:
+            tensors = load_file(path)
+            for player, optimiser in optimisers.items():
+                groups = optimiser.state_dict()["param_groups"]
+                state: dict[int, dict[str, Tensor]] = {}
+                for name, tensor in tensors.items():
+                    owner, position, key = name.rsplit("/", 2)
+                    if owner == player:
+                        state.setdefault(places[player][int(position)], {})[key] = tensor
+                _require_shapes(optimiser, state)
+                optimiser.load_state_dict({"state": state, "param_groups": groups})
+        except (SafetensorError, LookupError, ValueError) as error:
+            raise IntegrityError(
+                f"{path} is not what the optimisers of this recipe saved ({error!s:.200}); delete {self.folder} and "
+                "--resume goes on from the one before"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,7 @@ class Run:
             return None
         step = max(saved)
         recipe, files, launched = _state(saved[step] / "state.json")
-        verify(saved[step], files)
+        files.verify()
         return SavedStep(saved[step], step, recipe, launched)
 
     def start(self, recipe: Recipe, *, step: int, changed: Changes) -> None:
@@ -135,8 +150,8 @@ class Run:
     ) -> None:
         """Commit weights and training state as one folder, then delete all but the newest two."""
         with staged_folder(self.folder / f"{_FOLDER}{step:08d}") as staging:
-            save_checkpoint(model, recipe, staging / "model.safetensors")
-            save_file(_optimiser_tensors(optimisers), staging / "optimisers.safetensors")
+            save_checkpoint(model, recipe, staging / _WEIGHTS)
+            save_file(_optimiser_tensors(optimisers), staging / _OPTIMISERS)
             state = {"step": step, "recipe": recipe_json(recipe), **launched, "files": digests(staging)}
             (staging / "state.json").write_text(json.dumps(state, indent=1, sort_keys=True))
         saved = self.saved()
@@ -162,16 +177,21 @@ class Run:
         return {int(number): numbers[number] for number in sorted(filter(str.isdecimal, numbers), key=int)}
 
 
-def _state(path: Path) -> tuple[Recipe, dict[str, dict[str, int | str]], dict[str, int]]:
-    """Return the recipe that a checkpoint was trained by, the digests of its files, and how it was launched."""
+def _state(path: Path) -> tuple[Recipe, BoundFiles, dict[str, int]]:
+    """Return the recipe that a checkpoint was trained by, its files, and how it was launched."""
     try:
-        state = json.loads(path.read_text())
-        files = {name: dict(digest) for name, digest in state["files"].items()}
-        launched = {key: int(state[key]) for key in _LAUNCHED if key in state}
-        return Recipe.read(state["recipe"], str(path)), files, launched
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SpecError) as error:
+        table = Table(json.loads(read_bounded(path, most_bytes=_LARGEST_STATE_BYTES)), "state")
+        files = bound_files(path.parent, table.take("files", dict))
+        for name in (_WEIGHTS, _OPTIMISERS):
+            if name not in files.promised:
+                raise SpecError(f"state: 'files' lacks {name!r}")
+        kept = table.items()
+        launched = {key: Table(kept, "state").take(key, int) for key in _LAUNCHED if key in kept}
+        return Recipe.read(kept.get("recipe"), str(path)), files, launched
+    except (IntegrityError, SpecError, ValueError, RecursionError) as error:
         raise IntegrityError(
-            f"{path} is missing or damaged ({error!r}); delete {path.parent} and --resume goes on from the one before"
+            f"{path} is missing or damaged ({error!s:.500}); delete {path.parent} and --resume goes on from the one "
+            "before"
         ) from error
 
 
@@ -190,10 +210,21 @@ def newest_weights(folder: Path) -> Path:
 
     Raises UsageError where it holds none.
     """
-    found = [path for one in Run(folder).saved().values() if (path := one / "model.safetensors").is_file()]
+    found = [path for one in Run(folder).saved().values() if (path := one / _WEIGHTS).is_file()]
     if not found:
         raise UsageError(f"{folder} holds no checkpoint; name a .safetensors file or a folder that `zoo train` left")
     return found[-1]
+
+
+def _require_shapes(optimiser: Optimizer, state: Mapping[int, Mapping[str, Tensor]]) -> None:
+    """Raise ValueError where a saved tensor is neither one number nor shaped as its parameter."""
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for position, tensors in state.items():
+        if not 0 <= position < len(parameters):
+            raise ValueError(f"it has {len(parameters)} parameters and no number {position}")
+        for key, tensor in tensors.items():
+            if tensor.ndim and tensor.shape != parameters[position].shape:
+                raise ValueError(f"{key} of number {position} has the shape {tuple(tensor.shape)}")
 
 
 def _optimiser_tensors(optimisers: Mapping[str, Optimizer]) -> dict[str, Tensor]:

@@ -11,12 +11,12 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from zoo.errors import DiskError, IntegrityError, ZooError
+from zoo.errors import DiskError, ZooError
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -41,23 +41,6 @@ def digest(path: Path) -> Digest:
 def digests(folder: Path) -> dict[str, dict[str, int | str]]:
     """Return the digest of every file in ``folder``, by name, ready for a manifest."""
     return {path.name: asdict(digest(path)) for path in sorted(folder.iterdir()) if path.is_file()}
-
-
-def verify(folder: Path, promised: Mapping[str, Mapping[str, int | str]]) -> None:
-    """Compare the files of ``folder`` with the digests that its manifest promised.
-
-    Raises IntegrityError, naming the first file that is missing or differs.
-    """
-    for name, expected in promised.items():
-        path = folder / name
-        if not path.is_file():
-            raise IntegrityError(f"{folder} lacks the file {name!r} that its manifest lists; copy or export it again")
-        found = digest(path)
-        if asdict(found) != dict(expected):
-            raise IntegrityError(
-                f"{path} is not what its manifest promised: expected {expected['size_bytes']} bytes with sha256 "
-                f"{expected['sha256']}, found {found.size_bytes} bytes with {found.sha256}; copy or export it again"
-            )
 
 
 @contextmanager

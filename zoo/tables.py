@@ -15,6 +15,7 @@ T = TypeVar("T")
 SCHEMA = 1
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _LARGEST_BYTES = 16 << 20
+_LARGEST_FLOAT = 2**1023  # a larger whole number may be none that a float holds
 _PLURALS = {
     int: "a whole number",
     float: "a number",
@@ -44,7 +45,7 @@ class Table:
                 raise SpecError(f"{self.where}: the key {key!r} is missing; add it as {_PLURALS[kind]}")
             return default
         value = self._left.pop(key)
-        if kind is float and type(value) is int:
+        if kind is float and type(value) is int and abs(value) <= _LARGEST_FLOAT:
             value = float(value)
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
             raise SpecError(f"{self.where}: {key!r} takes {_PLURALS[kind]}, got {value!r}")

@@ -24,7 +24,8 @@ def command(bundle: Path, provider: str, as_json: bool) -> None:
         from zoo.runtime.placement import placement
 
         for graph in opened.graphs:
-            placement(bundle / opened.chosen(graph)["file"], provider=provider).require()
+            with opened.contents.placed(opened.chosen(graph)["file"]) as (path, _):
+                placement(path, provider=provider).require()
     report = replay(opened)
     exported = {
         Path(file["file"]).stem: file["parity"]

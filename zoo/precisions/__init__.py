@@ -8,6 +8,6 @@ is told by its size, its latency and the task's metrics.
 from zoo.precisions.data import Data
 from zoo.precisions.files import Placed, calibrates, reduce_graph
 from zoo.precisions.worth import Worth, losses, recommended, table, worth
-from zoo.runtime.bundle import FULL
+from zoo.runtime.manifest import FULL
 
 __all__ = ["FULL", "Data", "Placed", "Worth", "calibrates", "losses", "recommended", "reduce_graph", "table", "worth"]

@@ -12,7 +12,7 @@ from zoo.judging import Case, Verdict, at_precision, cases_on, judge, opened_twi
 from zoo.precisions.data import Data
 from zoo.precisions.ranges import check_ranges
 from zoo.protocols import Exporter, Graph, Reduces
-from zoo.runtime.bundle import FULL
+from zoo.runtime.manifest import FULL
 
 if TYPE_CHECKING:
     from zoo.protocols import Array

@@ -17,7 +17,7 @@ from zoo.modules import Tensors
 from zoo.precisions.data import Data
 from zoo.precisions.files import Placed
 from zoo.protocols import Exporter, RunsArrays
-from zoo.runtime.bundle import FULL
+from zoo.runtime.manifest import FULL
 from zoo.splits import listed
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class _Placed:
 class Bound:
     """A session whose inputs and outputs keep their place in memory for each shape; answers are the caller's own.
 
+    Threads take turns, since all write to one place.
+
     The last ``MOST_SHAPES`` shapes have a place. Where the session was loaded with CUDA graphs, one is recorded in the
     first run of a shape and played back in those that follow.
     """
@@ -41,9 +44,14 @@ class Bound:
         self._device = device
         self._places: dict[_Shapes, _Placed] = {}
         self._placed_so_far = 0
+        self._one_at_a_time = Lock()
 
     def __call__(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Run the graph."""
+        with self._one_at_a_time:
+            return self._run(arrays)
+
+    def _run(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         shapes = tuple((name, array.shape) for name, array in arrays.items())
         placed = self._places.get(shapes)
         if placed is None:

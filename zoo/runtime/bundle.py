@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from zoo.errors import UnknownNameError, UsageError
-from zoo.protocols import PRESENT, UTF8, Axis, Graph, Modality, TensorSpec
+from zoo.errors import IntegrityError, UnknownNameError, UsageError
+from zoo.protocols import PRESENT, UTF8, Graph, Modality, TensorSpec
 from zoo.runtime.batching import BATCH_ROWS, by_shape, in_batches, in_order
-from zoo.runtime.manifest import read_manifest
+from zoo.runtime.contents import ONNX, RECIPE, Contents
+from zoo.runtime.forking import of_this_process
+from zoo.runtime.manifest import FULL, axis_of, read_manifest, spec_of
 from zoo.runtime.session import Session, open_session
 
 # What reads specs and finds plugins is imported where it is needed: arrays go through a graph without either.
@@ -21,23 +23,33 @@ if TYPE_CHECKING:
     from zoo.protocols import Array
     from zoo.spec import Recipe
 
-FULL = "fp32"
-_MODALITY = "modality:"
-
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model without torch: graphs by name, and the modalities that turn raw values into arrays."""
+    """A model without torch: graphs by name, and the modalities that turn raw values into arrays.
+
+    Any number of threads may use it. A forked process loads the graphs anew, and so does one that it is pickled to;
+    both refuse a folder that was replaced meanwhile.
+    """
 
     folder: Path
-    manifest: Mapping[str, Any]
+    contents: Contents = field(repr=False)
     provider: str = "cpu"
     threads: int = 1
     fixed_shapes: bool = False
     keeps: bool = True
     precision: str = FULL
-    _sessions: dict[str, Session] = field(default_factory=dict, repr=False)
+    _sessions: dict[tuple[int, str], Session] = field(default_factory=dict, repr=False)
     _modalities: dict[str, Modality] = field(default_factory=dict, repr=False)
+
+    def __reduce__(self) -> tuple[Callable[..., Bundle], tuple[Any, ...]]:
+        settings = (self.provider, self.threads, self.fixed_shapes, self.keeps, self.precision)
+        return _opened_again, (str(self.folder.absolute()), self.manifest["sha256"], settings)
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What the bundle says of itself."""
+        return self.contents.manifest
 
     @property
     def graphs(self) -> tuple[str, ...]:
@@ -54,9 +66,10 @@ class Bundle:
 
         Raises UnknownNameError with the nearest name.
         """
-        if name not in self._sessions:
-            self._sessions[name] = self._opened(name)
-        return self._sessions[name]
+        key = os.getpid(), name
+        if key not in self._sessions:
+            self._sessions[key] = self._opened(name)
+        return self._sessions[key]
 
     def described(self, name: str) -> Mapping[str, Any]:
         """Return what the manifest says of a graph, without loading it.
@@ -74,67 +87,47 @@ class Bundle:
         return described if self.precision == FULL else described["reduced"][self.precision]
 
     def _opened(self, name: str) -> Session:
-        described = self.described(name)
-        path = self.folder / self.chosen(name)["file"]
+        described, file = self.described(name), self.chosen(name)["file"]
         inputs, outputs = (
             {key: spec_of(spec) for key, spec in described[way].items()} for way in ("inputs", "outputs")
         )
-        axes = {key: Axis(**axis) for key, axis in described["axes"].items()}
-        if path.suffix == ".onnx":
-            return open_session(
-                path,
-                name,
-                inputs,
-                axes,
-                tuple(outputs),
-                provider=self.provider,
-                threads=self.threads,
-                fixed_shapes=self.fixed_shapes,
-                identity=f"{self.manifest['sha256']} {path.name}" if self.keeps else "",
-            )
+        axes = {key: axis_of(axis) for key, axis in described["axes"].items()}
+        if file.endswith(ONNX):
+            with self.contents.placed(file) as (path, identity):
+                return open_session(
+                    path,
+                    name,
+                    inputs,
+                    axes,
+                    tuple(outputs),
+                    provider=self.provider,
+                    threads=self.threads,
+                    fixed_shapes=self.fixed_shapes,
+                    identity=identity if self.keeps else "",
+                )
         exporter_name = self.manifest.get("exporter", "")
         if self.provider != "cpu":
-            raise UsageError(f"{path.name} is run by the exporter {exporter_name!r}, which takes no --provider")
+            raise UsageError(f"{file} is run by the exporter {exporter_name!r}, which takes no --provider")
         from zoo.components import make_exporter
         from zoo.plugins import installed
 
         exporter = make_exporter(exporter_name, installed())
-        compute = exporter.open(Graph(name, cast(Any, None), inputs, outputs, axes, _draws_nothing), path)
-        return Session(name, inputs, axes, tuple(outputs), compute)
+        with self.contents.placed(file) as (path, _):
+            compute = exporter.open(Graph(name, cast(Any, None), inputs, outputs, axes, _draws_nothing), path)
+        return Session(name, inputs, axes, tuple(outputs), of_this_process(name, compute))
 
     def modality(self, name: str) -> Modality:
         """Return the modality of an input as it was fitted; its plugin must be installed."""
         if not self._modalities:
-            self._modalities.update(self._fitted())
+            self._modalities.update(self.contents.modalities())
         if name not in self._modalities:
-            raise UnknownNameError("input", name, self._modalities, hint="The bundle's spec.json holds them.")
+            raise UnknownNameError("input", name, self._modalities, hint=f"The bundle's {RECIPE} holds them.")
         return self._modalities[name]
 
     @property
     def recipe(self) -> Recipe:
         """The recipe that the model was trained by."""
-        from zoo.spec import Recipe
-
-        path = self.folder / "spec.json"
-        return Recipe.read(json.loads(path.read_text()), str(path))
-
-    def _fitted(self) -> dict[str, Modality]:
-        from safetensors.numpy import load_file
-
-        from zoo.components import make_modalities
-        from zoo.plugins import installed
-
-        state = load_file(self.folder / "state.safetensors")
-        return {
-            name: modality.with_state(
-                {
-                    key.removeprefix(f"{_MODALITY}{name}:"): array
-                    for key, array in state.items()
-                    if key.startswith(f"{_MODALITY}{name}:")
-                }
-            )
-            for name, modality in make_modalities(self.recipe.spec, installed()).items()
-        }
+        return self.contents.recipe()
 
     def run(self, graph: str, values: Mapping[str, Sequence[Any]], *, batch_rows: int = BATCH_ROWS) -> dict[str, Array]:
         """Run a graph on raw values: texts, pictures, or arrays for inputs that have no modality, such as ``latent``.
@@ -254,11 +247,14 @@ def open_bundle(
     what it recorded of the first run. Graphs are kept in the cache as onnxruntime optimised them, so that the next
     opening is faster, unless ``keeps`` is false. ``precision`` chooses among the files that were exported for a graph.
 
-    Raises NotFoundError where it is no bundle, IntegrityError where a file is missing or changed, UsageError where a
-    newer modalzoo wrote it or it lacks the precision.
+    What is read later is compared again: a folder that was replaced meanwhile is refused, and never mixed with what was
+    read before.
+
+    Raises NotFoundError where it is no bundle, IntegrityError where a file is missing, changed or elsewhere, UsageError
+    where a newer modalzoo wrote it or it lacks the precision.
     """
     folder = Path(folder)
-    bundle = Bundle(folder, read_manifest(folder), provider, threads, fixed_shapes, keeps, precision)
+    bundle = Bundle(folder, Contents(*read_manifest(folder)), provider, threads, fixed_shapes, keeps, precision)
     if precision not in bundle.precisions:
         raise UsageError(
             f"{folder} has no precision {precision!r}; it has {', '.join(bundle.precisions)}; export it with "
@@ -267,15 +263,18 @@ def open_bundle(
     return bundle
 
 
-def spec_of(written: Mapping[str, Any]) -> TensorSpec:
-    """Return a tensor as a manifest describes it."""
-    low, high = written["low"], written["high"]
-    return TensorSpec(
-        written["dtype"],
-        tuple(written["axes"]),
-        float("-inf") if low is None else low,
-        float("inf") if high is None else high,
+def _opened_again(folder: str, sha256: str, settings: tuple[str, int, bool, bool, str]) -> Bundle:
+    """Return the bundle that another process pickled."""
+    provider, threads, fixed_shapes, keeps, precision = settings
+    bundle = open_bundle(
+        folder, provider=provider, threads=threads, fixed_shapes=fixed_shapes, keeps=keeps, precision=precision
     )
+    if bundle.manifest["sha256"] != sha256:
+        raise IntegrityError(
+            f"{folder} was replaced by another bundle after the one that comes from another process was opened; open "
+            "it again there"
+        )
+    return bundle
 
 
 def as_array(given: Any, spec: TensorSpec, name: str) -> Array:

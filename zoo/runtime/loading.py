@@ -30,7 +30,7 @@ def load(
     ``fixed_shapes`` has CUDA record its work once for each shape and play it back from then on; such a session is run
     by ``Bound`` alone. ``settings`` are entries of onnxruntime's session configuration. Where an ``identity`` is given,
     which stands for the bytes of the graph and of its weights, the graph is kept in the cache as it was optimised, for
-    the next opening.
+    the next opening; nobody else may write to the files until the session is there.
 
     Raises ZooError where onnxruntime is missing, cannot use the provider or cannot read the file.
     """

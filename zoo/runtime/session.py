@@ -6,13 +6,14 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from zoo.errors import UsageError, ZooError
 from zoo.protocols import Axis, RunsArrays, TensorSpec
 from zoo.runtime.binding import Bound
+from zoo.runtime.forking import of_this_process
 from zoo.runtime.loading import first_line, load, runtime_errors
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class Session:
     axes: Mapping[str, Axis]
     outputs: tuple[str, ...]
     compute: RunsArrays
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            f"the graph {self.name!r} belongs to its process; pickle the bundle, and take the graph from it there"
+        )
 
     def __call__(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Run the graph.
@@ -127,4 +133,4 @@ def open_session(
                 "report it with the model's recipe"
             ) from error
 
-    return Session(name, inputs, axes, outputs, compute)
+    return Session(name, inputs, axes, outputs, of_this_process(name, compute))

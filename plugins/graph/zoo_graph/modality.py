@@ -217,8 +217,10 @@ def _ranked(counts: Counter[str]) -> tuple[str, ...]:
 def _written(state: Mapping[str, NDArray[Any]], name: str) -> tuple[str, ...]:
     """Return the labels that ``state`` holds under ``name``; raise DataError where it holds something else."""
     try:
-        labels = json.loads(bytes(state[name]))
-    except (KeyError, ValueError) as error:
+        labels = json.loads(state[name].astype(np.uint8, casting="no").tobytes())
+        if not isinstance(labels, list):
+            raise ValueError(f"expected a list of labels, got {labels!r:.80}")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"the state of a graph modality holds {name!r} as JSON; this one holds "
             f"{', '.join(sorted(state)) or 'nothing'}; fetch or train the model again"

@@ -186,9 +186,9 @@ def text_of_state(state: Mapping[str, NDArray[Any]], key: str, *, tokenizer: str
 
     Raises DataError where it is the state of another tokenizer, or no UTF-8.
     """
-    if key not in state:
+    if key not in state or state[key].dtype != np.uint8 or state[key].ndim != 1:
         raise DataError(
-            f"the state of a text modality with the tokenizer {tokenizer!r} holds {key!r}; this one holds "
+            f"the state of a text modality with the tokenizer {tokenizer!r} holds {key!r} as bytes; this one holds "
             f"{', '.join(sorted(state)) or 'nothing'}; take the state of a modality with the same tokenizer"
         )
     try:

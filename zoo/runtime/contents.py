@@ -1,0 +1,179 @@
+"""What is read of an open bundle, when it is needed: always the bytes that its manifest binds, and no file beside them.
+
+A bundle may be replaced while it is open, by another process or by hand. Nothing of the new one gets in among the old:
+what is not read yet is refused, and the message tells to open the bundle again.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.bound import BoundFiles
+from zoo.errors import DiskError, IntegrityError, NotFoundError
+from zoo.runtime.external import external_files
+from zoo.runtime.manifest import manifest_bytes, spec_of
+
+# What reads specs and finds plugins is imported where it is needed: arrays go through a graph without either.
+if TYPE_CHECKING:
+    from zoo.protocols import Array, Modality, TensorSpec
+    from zoo.spec import Recipe
+
+RECIPE, STATE, REFERENCE = "spec.json", "state.safetensors", "reference.safetensors"
+ONNX = ".onnx"
+_SHARED_MEMORY = Path("/dev/shm")  # it may be written where containers have a read-only disk
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The files of a bundle, and what its manifest said when it was opened."""
+
+    manifest: Mapping[str, Any]
+    files: BoundFiles
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises IntegrityError where they are not those that were promised, or the manifest lists no such file.
+        """
+        with self._telling_of_renewal():
+            return self.files.read(name)
+
+    def arrays(self, name: str) -> dict[str, Array]:
+        """Return the arrays of a safetensors file.
+
+        Raises IntegrityError where it is none.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        content = self.read(name)
+        try:
+            return load(content)
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise IntegrityError(
+                f"{self.files.folder / name} holds no arrays for NumPy ({error!r:.200}); export the model again"
+            ) from error
+
+    def recipe(self) -> Recipe:
+        """Return the recipe that the model was trained by.
+
+        Raises IntegrityError where there is none, SpecError where one of its values is wrong.
+        """
+        from zoo.spec import Recipe
+
+        path, content = self.files.folder / RECIPE, self.read(RECIPE)
+        try:
+            written = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise IntegrityError(f"{path} is no JSON ({error!s:.200}); export the model again") from error
+        return Recipe.read(written, str(path))
+
+    def modalities(self) -> dict[str, Modality]:
+        """Return the modality of each input as it was fitted; their plugins must be installed.
+
+        Raises IntegrityError where one does not make what the graphs take.
+        """
+        from zoo.components import fitted_modalities
+        from zoo.plugins import installed
+
+        fitted = fitted_modalities(self.recipe().spec, installed(), self.arrays(STATE), str(self.files.folder / STATE))
+        for graph in self.manifest["graphs"].values():
+            for tensor, written in graph["inputs"].items():
+                name, _, leaf = tensor.partition(".")
+                made = fitted[name].tensors.get(leaf) if name in fitted else None
+                if made is not None and not _fits(made, spec_of(written)):
+                    raise IntegrityError(
+                        f"{self.files.folder / RECIPE} makes {tensor!r} with axes {made.axes}, the graph takes "
+                        f"{tuple(written['axes'])}; export the model again"
+                    )
+        return fitted
+
+    @contextmanager
+    def placed(self, name: str) -> Iterator[tuple[Path, str]]:
+        """Give a graph's file in a folder of its own, beside the files that it reads, and what stands for their bytes.
+
+        So neither onnxruntime nor another runtime opens what was not hashed. The folder is removed at the end; what a
+        runtime has mapped into memory stays.
+
+        Raises IntegrityError where a file is not what was promised or the graph names one that the manifest does not
+        bind, DiskError where there is no room for the folder.
+        """
+        with _folder() as folder:
+            path, others = self._copied(name, Path(folder))
+            digests = [self.files.promised[file].sha256 for file in (name, *others)]
+            yield path, " ".join(["made of", *digests])
+
+    def _copied(self, name: str, folder: Path) -> tuple[Path, list[str]]:
+        try:
+            with self._telling_of_renewal():
+                path = self.files.copy(name, folder)
+                others = self._read_by(path)
+                for other in others:
+                    self.files.copy(other, folder)
+        except OSError as error:
+            raise DiskError(
+                f"a graph is loaded from a copy in {folder}, which cannot be written ({error.strerror}); free some "
+                "space there, or set TMPDIR to another folder"
+            ) from error
+        return path, others
+
+    def _read_by(self, path: Path) -> list[str]:
+        """Return what a graph's file reads, all files where that is known to its exporter alone."""
+        if path.suffix != ONNX:
+            return [name for name in self.files.promised if name != path.name]
+        try:
+            found = external_files(path.read_bytes())
+        except ValueError as error:
+            raise IntegrityError(
+                f"{self.files.folder / path.name} is no sound ONNX file ({error}); export the model again"
+            ) from error
+        for name in found:
+            if name not in self.files.promised:
+                raise IntegrityError(
+                    f"{self.files.folder / path.name} reads the file {name!r}, which the manifest does not bind; "
+                    "do not use this bundle"
+                )
+        return sorted(found)
+
+    @contextmanager
+    def _telling_of_renewal(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError as error:
+            if self._is_renewed():
+                raise IntegrityError(
+                    f"{self.files.folder} was replaced by another bundle after it was opened; open it again"
+                ) from error
+            raise
+
+    def _is_renewed(self) -> bool:
+        try:
+            found = json.loads(manifest_bytes(self.files.folder))
+        except (NotFoundError, IntegrityError, ValueError, RecursionError):
+            return False
+        return isinstance(found, dict) and found.get("sha256") != self.manifest["sha256"]
+
+
+def _fits(made: TensorSpec, taken: TensorSpec) -> bool:
+    """Return whether a graph takes what a modality makes, as far as sizes are fixed in both."""
+    fixed = zip(made.axes, taken.axes, strict=False)
+    return len(made.axes) == len(taken.axes) and all(
+        one == other for one, other in fixed if isinstance(one, int) and isinstance(other, int)
+    )
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Make an empty folder of this process, which is removed at the end."""
+    for place in (None, _SHARED_MEMORY):
+        with suppress(OSError):
+            return tempfile.TemporaryDirectory(prefix="zoo-", dir=place)
+    raise DiskError(
+        "a graph is loaded from a folder for temporary files, and none can be made; set TMPDIR to one that may be "
+        "written"
+    )
