@@ -195,11 +195,13 @@ class Objective(nn.Module, ABC):
     """Turns features into a latent and losses, and says which functions of the model can be deployed.
 
     Built as ``Objective(inputs, latent_dim, **options)``; it owns as many encoders and decoders as it wants. All of its
-    randomness comes in through ``noise``, so that a step is a function of its arguments.
+    randomness comes in through ``noise``, so that a step is a function of its arguments. ``fewest_inputs`` is how many
+    a row needs to be learnt from.
     """
 
     needs_decoders: ClassVar[bool] = False
     compares_rows: ClassVar[bool] = False
+    fewest_inputs: ClassVar[int] = 1
 
     @abstractmethod
     def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:

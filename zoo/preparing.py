@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zoo.checkpoint import load
-from zoo.components import make_modalities
+from zoo.components import component_class, make_modalities
+from zoo.errors import UsageError
 from zoo.evaluation import HeldOut, measure
 from zoo.gaps import dropped
 from zoo.loading import Rows, fit_modality, load_rows
 from zoo.missing import Skip, with_files
 from zoo.model import Model, build
+from zoo.modules import Objective
 from zoo.plugins import Plugins
 from zoo.protocols import Modality, Sample
 from zoo.runs import SavedStep
 from zoo.spec import Recipe
-from zoo.splits import TRAIN, VALIDATION, Splits
+from zoo.splits import TRAIN, VALIDATION, Splits, listed
 
 _TRAINED = "Add samples that have it to this split, or take the input out of the recipe's [spec.inputs]"
 _VALIDATED = "Add some, or set training.validate_every to 0"
@@ -39,6 +41,7 @@ def prepare(recipe: Recipe, newest: SavedStep | None, plugins: Plugins, skip: Sk
     """
     splits = Splits.of(recipe, plugins)
     samples = _training_samples(splits, recipe, skip)
+    _check_rows(samples, splits, recipe, plugins)
     if recipe.training.validate_every:
         splits.read(VALIDATION, advice=_VALIDATED)
     saved = load(newest.weights, plugins=plugins).model if newest is not None else None
@@ -60,6 +63,25 @@ def _training_samples(splits: Splits, recipe: Recipe, skip: Skip | None) -> Sequ
     kept = dropped(samples, recipe.training.drop, seed=recipe.training.seed)
     splits.require(kept, splits.inputs, TRAIN, advice="training.drop takes all of it away; lower its share")
     return with_files(kept, splits.inputs, where=splits.where(TRAIN), skip=skip)
+
+
+def _check_rows(samples: Sequence[Sample], splits: Splits, recipe: Recipe, plugins: Plugins) -> None:
+    """Raise UsageError if no row has as many inputs as the objective needs, or a batch leaves it nothing to compare."""
+    objective: type[Objective] = component_class(plugins, "objective", recipe.spec.objective.name, Objective)
+    there = [sum(sample.inputs.get(name) is not None for name in splits.inputs) for sample in samples]
+    if max(there, default=0) < objective.fewest_inputs:
+        held = ((name, sum(sample.inputs.get(name) is not None for sample in samples)) for name in splits.inputs)
+        needs = {2: "two"}.get(objective.fewest_inputs, str(objective.fewest_inputs))
+        raise UsageError(
+            f"No training row has {needs} inputs, and {recipe.spec.objective.name!r} learns from no other: in "
+            f"{splits.where(TRAIN)}, {listed(f'{count} rows have {name}' for name, count in held)}. Put what belongs "
+            "together into one row"
+        )
+    if objective.compares_rows and min(recipe.training.batch_size, len(samples)) < 2:
+        raise UsageError(
+            f"{recipe.spec.objective.name!r} compares the rows of a batch, and a batch has one: training.batch_size is "
+            f"{recipe.training.batch_size}, {splits.where(TRAIN)} has {len(samples)} samples; take two rows or more"
+        )
 
 
 def _fitted(recipe: Recipe, samples: Sequence[Sample], plugins: Plugins, skip: Skip | None) -> Mapping[str, Modality]:

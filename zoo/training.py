@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from zoo.changes import Changes, refuse, told
+from zoo.counting import Watch, WithoutRows
 from zoo.errors import TrainingError
 from zoo.evaluation import HeldOut, measure
 from zoo.loading import Rows
@@ -25,10 +26,12 @@ from zoo.plugins import Plugins, installed
 from zoo.preparing import prepare
 from zoo.runs import Run
 from zoo.spec import Recipe
-from zoo.splits import VALIDATION
+from zoo.splits import VALIDATION, listed
 from zoo.stopping import Stop, Stopped, stopping
 
 _LOG_EVERY = 10
+# What a line of the log calls the terms that no row contributed to.
+WITHOUT_ROWS = "without_rows"
 _log = logging.getLogger(__name__)
 
 
@@ -109,6 +112,7 @@ def _take_steps(
     settings = recipe.training
     order = Order(len(rows), settings.batch_size, settings.seed)
     steps = range(first, settings.steps)
+    watch = Watch(loop, first=first, last=settings.steps, epoch=len(rows) // order.batch_size)
     for step, batch in zip(steps, batches(rows, order, loop.share, steps, workers=settings.workers), strict=True):
         losses = loop.step(step, batch, order.batch_size)
         done, last = step + 1, step + 1 == settings.steps
@@ -117,6 +121,7 @@ def _take_steps(
             writer.log(done, terms)
             if observe is not None and is_first_process():
                 observe(Progress(done, settings.steps, order.batch_size, terms, writer.model))
+        writer.tell(watch.after(done))
         stopped = loop.agreed(stop.asked)
         if last or done % settings.checkpoint_every == 0 or stopped:
             writer.save(done)
@@ -160,6 +165,17 @@ class _Writer:
             self.run.log({"step": step, **terms})
         if self.recipe.training.trackers:
             self.loop.accelerator.log(dict(terms), step=step)
+
+    def tell(self, found: WithoutRows | None) -> None:
+        """Warn of terms that no row contributed to, and add a line to the log, if there are any."""
+        if found is not None and is_first_process():
+            self.run.log({"step": found.last, WITHOUT_ROWS: list(found.terms)})
+            _log.warning(
+                "no row of the steps %d to %d contributed to %s: nothing is learnt of it",
+                found.first,
+                found.last,
+                listed(found.terms),
+            )
 
     def save(self, step: int) -> None:
         """Commit a checkpoint."""

@@ -95,6 +95,15 @@ def test_every_graph_exports_with_parity(kind, options, tmp_path):
 
 
 @EVERY_KIND
+def test_a_row_of_fewer_inputs_than_it_says_takes_part_in_no_pair(kind, options):
+    objective, batch = an_objective(objective=kind, **options), a_batch()
+    assert objective.fewest_inputs == 2
+    apart = with_gaps(batch, caption=[0, 2, 4, 6], picture=[1, 3, 5, 7])
+    assert losses_of(objective, apart).counts()["caption~picture"] == 0
+    assert losses_of(objective, batch).counts()["caption~picture"] == 8
+
+
+@EVERY_KIND
 def test_gaps_mixed_in_a_batch_leave_each_pair_its_complete_rows(kind, options):
     names = ("caption", "picture", "sound")
     objective, batch = an_objective(*names, objective=kind, **options), a_batch(*names)

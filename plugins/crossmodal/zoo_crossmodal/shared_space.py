@@ -47,6 +47,7 @@ class SharedSpace(Objective, ABC):
 
     needs_decoders: ClassVar[bool] = False
     compares_rows: ClassVar[bool] = True
+    fewest_inputs: ClassVar[int] = 2
     unit_length: ClassVar[bool] = True
     nearest_by: ClassVar[Literal["product", "distance"]] = "product"
 

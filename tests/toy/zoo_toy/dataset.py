@@ -15,12 +15,13 @@ from zoo import Sample
 class ToyDataset:
     """``rows`` pairs of which ``right`` is twice ``left``.
 
-    ``gaps`` leaves out every third ``right``; the ``left`` at ``nan_at`` holds a NaN, that at ``broken_at`` is
-    no value.
+    ``gaps`` leaves out every third ``right``, ``apart`` one input of every row; the ``left`` at ``nan_at`` holds a
+    NaN, that at ``broken_at`` is no value.
     """
 
     rows: int = 32
     gaps: bool = False
+    apart: bool = False
     nan_at: int = -1
     broken_at: int = -1
     license = "CC0-1.0"
@@ -40,5 +41,8 @@ class ToyDataset:
         right: Any = None if self.gaps and place % 3 == 0 else (2 * left).tolist()
         if place == self.nan_at:
             left[0, 0] = np.nan
+        if self.apart and place % 2:
+            return Sample(f"{split}-{place}", {"left": None, "right": right})
+        right = None if self.apart else right
         values = "nonsense" if place == self.broken_at else left.tolist()
         return Sample(f"{split}-{place}", {"left": values, "right": right}, {"parity": "odd" if place % 2 else "even"})
