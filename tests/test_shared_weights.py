@@ -132,6 +132,7 @@ def test_a_graph_tells_where_it_comes_from(shared, checkpoint):
     assert json.loads(facts["modalzoo.spec"])["objective"] == "toy-autoencoder"
     assert json.loads(facts["modalzoo.parity"])["used"] <= 1
     assert json.loads(facts["modalzoo.versions"])["modalzoo"]
+    assert facts["modalzoo.batch"] == "at least one row"
 
 
 def test_the_command_renews_weights(zoo, shared, tuned, tmp_path, monkeypatch):

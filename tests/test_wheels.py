@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +22,9 @@ CONSTRAINED = {"PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_BUILD_CONST
 pytestmark = [pytest.mark.verify, pytest.mark.xdist_group("wheels")]  # one process builds the environments once
 
 
-def run(*command, **settings):
+def run(*command, constraints=None, **settings):
     outside = {key: value for key, value in os.environ.items() if key != "PYTHONPATH" and not key.startswith("ZOO_")}
-    env = {**outside, **CONSTRAINED}
+    env = {**outside, **CONSTRAINED, **({"PIP_CONSTRAINT": str(constraints)} if constraints else {})}
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, env=env, **settings)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -34,8 +36,8 @@ class Environment:
 
     folder: Path
 
-    def install(self, *packages):
-        run(self.folder / "bin/python", "-m", "pip", "install", "--quiet", *packages)
+    def install(self, *packages, constraints=None):
+        run(self.folder / "bin/python", "-m", "pip", "install", "--quiet", *packages, constraints=constraints)
 
     def __call__(self, *command, cwd):
         return run(self.folder / "bin" / command[0], *command[1:], cwd=cwd)
@@ -87,6 +89,50 @@ def serving(wheels, strange_wheels, tmp_path_factory):
     parts = ("modalzoo", "modalzoo-text", "modalzoo-image", "modalzoo-datasets")
     made.install(*(wheels[part] for part in parts), *strange_wheels, RUNTIME)
     return made
+
+
+def lower_bounds():
+    """Return the lowest version of each dependency that the distributions accept; torch alone is the one tested."""
+    lowest = {}
+    for path in [
+        ROOT / "pyproject.toml",
+        *ROOT.glob("plugins/*/pyproject.toml"),
+        *ROOT.glob("exporters/*/pyproject.toml"),
+    ]:
+        project = tomllib.loads(path.read_text())["project"]
+        extras = project.get("optional-dependencies", {})
+        for requirement in [*project["dependencies"], *extras.get("train", []), *extras.get("cpu", [])]:
+            if (bound := re.fullmatch(r"([\w.-]+)>=([\d.]+)", requirement)) and not bound[1].startswith("openvino"):
+                version = tuple(map(int, bound[2].split(".")))
+                lowest[bound[1]] = max(lowest.get(bound[1], (0,)), version)
+    found = {name: ".".join(map(str, version)) for name, version in lowest.items()}
+    (tested,) = re.findall(r"^torch==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    return {**found, "torch": tested}  # an older one brings gigabytes of CUDA
+
+
+def environment_of(packages, folder, constraints):
+    """Return a fresh environment with some packages at the versions of a constraints file."""
+    made = Environment(folder)
+    run(sys.executable, "-m", "venv", folder)
+    made.install(*packages, constraints=constraints)
+    return made
+
+
+def versions_in(environment, cwd):
+    """Return the version of every distribution that is installed."""
+    listed = json.loads(environment("python", "-m", "pip", "list", "--format=json", cwd=cwd))
+    return {one["name"].lower(): one["version"] for one in listed}
+
+
+def test_the_lowest_versions_that_are_accepted_pass_the_quickstart(wheels, tmp_path):
+    constraints = tmp_path / "lowest.txt"
+    constraints.write_text("".join(f"{name}=={version}\n" for name, version in lower_bounds().items()))
+    parts = [wheel for name, wheel in wheels.items() if name not in ("modalzoo", "modalzoo-openvino")]
+    lowest = environment_of([f"{wheels['modalzoo']}[train,cpu]", *parts], tmp_path / "environment", constraints)
+    assert versions_in(lowest, tmp_path)["pillow"].startswith(lower_bounds()["pillow"])
+    lowest("zoo", "quickstart", cwd=tmp_path)
+    lowest("zoo", "export", "fashion-vae", "--out", "bundle", cwd=tmp_path)
+    lowest("zoo", "run", "bundle", "decode_picture", "-i", f"latent={' 0' * 16}", cwd=tmp_path)
 
 
 def test_every_folder_of_a_distribution_becomes_a_wheel(wheels):
@@ -145,3 +191,16 @@ def test_bundles_of_entries_run_where_torch_is_not_installed(training, serving, 
     said = serving("zoo", "run", "bundle", "encode_caption", "-i", "caption=red heart", "--json", cwd=tmp_path)
     (embedding,) = json.loads(said)["encode_caption.embedding"]
     assert sum(value * value for value in embedding) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_newest_onnxruntime_agrees_with_the_one_that_exported(training, wheels, tmp_path):
+    training("zoo", "export", "emoji-search", "--out", "bundle", cwd=tmp_path)
+    pinned = (ROOT / "constraints.txt").read_text()
+    constraints = tmp_path / "newest.txt"
+    constraints.write_text(re.sub(r"^onnxruntime.*\n", "", pinned, flags=re.MULTILINE))
+    parts = [wheels[part] for part in ("modalzoo-text", "modalzoo-image", "modalzoo-datasets")]
+    newest = environment_of([f"{wheels['modalzoo']}[cpu]", *parts], tmp_path / "environment", constraints)
+    (tested,) = re.findall(r"^onnxruntime-gpu==([\d.]+)", pinned, re.MULTILINE)
+    numbers = [[*map(int, version.split("."))] for version in (versions_in(newest, tmp_path)["onnxruntime"], tested)]
+    assert numbers[0] >= numbers[1]
+    newest("zoo", "parity", "bundle", cwd=tmp_path)

@@ -34,6 +34,7 @@ def facts(graph: str, verdict: Verdict, checkpoint: Checkpoint, manifest: Mappin
         "spec": recipe_json(checkpoint.recipe)["spec"],
         "versions": manifest["versions"],
         "parity": verdict.summary(),
+        "batch": "at least one row",
     }
     return {
         f"modalzoo.{key}": fact if isinstance(fact, str) else json.dumps(fact, sort_keys=True, ensure_ascii=False)
@@ -65,6 +66,11 @@ def card(model: Model, manifest: Mapping[str, Any], precisions: Sequence[str] = 
         lines.append(
             f"| {name} | {takes} | {gives} | {parity['cases']} | {parity['used']:.2f} | {parity['max_abs_error']:.1e} |"
         )
+    lines += [
+        "",
+        "A batch has at least one row. `zoo` refuses one without; a program that runs a file by onnxruntime alone has to do",
+        "so itself: on no rows, the LSTM and the GRU of onnxruntime end the whole process.",
+    ]
     if precisions:
         lines += ["", "## Precisions", "", *precisions]
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
