@@ -68,8 +68,8 @@ def card(model: Model, manifest: Mapping[str, Any], precisions: Sequence[str] = 
         )
     lines += [
         "",
-        "A batch has at least one row. `zoo` refuses one without; a program that runs a file by onnxruntime alone has to do",
-        "so itself: on no rows, the LSTM and the GRU of onnxruntime end the whole process.",
+        "A batch has at least one row. `zoo` refuses one without; a program that runs a file by onnxruntime alone must",
+        "do so itself: on no rows, the LSTM and the GRU of onnxruntime end the whole process.",
     ]
     if precisions:
         lines += ["", "## Precisions", "", *precisions]
