@@ -98,8 +98,8 @@ def test_no_command_at_all_shows_the_help(zoo):
 def test_a_path_that_cannot_be_used_is_named(zoo, recipe_file, tmp_path):
     (tmp_path / "file").touch()
     result = zoo("train", recipe_file(), "--out", tmp_path / "file" / "run")
-    assert result.exit_code == 1
-    assert result.error == f"Not a directory: {tmp_path / 'file' / 'run'}; check that path"
+    assert result.exit_code == 2
+    assert result.error.startswith(f"{tmp_path / 'file'} is a file, expected a folder; `zoo train` replaces only a run")
 
 
 def test_an_interruption_exits_with_130(zoo, monkeypatch):
@@ -200,7 +200,7 @@ def test_decoded_values_are_written_as_arrays_and_pictures(zoo, bundle, tmp_path
     arguments = ("run", bundle, "decode_left", "-i", f"latent={tmp_path / 'latent.npy'}", "--out", tmp_path / "made")
     assert zoo(*arguments).stderr == f"wrote 3 files to {tmp_path / 'made'}\n"
     names = {path.name for path in (tmp_path / "made").iterdir()}
-    assert names == {"decode_left.total.npy", "decode_left-0.png", "decode_left-1.png"}
+    assert names == {"manifest.json", "decode_left.total.npy", "decode_left-0.png", "decode_left-1.png"}
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,10 @@ def test_the_command_prints_the_folder_and_overwrites_nothing(zoo, tmp_path):
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     again = zoo("plugin", "new", "modality", NAME, "--out", tmp_path)
     assert again.exit_code == 2
-    assert f"{folder} exists; choose another name, or another folder by --out" in again.stderr
+    assert (
+        f"{folder} holds '.github', 'README.md', 'pyproject.toml' and 3 more; choose another place, or remove it"
+        in again.stderr
+    )
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 

@@ -12,13 +12,19 @@ import pytest
 
 from zoo import store
 from zoo.errors import DiskError
-from zoo.store import digest, owner_is_alive, staged_file, staged_folder
+from zoo.owners import host
+from zoo.places import Kind
+from zoo.store import digest, staged_file, staged_folder
+
+PAIR = Kind("a pair", "pairing", lambda folder: {"one", "two"}.__contains__)
 
 # Writes one version after another over the same place; `die` ends it at the n-th call of a system function.
 WRITER = """
 import os, sys
 from pathlib import Path
 from zoo import store
+from zoo.places import Kind
+pair = Kind("a pair", "pairing", lambda folder: {"one", "two"}.__contains__)
 kind, place, die = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 calls = 0
 def deadly(function):
@@ -39,7 +45,7 @@ while True:
         with store.staged_file(place) as staging:
             staging.write_text(str(version) * 100_000)
     else:
-        with store.staged_folder(place) as staging:
+        with store.staged_folder(place, replaces=pair) as staging:
             for name in ("one", "two"):
                 (staging / name).write_text(str(version) * 50_000)
     if die:
@@ -84,7 +90,7 @@ def put(kind, place, version):
         with staged_file(place) as staging:
             staging.write_text(version * 100_000)
     else:
-        with staged_folder(place) as staging:
+        with staged_folder(place, replaces=PAIR) as staging:
             for name in ("one", "two"):
                 (staging / name).write_text(version * 50_000)
 
@@ -106,10 +112,11 @@ def test_a_hundred_kills_leave_whole_content(kind, tmp_path):
 
 
 def test_an_error_while_writing_leaves_the_old(tmp_path):
-    for kind, writer in (("file", staged_file), ("folder", staged_folder)):
+    for kind in ("file", "folder"):
         place = tmp_path / kind / "content"
         put(kind, place, "8")
-        with pytest.raises(RuntimeError), writer(place):
+        writer = staged_file(place) if kind == "file" else staged_folder(place, replaces=PAIR)
+        with pytest.raises(RuntimeError), writer:
             raise RuntimeError
         assert versions(place) == {"8"}
         assert not leftovers(place)
@@ -117,7 +124,7 @@ def test_an_error_while_writing_leaves_the_old(tmp_path):
 
 def test_a_new_folder_takes_the_place_of_the_old_as_a_whole(tmp_path):
     for version in ("one", "two"):
-        with staged_folder(tmp_path / "deep" / "bundle") as staging:
+        with staged_folder(tmp_path / "deep" / "bundle", replaces=PAIR) as staging:
             (staging / version).touch()
     assert [path.name for path in (tmp_path / "deep" / "bundle").iterdir()] == ["two"]
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["bundle"]
@@ -143,26 +150,69 @@ def test_the_staging_place_of_a_living_process_is_left_alone(tmp_path):
 def test_the_staging_place_of_a_dead_process_is_swept(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    stale = tmp_path / f".content.staging-{gone.pid}-00000000"
+    stale = tmp_path / f".content.staging-{host()}.{gone.pid}.00000000"
     stale.mkdir()
-    other = tmp_path / f".another.staging-{gone.pid}-00000000"
+    other = tmp_path / f".another.staging-{host()}.{gone.pid}.00000000"
     other.touch()
     put("file", tmp_path / "content", "7")
     assert not stale.exists()
     assert other.exists()
 
 
+def test_the_staging_place_of_another_machine_is_left_alone_until_it_stands_still(tmp_path):
+    stale = tmp_path / ".content.staging-0123abcd.4711.00000000"
+    stale.mkdir()
+    put("folder", tmp_path / "content", "7")
+    assert stale.exists()
+    os.utime(stale, (0, 0))
+    put("folder", tmp_path / "content", "8")
+    assert not stale.exists()
+
+
+def test_what_a_killed_process_left_stays_while_there_is_nothing_else(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = tmp_path / f".content.staging-{host()}.{gone.pid}.00000000"
+    left.mkdir()
+    with pytest.raises(RuntimeError), staged_folder(tmp_path / "content"):
+        raise RuntimeError
+    assert left.exists()
+    put("folder", tmp_path / "content", "7")
+    assert not left.exists()
+
+
+def test_a_name_with_the_signs_of_a_pattern_sweeps_its_own_alone(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    own, other = (tmp_path / f".{name}.staging-{host()}.{gone.pid}.00000000" for name in ("a[1]", "a1"))
+    for path in (own, other):
+        path.mkdir()
+    put("file", tmp_path / "a[1]", "7")
+    assert not own.exists()
+    assert other.exists()
+
+
+def test_a_file_is_written_through_a_link(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "content")
+    put("file", tmp_path / "link", "7")
+    assert (tmp_path / "link").is_symlink()
+    assert versions(tmp_path / "deep" / "content") == {"7"}
+
+
 @pytest.mark.parametrize("kind", ["file", "folder"])
 @pytest.mark.parametrize(
-    ("number", "message"),
+    ("number", "advice"),
     [
-        (errno.ENOSPC, "the disk is full while writing .*content; free some space and run the command again"),
-        (errno.EDQUOT, "the disk is full while writing"),
-        (errno.EROFS, "may not be written; choose another folder or change its permissions"),
-        (errno.EACCES, "may not be written; choose another folder"),
+        (errno.ENOSPC, "No space left on device; free some space"),
+        (errno.EDQUOT, "Disk quota exceeded; free some space"),
+        (errno.EFBIG, "File too large; free some space"),
+        (errno.EROFS, "Read-only file system; its file system is read-only: choose another folder"),
+        (errno.EACCES, "Permission denied; ask its owner for the right to write there, or choose another folder"),
+        (errno.EPERM, "Operation not permitted; ask its owner for the right to write there, or choose another folder"),
+        (errno.EIO, "Input/output error; check that path"),
     ],
 )
-def test_a_full_or_locked_disk_is_told_and_leaves_the_old(number, message, kind, tmp_path, monkeypatch):
+def test_what_the_disk_refuses_is_told_with_what_helps_and_leaves_the_old(number, advice, kind, tmp_path, monkeypatch):
     place = tmp_path / "content"
     put(kind, place, "8")
 
@@ -171,17 +221,24 @@ def test_a_full_or_locked_disk_is_told_and_leaves_the_old(number, message, kind,
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", fail)
-        with pytest.raises(DiskError, match=message) as caught:
+        with pytest.raises(DiskError) as caught:
             put(kind, place, "7")
+    assert str(caught.value) == f"{place} cannot be written or read: {advice}"
     assert caught.value.exit_code == 6
     assert versions(place) == {"8"}
     assert not leftovers(place)
 
 
-def test_other_errors_of_the_system_are_not_taken_for_a_full_disk(tmp_path):
+def test_a_file_in_the_place_of_a_folder_is_told_with_what_helps(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(FileExistsError), staged_file(tmp_path / "file" / "content"):
-        pass
+    with pytest.raises(DiskError, match=r"file cannot be .*: File exists; remove what stands in its way, or choose"):
+        put("file", tmp_path / "file" / "content", "7")
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError, ConnectionResetError, TimeoutError])
+def test_a_closed_pipe_and_the_network_are_no_fault_of_the_disk(error, tmp_path):
+    with pytest.raises(error), staged_file(tmp_path / "content"):
+        raise error(errno.EPIPE, "not of the disk")
 
 
 def test_a_digest_is_the_size_and_the_sha256(tmp_path):
@@ -189,10 +246,3 @@ def test_a_digest_is_the_size_and_the_sha256(tmp_path):
     found = digest(tmp_path / "empty")
     assert found.size_bytes == 0
     assert found.sha256 == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-
-def test_this_process_is_alive_and_one_that_ended_is_not():
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    assert owner_is_alive(os.getpid())
-    assert not owner_is_alive(gone.pid)

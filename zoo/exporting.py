@@ -22,6 +22,7 @@ from zoo.describing import card, described, facts, reference
 from zoo.errors import UsageError, ZooError
 from zoo.judging import Verdict, judge, make_cases, opened_twice
 from zoo.layouts import Arranged
+from zoo.places import BUNDLE, replaceable
 from zoo.precisions import FULL, Data, Placed, Worth, calibrates, losses, recommended, reduce_graph, table, worth
 from zoo.protocols import Exporter, FindsFault, Graph, SharesWeights, Stamps
 from zoo.runtime import Bundle
@@ -63,7 +64,8 @@ def export(
     first. Where these cannot be read, a warning tells so, and those that calibrate nothing are judged on drawn cases
     alone. With ``single_file`` each graph holds its own copy of its weights. ``layout`` adds its files at the end.
 
-    Raises ParityError where a graph does not compute what torch computes; ``out`` is then as it was before.
+    Raises UsageError if anything but a bundle lies at ``out``, or other files stand in that bundle; ParityError where
+    a graph does not compute what torch computes. ``out`` is then as it was before.
     """
     shares = exporter if isinstance(exporter, SharesWeights) and not single_file else None
 
@@ -72,8 +74,9 @@ def export(
         if shares is not None:
             shares.link(path, path.with_name(WEIGHTS), names_in(graph.module, checkpoint.model.objective))
 
+    replaceable(out, BUNDLE)
     data = _data(checkpoint, precisions) if precisions else None
-    with staged_folder(out) as staging:
+    with staged_folder(out, replaces=BUNDLE) as staging:
         if shares is not None:
             save_checkpoint(checkpoint.model, checkpoint.recipe, staging / WEIGHTS)
         placed = {FULL: _placed(checkpoint.model.graphs(graphs), exporter, staging, place, observe)}
@@ -101,7 +104,8 @@ def renew(
 
     ``layout`` is the one that the bundle has, for its files are made anew.
 
-    Raises UsageError where the weights are of another spec, or files of the bundle hold weights of their own;
+    Raises UsageError where the weights are of another spec, files of the bundle hold weights of their own, or files
+    that are not the bundle's stand in its folder;
     ParityError where a graph does not compute what torch computes with the new weights. The bundle is then as it was
     before.
     """
@@ -120,7 +124,7 @@ def renew(
         files.copy(bundle.described(graph.name)["file"], path.parent)
         exporter.link(path, path.with_name(WEIGHTS), {})
 
-    with staged_folder(bundle.folder) as staging:
+    with staged_folder(bundle.folder, replaces=BUNDLE) as staging:
         save_checkpoint(checkpoint.model, checkpoint.recipe, staging / WEIGHTS)
         placed = {FULL: _placed(checkpoint.model.graphs(bundle.graphs), exporter, staging, place, observe)}
         return _completed(staging, checkpoint, exporter, bundle.manifest["exporter"], origin, placed, layout=layout)

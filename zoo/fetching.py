@@ -6,14 +6,10 @@ tell that an owner is gone, takes its partial over in one rename and goes on whe
 downloads, and nothing else depends on it.
 """
 
-import hashlib
 import logging
 import os
-import platform
 import re
-import secrets
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -23,20 +19,19 @@ from urllib.parse import quote, unquote, urljoin
 
 from zoo.addresses import may_be_asked
 from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError, UsageError, ZooError
-from zoo.home import home
+from zoo.home import home, lock_file, make_folder
+from zoo.owners import MARK, is_abandoned, owner_mark, untouched_s
 from zoo.pacing import PATIENCE, Patience
 from zoo.packages import path_in_package, path_inside
 from zoo.redacting import told
-from zoo.store import Digest, digest, flush, owner_is_alive
-from zoo.transport import Partial, Progress, disk_errors, download
+from zoo.store import Digest, digest, disk_errors, flush
+from zoo.transport import Partial, Progress, download
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _HUB = re.compile(r"(\w[\w.-]*/\w[\w.-]*)@(\w[\w.-]*)/(.+)", re.ASCII)
 _LOCAL = re.compile(r"(?://(?:localhost)?)?(/[^\0]+)")
-_OWNED = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{8})\.(\d{1,9})\.[0-9a-f]{8}", re.ASCII)
-_UNTOUCHED_S = 3600
+_OWNED = re.compile(rf"([0-9a-f]{{64}})\.({MARK})", re.ASCII)
 _FORGOTTEN_S = 7 * 24 * 3600
-_held: set[str] = set()
 _log = logging.getLogger(__name__)
 
 
@@ -71,17 +66,19 @@ class Wanted:
 class Decision:
     """What the cache holds of a wanted file, and where the file belongs."""
 
-    state: Literal["present", "corrupt", "absent"]
+    state: Literal["present", "corrupt", "blocked", "absent"]
     path: Path
 
 
 def decide(wanted: Wanted, cache: Path) -> Decision:
     """Look whether the cache holds the wanted bytes; they are hashed whole each time.
 
-    Bytes that cannot be read count as corrupt.
+    Bytes that cannot be read count as corrupt; a folder in the place of the file blocks it.
     """
     path = cache / "files" / wanted.sha256[:2] / wanted.sha256 / wanted.name
     try:
+        if path.is_dir():
+            return Decision("blocked", path)
         if not path.is_file():
             return Decision("absent", path)
         return Decision("present" if digest(path) == wanted.digest else "corrupt", path)
@@ -100,12 +97,17 @@ def fetch(
     Raises IntegrityError, DiskError, NotFoundError, OfflineError or UsageError, the most telling of what went wrong,
     with every source and its reason.
     """
-    cache = home()
-    decision = decide(wanted, cache)
-    if decision.state == "present":
+    failures: list[tuple[str, ZooError]] = []
+    cache: Path | None = None
+    try:
+        cache = home()
+        decision = decide(wanted, cache)
+    except DiskError as error:  # a file of a package, or one beside the registry, needs no cache
+        decision = Decision("absent", Path(wanted.name))
+        failures.append(("the cache", error))
+    if cache is not None and decision.state == "present":
         sweep(cache / "partial", wanted.sha256)
         return decision.path
-    failures: list[tuple[str, ZooError]] = []
     if decision.state == "corrupt":
         failures.append((f"the cached {decision.path}", ZooError("does not hold them")))
     for source in wanted.sources:
@@ -115,6 +117,8 @@ def fetch(
                 return _verified(place, wanted)
             if _network_is_forbidden():
                 raise OfflineError("needs the network, which ZOO_OFFLINE forbids")
+            if cache is None:
+                raise DiskError("needs the cache")
             return _fetch_into(cache, wanted, place, progress, patience)
         except ZooError as error:
             failures.append((source, error))
@@ -153,12 +157,11 @@ def sweep(folder: Path, sha256: str) -> None:
     """Remove the partials of this file that no living process owns, and forgotten ones of any file."""
     with suppress(OSError):
         for left in _abandoned(folder):
-            if left.name.startswith(sha256) or _untouched_s(left) > _FORGOTTEN_S:
-                mine = _mine(folder, left.name.split(".")[0])
+            if left.name.startswith(sha256) or untouched_s(left) > _FORGOTTEN_S:
                 # Renamed first, so that nobody takes it over while it is being removed.
-                if _take(left, mine):
-                    shutil.rmtree(mine, ignore_errors=True)
-                _held.discard(mine.name)
+                with _mine(folder, left.name.split(".")[0]) as mine:
+                    if _take(left, mine):
+                        shutil.rmtree(mine, ignore_errors=True)
 
 
 def _verified(path: Path, wanted: Wanted) -> Path:
@@ -175,11 +178,13 @@ def _fetch_into(cache: Path, wanted: Wanted, url: str, progress: Progress | None
     folder = cache / "partial"
     with _one_at_a_time(cache, wanted.sha256, patience):
         decision = decide(wanted, cache)
+        if decision.state == "blocked":
+            raise DiskError(f"{decision.path} is a folder, expected a file; remove that folder")
         if decision.state != "present":
             with _partial(folder, wanted.sha256) as partial:
                 download(url, wanted.digest, into=partial, patience=patience, progress=progress)
                 with disk_errors(decision.path):
-                    decision.path.parent.mkdir(parents=True, exist_ok=True)
+                    make_folder(decision.path.parent)
                     flush(partial.body)
                     flush(decision.path.parent)
                     os.replace(partial.body, decision.path)
@@ -196,13 +201,12 @@ def _one_at_a_time(cache: Path, sha256: str, patience: Patience) -> Iterator[Non
         try:
             from filelock import FileLock, Timeout
 
-            (cache / "locks").mkdir(parents=True, exist_ok=True)
-            lock = FileLock(cache / "locks" / f"{sha256}.lock")
+            lock = FileLock(lock_file(sha256))
             while True:
                 with suppress(Timeout):
                     held.enter_context(lock.acquire(timeout=patience_s))
                     break
-                if all(_untouched_s(path) > patience_s for path in (cache / "partial").glob(f"{sha256}.*")):
+                if all(untouched_s(path) > patience_s for path in (cache / "partial").glob(f"{sha256}.*")):
                     break
         except (ImportError, NotImplementedError, OSError) as error:
             _log.info("going on without a lock in %s: %s", cache, error)
@@ -212,26 +216,25 @@ def _one_at_a_time(cache: Path, sha256: str, patience: Patience) -> Iterator[Non
 @contextmanager
 def _partial(folder: Path, sha256: str) -> Iterator[Partial]:
     """Own a partial of the file: the largest that a process left behind, or a new one; what came survives a failure."""
-    mine = _mine(folder, sha256)
-    try:
-        with disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            left = sorted(_abandoned(folder, sha256), key=_body_bytes, reverse=True)
-            if not any(_take(path, mine) for path in left):
-                mine.mkdir()
-            partial = Partial(mine)
-        yield partial
-    finally:
-        if not _body_bytes(mine):
-            shutil.rmtree(mine, ignore_errors=True)
-        _held.discard(mine.name)
+    with _mine(folder, sha256) as mine:
+        try:
+            with disk_errors(folder):
+                make_folder(folder)
+                left = sorted(_abandoned(folder, sha256), key=_body_bytes, reverse=True)
+                if not any(_take(path, mine) for path in left):
+                    make_folder(mine)
+                partial = Partial(mine)
+            yield partial
+        finally:
+            if not _body_bytes(mine):
+                shutil.rmtree(mine, ignore_errors=True)
 
 
-def _mine(folder: Path, sha256: str) -> Path:
-    """Return a new name that says who owns it, and hold it."""
-    name = f"{sha256}.{_host()}.{os.getpid()}.{secrets.token_hex(4)}"
-    _held.add(name)
-    return folder / name
+@contextmanager
+def _mine(folder: Path, sha256: str) -> Iterator[Path]:
+    """Give a new name that says who owns it, and hold it."""
+    with owner_mark() as mark:
+        yield folder / f"{sha256}.{mark}"
 
 
 def _take(left: Path, mine: Path) -> bool:
@@ -245,26 +248,9 @@ def _take(left: Path, mine: Path) -> bool:
 
 def _abandoned(folder: Path, sha256: str = "") -> Iterator[Path]:
     for path in folder.glob(f"{sha256}*"):
-        owner = _OWNED.fullmatch(path.name)
-        if owner is None or path.name in _held:
-            continue
-        pid = int(owner[3])
-        gone = owner[2] == _host() and (pid == os.getpid() or not owner_is_alive(pid))
-        # An owner on another machine cannot be asked, nor one whose process id was given to another process.
-        if gone or _untouched_s(path) > _UNTOUCHED_S:
+        owned = _OWNED.fullmatch(path.name)
+        if owned is not None and is_abandoned(path, owned[2]):
             yield path
-
-
-def _host() -> str:
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-
-
-def _untouched_s(path: Path) -> float:
-    changed = 0.0
-    for part in (path, path / "body"):
-        with suppress(FileNotFoundError):
-            changed = max(changed, part.stat().st_mtime)
-    return time.time() - changed
 
 
 def _body_bytes(path: Path) -> int:
@@ -281,7 +267,7 @@ def _verdict(wanted: Wanted, failures: Sequence[tuple[str, ZooError]], path: Pat
     """Make one error of what every source answered: the most telling kind, what was expected, what came, what to do."""
     advice: dict[type[ZooError], str] = {
         IntegrityError: "Do not use those bytes: update the registry, or tell its author that the file changed.",
-        DiskError: "Free some space, or set ZOO_HOME to a folder that may be written, and run the command again.",
+        DiskError: "Then run the command again; ZOO_HOME may name another folder for the cache.",
         NotFoundError: "Update the registry, or install the package that the entry names.",
         OfflineError: "Run the command again when the network is back; it goes on from what has arrived.",
         UsageError: "Correct the sources of the entry.",
@@ -289,7 +275,8 @@ def _verdict(wanted: Wanted, failures: Sequence[tuple[str, ZooError]], path: Pat
     if _network_is_forbidden():
         advice[OfflineError] = f"Unset ZOO_OFFLINE, or copy the file to {path} by other means."
         advice = {kind: advice[kind] for kind in (IntegrityError, DiskError, OfflineError, NotFoundError, UsageError)}
-    came = "; ".join(f"{told(source)} {reason}" for source, reason in failures) or "it has no source"
+    reasons = [f"{told(source)}{': ' if isinstance(reason, DiskError) else ' '}{reason}" for source, reason in failures]
+    came = "; ".join(reasons) or "it has no source"
     kinds = [type(error) for _, error in failures]
     telling = next((kind for kind in advice if kind in kinds), UsageError)
     return telling(

@@ -24,7 +24,7 @@ from zoo.checkpoint import Checkpoint, load
 from zoo.errors import DataError, UsageError
 from zoo.evaluation import evaluate
 from zoo.fetching import locate
-from zoo.home import home
+from zoo.home import lock_file
 from zoo.plugins import Plugins, installed
 from zoo.reporting.cards import card_png
 from zoo.spec import ModelSpec, Part
@@ -75,9 +75,7 @@ def record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping
 
     One process at a time: what another writes meanwhile is not lost.
     """
-    locks = home() / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"{hashlib.sha256(bytes(registry.resolve())).hexdigest()}.lock"):
+    with FileLock(lock_file(hashlib.sha256(bytes(registry.resolve())).hexdigest())):
         _record(registry, name, said, measured)
 
 
@@ -130,14 +128,16 @@ def command(
     measured = described(loaded, checkpoint, name, plugins)
     place = locate(sources[0], registry.parent) if sources else None
     if isinstance(place, Path):
-        place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            place.with_suffix(".png").write_bytes(card_png(loaded, plugins))
+            picture = card_png(loaded, plugins)
+            with staged_file(place.with_suffix(".png")) as staging:
+                staging.write_bytes(picture)
             said["picture"] = f"{sources[0].removesuffix(place.suffix)}.png"
         except DataError as error:
             click.echo(f"{name} has no picture: {error}", err=True)
         if checkpoint.resolve() != place.resolve():
-            shutil.copyfile(checkpoint, place)
+            with staged_file(place) as staging:
+                shutil.copyfile(checkpoint, staging)
     record(registry, name, said, measured)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,10 +21,11 @@ from zoo.changes import Changes, changes, written
 from zoo.checkpoint import checkpoint_bytes, recipe_json, save_checkpoint
 from zoo.errors import DataError, IntegrityError, SpecError, UsageError
 from zoo.model import Model
+from zoo.places import CHECKPOINT, RUN, fillable
 from zoo.protocols import Sample
 from zoo.skipping import SkippedSamples
 from zoo.spec import Recipe
-from zoo.store import check_room, digests, staged_file, staged_folder
+from zoo.store import check_room, digests, remove_folder, staged_file, staged_folder
 from zoo.tables import Table
 
 _FOLDER = "checkpoint-"
@@ -32,6 +33,7 @@ _WEIGHTS, _OPTIMISERS = "model.safetensors", "optimisers.safetensors"
 _LARGEST_STATE_BYTES = 16 << 20
 _KEPT = 2
 _LAUNCHED = ("rows", "processes")
+_log = logging.getLogger(__name__)
 # What a line of the log calls the keys that changed as training went on.
 CHANGED = "changed"
 
@@ -92,7 +94,8 @@ class Run:
     folder: Path
 
     def nothing_yet(self) -> None:
-        """Raise UsageError where the folder already holds checkpoints."""
+        """Raise UsageError where the folder already holds checkpoints, or anything else but a run."""
+        fillable(self.folder, RUN)
         if saved := self.saved():
             raise UsageError(
                 f"{self.folder} already holds checkpoints up to step {max(saved)}; "
@@ -102,10 +105,11 @@ class Run:
     def newest(self) -> SavedStep | None:
         """Return the newest whole checkpoint, None where there is none.
 
-        Raises IntegrityError where its bytes changed.
+        Raises IntegrityError where its bytes changed, UsageError where the folder holds anything but a run.
         """
         saved = self.saved()
         if not saved:
+            fillable(self.folder, RUN)
             return None
         step = max(saved)
         recipe, files, launched = _state(saved[step] / "state.json")
@@ -149,14 +153,17 @@ class Run:
         launched: Mapping[str, int],
     ) -> None:
         """Commit weights and training state as one folder, then delete all but the newest two."""
-        with staged_folder(self.folder / f"{_FOLDER}{step:08d}") as staging:
+        with staged_folder(self.folder / f"{_FOLDER}{step:08d}", replaces=CHECKPOINT) as staging:
             save_checkpoint(model, recipe, staging / _WEIGHTS)
             save_file(_optimiser_tensors(optimisers), staging / _OPTIMISERS)
             state = {"step": step, "recipe": recipe_json(recipe), **launched, "files": digests(staging)}
             (staging / "state.json").write_text(json.dumps(state, indent=1, sort_keys=True))
         saved = self.saved()
         for old in list(saved)[:-_KEPT]:
-            shutil.rmtree(saved[old])
+            try:
+                remove_folder(saved[old], CHECKPOINT)
+            except UsageError as error:
+                _log.warning("an old checkpoint is kept: %s", error)
 
     def skip(self, sample: Sample, error: DataError) -> None:
         """Add a sample that cannot be read to ``skipped.jsonl``, once."""

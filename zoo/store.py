@@ -9,18 +9,29 @@ import ctypes
 import errno
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from glob import escape
 from pathlib import Path
 
-from zoo.errors import DiskError, ZooError
+from zoo.errors import DiskError, UsageError
+from zoo.owners import is_abandoned, owner_mark
+from zoo.places import Kind, check_alone, file_place, followed, replaceable
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _STAGING = ".staging-"
+_FULL = "free some space"
+_FORBIDDEN = "ask its owner for the right to write there, or choose another folder"
+_IN_THE_WAY = "remove what stands in its way, or choose another folder"
+_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), _FORBIDDEN),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY), _IN_THE_WAY),
+    errno.EROFS: "its file system is read-only: choose another folder",
+}
 
 
 @dataclass(frozen=True)
@@ -45,55 +56,75 @@ def digests(folder: Path) -> dict[str, dict[str, int | str]]:
 
 @contextmanager
 def staged_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to; on leaving without an error, make it durable and rename it to ``path``."""
-    with _disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
-        staging = _staging(path)
-        try:
-            yield staging
-            flush(staging)
-            os.replace(staging, path)
-            flush(path.parent)
-        finally:
-            staging.unlink(missing_ok=True)
+    """Give a path to write to; on leaving without an error, make it durable and rename it to ``path``.
+
+    A link is written through. Raises UsageError if ``path`` is a folder.
+    """
+    with disk_errors(path):
+        place = file_place(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with _staging(place) as staging:
+            try:
+                yield staging
+                flush(staging)
+                os.replace(staging, place)
+                flush(place.parent)
+            finally:
+                staging.unlink(missing_ok=True)
 
 
 @contextmanager
-def staged_folder(path: Path) -> Iterator[Path]:
+def staged_folder(path: Path, *, replaces: Kind | None = None) -> Iterator[Path]:
     """Give an empty folder to fill; on leaving without an error, make it durable and put it in the place of ``path``.
 
-    Where the system cannot exchange two folders in one step (it can on Linux), a kill between two renames may leave the
-    old folder under its staging name.
+    What lies there is replaced if it is nothing but a folder of the kind that it ``replaces``; a link is written
+    through. Where the system cannot exchange two folders in one step (it can on Linux), a kill between two renames may
+    leave the old folder under its staging name.
+
+    Raises UsageError, before anything is written and again at the end, if something else lies at ``path``.
     """
-    with _disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
-        staging = _staging(path)
-        staging.mkdir()
-        try:
-            yield staging
-            for file in sorted(staging.rglob("*")):
-                flush(file)
-            flush(staging)
-            _put_in_place(staging, path)
-            flush(path.parent)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+    with disk_errors(path):
+        place = replaceable(path, replaces)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with _staging(place) as staging:
+            staging.mkdir()
+            try:
+                yield staging
+                for file in sorted(staging.rglob("*")):
+                    flush(file)
+                flush(staging)
+                replaceable(path, replaces)
+                _put_in_place(staging, place)
+                flush(place.parent)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+
+
+def remove_folder(path: Path, kind: Kind) -> None:
+    """Delete a folder of this kind, if there is one; a link to it is left as it is.
+
+    Raises UsageError, and deletes nothing, if it is of another kind or anything else stands in it.
+    """
+    if not path.exists():
+        return
+    if kind.belongs(path) is None:
+        raise UsageError(f"{path} is not {kind.what} that `{kind.command}` wrote, and is not deleted; remove it")
+    check_alone(path, kind)
+    shutil.rmtree(followed(path))
 
 
 def check_room(path: Path, size_bytes: int) -> None:
     """Raise DiskError if a file or folder of so many bytes cannot be written at ``path``; nothing is left there."""
-    with _disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
-        staging = _staging(path)
-        try:
-            with staging.open("wb") as stream:
-                if hasattr(os, "posix_fallocate"):
-                    _reserve(stream.fileno(), max(1, size_bytes))
-        finally:
-            staging.unlink(missing_ok=True)
+    with disk_errors(path):
+        place = followed(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with _staging(place) as staging:
+            try:
+                with staging.open("wb") as stream:
+                    if hasattr(os, "posix_fallocate"):
+                        _reserve(stream.fileno(), max(1, size_bytes))
+            finally:
+                staging.unlink(missing_ok=True)
 
 
 def flush(path: Path) -> None:
@@ -105,15 +136,18 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def owner_is_alive(pid: int) -> bool:
-    """Tell whether a process of this machine has this id."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+@contextmanager
+def _staging(place: Path) -> Iterator[Path]:
+    """Give a name beside ``place``; what killed processes left for the same place is swept.
+
+    Not before there is something at the place: what was left may be all that there is of it.
+    """
+    if place.exists():
+        _sweep(place)
+    with owner_mark() as mark:
+        yield place.with_name(f".{place.name}{_STAGING}{mark}")
+    if place.exists():
+        _sweep(place)
 
 
 def _reserve(descriptor: int, size_bytes: int) -> None:
@@ -124,28 +158,24 @@ def _reserve(descriptor: int, size_bytes: int) -> None:
             raise
 
 
-def _staging(path: Path) -> Path:
-    return path.with_name(f".{path.name}{_STAGING}{os.getpid()}-{secrets.token_hex(4)}")
-
-
-def _sweep(path: Path) -> None:
-    for left in path.parent.glob(f".{path.name}{_STAGING}*"):
-        pid = left.name.rsplit(_STAGING, 1)[1].split("-")[0]
-        if pid.isdigit() and not owner_is_alive(int(pid)):
+def _sweep(place: Path) -> None:
+    for left in place.parent.glob(f".{escape(place.name)}{_STAGING}*"):
+        if is_abandoned(left, left.name.rpartition(_STAGING)[2]):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:
                 left.unlink(missing_ok=True)
 
 
-def _put_in_place(staging: Path, path: Path) -> None:
-    if not path.exists():
-        os.rename(staging, path)
-    elif not _exchange(staging, path):
-        aside = _staging(path)
-        os.rename(path, aside)
-        os.rename(staging, path)
-        shutil.rmtree(aside)
+def _put_in_place(staging: Path, place: Path) -> None:
+    if not place.exists():
+        os.rename(staging, place)
+    elif not _exchange(staging, place):
+        with owner_mark() as mark:
+            aside = place.with_name(f".{place.name}{_STAGING}{mark}")
+            os.rename(place, aside)
+            os.rename(staging, place)
+            shutil.rmtree(aside)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -158,18 +188,15 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses at ``path`` into a DiskError that says why and what to do about it."""
     try:
         yield
-    except ZooError:
+    except (ConnectionError, TimeoutError):  # of a pipe or the network
         raise
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskError(
-                f"the disk is full while writing {path}; free some space and run the command again"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise DiskError(
-                f"{path.parent} may not be written; choose another folder or change its permissions"
-            ) from error
-        raise
+        if error.errno not in errno.errorcode:
+            raise
+        named = error.filename if isinstance(error.filename, str) and _STAGING not in error.filename else path
+        advice = _ADVICE.get(error.errno or 0, "check that path")
+        raise DiskError(f"{named} cannot be written or read: {error.strerror}; {advice}") from error

@@ -4,7 +4,6 @@ A partial is a folder: the body as far as it came, and where it came from. Nothi
 returns once the bytes on the disk have the promised size and sha256, and raises otherwise.
 """
 
-import errno
 import hashlib
 import logging
 import re
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from zoo.addresses import may_be_asked
-from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError
+from zoo.errors import IntegrityError, NotFoundError, OfflineError
+from zoo.home import share
 from zoo.pacing import PATIENCE, Patience, TooSlow, Watch
 from zoo.redacting import told
-from zoo.store import Digest, digest
+from zoo.store import Digest, digest, disk_errors
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -53,7 +53,9 @@ class Partial:
         """Go on with what the folder holds."""
         self.body = folder / "body"
         self._origin = folder / "origin"
-        self.body.touch()
+        for file in (self.body, self._origin):
+            file.touch()
+            share(file)  # another user may go on with it
         self.from_one_answer = self.size_bytes() == 0
 
     def size_bytes(self) -> int:
@@ -250,13 +252,3 @@ def _retry_after_s(value: str) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a DiskError that names the path."""
-    try:
-        yield
-    except OSError as error:
-        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
-        raise DiskError(f"cannot go on, as {path} cannot be written or read: {reason}") from error

@@ -68,7 +68,7 @@ def test_a_full_disk_is_a_disk_error_and_the_next_run_needs_no_network(server, m
     with monkeypatch.context() as patched:
         patched.setattr(fetching, "flush", full)
         message = refused(DiskError, server.url + "right")
-    assert "cannot be written or read: the disk is full. Free some space, or set ZOO_HOME" in message
+    assert "cannot be written or read: No space left on device; free some space. Then run the command again" in message
     assert fetched(server.url + "right").read_bytes() == right
     assert server.asked["right"] == 1
 
@@ -86,7 +86,7 @@ def test_a_cache_that_may_not_be_written_is_a_disk_error(server, tmp_path, monke
     (tmp_path / "file").touch()
     monkeypatch.setenv("ZOO_HOME", str(tmp_path / "file" / "cache"))
     message = refused(DiskError, server.url + "right")
-    assert f"as {tmp_path}/file/cache/partial cannot be written or read: Not a directory. Free" in message
+    assert f"{tmp_path}/file/cache/partial cannot be written or read: Not a directory; remove what stands in" in message
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from types import SimpleNamespace
 import pytest
 from filelock import FileLock
 
-from zoo import fetching
+from zoo.owners import host
 from zoo.pacing import Patience
 
 SIZE = 256 * 1024
 HALF = SIZE // 2
-HOST = fetching._host()
+HOST = host()
 CHILD = """
 import contextlib, filelock, resource, sys
 from zoo.errors import ZooError
@@ -173,6 +173,6 @@ def test_a_file_that_may_not_grow_is_a_disk_error_and_the_next_run_ends_well(ser
     process = start(server.url + "right", limit=HALF)
     _, said = process.communicate()
     assert said.startswith("6 weights.bin: expected ")
-    assert "body cannot be written or read: File too large. Free some space" in said
+    assert "body cannot be written or read: File too large; free some space. Then run the command again" in said
     assert fetched(server.url + "right").read_bytes() == right
     assert left_bytes() == 0

@@ -11,6 +11,7 @@ import click
 
 from zoo.cli.output import note, print_json, print_table
 from zoo.errors import UsageError
+from zoo.places import DRAWING, SOFTWARE, file_place
 from zoo.plugins import Plugins, installed
 from zoo.spec import Part, Recipe, read_assignment
 
@@ -41,12 +42,14 @@ def command(source: str, options: tuple[str, ...], split: str, rows: int, out: P
     part = Recipe.load(Path(source)).data if source.endswith(".toml") else Part(source)
     part = Part(part.name, {**part.options, **dict(map(read_assignment, options))})
     dataset = make_dataset(part, plugins)
-    samples = {name: dataset.split(name) for name in SPLITS}
     picture = out or Path("data") / f"{part.name}.png"
+    if picture.suffix.lower() != ".png":
+        raise UsageError(f"--out takes the name of a PNG, such as data/{part.name}.png; got {picture}")
+    file_place(picture, DRAWING)
+    samples = {name: dataset.split(name) for name in SPLITS}
     if not samples[split]:
         raise UsageError(f"the split {split!r} of {part.name} is empty; choose another by --split")
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    _sheet(samples[split], dataset.inputs, rows, plugins).save(picture)
+    _save(_sheet(samples[split], dataset.inputs, rows, plugins), picture)
     held = {
         name: {split: sum(sample.inputs.get(name) is not None for sample in found) for split, found in samples.items()}
         for name in dataset.inputs
@@ -64,6 +67,18 @@ def command(source: str, options: tuple[str, ...], split: str, rows: int, out: P
         note(f"label {name}: {_written(counts)}")
     note(f"licence: {dataset.license}")
     click.echo(picture)
+
+
+def _save(drawn: Image, picture: Path) -> None:
+    """Write a drawing as PNG; it says who made it, so that a later one may take its place."""
+    from PIL.PngImagePlugin import PngInfo
+
+    from zoo.store import staged_file
+
+    said = PngInfo()
+    said.add_text("Software", SOFTWARE)
+    with staged_file(picture) as staging:
+        drawn.save(staging, "PNG", pnginfo=said)
 
 
 def _labels(samples: Sequence[Sample]) -> dict[str, dict[str, int]]:

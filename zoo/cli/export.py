@@ -7,6 +7,7 @@ import click
 
 from zoo.cli.output import note, print_json
 from zoo.errors import UsageError
+from zoo.places import BUNDLE, replaceable
 from zoo.plugins import installed
 from zoo.targets import require_plugins, resolve
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 @click.command("export")
 @click.argument("source", metavar="NAME|CHECKPOINT")
 @click.option("--to", "exporter_name", default="onnx", show_default=True, help="The exporter.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The bundle's folder; replaced as a whole.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The bundle's folder; a bundle there is replaced as a whole.",
+)
 @click.option("--graph", "graphs", multiple=True, help="Only this graph; may be given again.")
 @click.option(
     "--precision",
@@ -48,6 +54,7 @@ def command(
     """
     if weights_only and (graphs or precisions or layout_name or single_file):
         raise UsageError("--weights-only keeps the graphs of the bundle; it goes with --out alone")
+    replaceable(out, BUNDLE)  # before anything is fetched
     plugins = installed()
     target = resolve(source, plugins)
     entry = target.entry

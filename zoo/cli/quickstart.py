@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import time
 from pathlib import Path
 
 import click
 
 from zoo.cli.output import note, print_lines, print_table, progress_bar, size
+from zoo.places import BUNDLE, MANIFEST, QUICKSTART, RUN, fillable, replaceable
 from zoo.plugins import installed
 from zoo.registry import entries
+from zoo.store import remove_folder, staged_file
+from zoo.tables import SCHEMA
 
 
 @click.command("quickstart")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("quickstart"), show_default=True)
 def command(out: Path) -> None:
     """Show the whole line in two minutes, on real data, with a page of pictures at the end."""
-    from zoo.quickstart.line import export_entries, serve_without_torch, train_shortly
+    from zoo.quickstart.line import (
+        PICTURE_ENTRY,
+        PICTURES,
+        SEARCH_ENTRY,
+        export_entries,
+        serve_without_torch,
+        train_shortly,
+    )
     from zoo.quickstart.page import write_page
 
+    fillable(out, QUICKSTART)
+    for entry in (SEARCH_ENTRY, PICTURE_ENTRY):
+        replaceable(out / entry, BUNDLE)
+    remove_folder(out / "run", RUN)
+    with staged_file(out / MANIFEST) as staging:
+        staging.write_text(json.dumps({"schema": SCHEMA, "kind": "quickstart"}) + "\n")
     start = time.perf_counter()
     plugins = installed()
-    out.mkdir(parents=True, exist_ok=True)
 
     note("1. The entries of the zoo")
     listed = [
@@ -32,7 +47,6 @@ def command(out: Path) -> None:
 
     note("")
     note("2. Train a search over emoji for a short while, from nothing")
-    shutil.rmtree(out / "run", ignore_errors=True)
     with progress_bar("training") as advance:
         training = train_shortly(out / "run", plugins, advance)
     rows = [(step, *(f"{value:.1%}" for value in found.values())) for step, found in training.recalls]
@@ -66,7 +80,7 @@ def command(out: Path) -> None:
     click.echo(f"torch imported: {'yes' if served['torch_imported'] else 'no'}")
 
     page = out / "index.html"
-    write_page(page, training, manifests, served)
+    write_page(page, out / PICTURES, training, manifests, served)
     note("")
     note(f"The page with the pictures, after {time.perf_counter() - start:.0f} s:")
     click.echo(page.resolve())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,9 @@ import click
 from zoo.cli.output import note, print_json, print_lines
 from zoo.cli.serving import serving_options
 from zoo.errors import DataError, UsageError
+from zoo.places import MANIFEST, OUTPUTS, outputs_in, replaceable
+from zoo.store import staged_folder
+from zoo.tables import SCHEMA
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -44,6 +49,8 @@ def command(
     from zoo.runtime import open_bundle
     from zoo.runtime.batching import filled
 
+    if out is not None:
+        replaceable(out, OUTPUTS)
     opened = open_bundle(bundle, provider=provider, threads=threads, precision=precision)
     arrays = opened.arrays(graph, parse_inputs(inputs))
     outputs = opened.run_arrays(graph, arrays)
@@ -83,12 +90,28 @@ def parse_inputs(assignments: tuple[str, ...]) -> dict[str, Any]:
 
 
 def write_outputs(bundle: Bundle, graph: str, outputs: dict[str, Array], folder: Path) -> None:
-    """Write each output as ``.npy``, and what a decoder made as values for a person."""
+    """Write each output as ``.npy``, and what a decoder made as values for a person.
+
+    They take the place of what an earlier run of the same graph left in the folder.
+    """
+    with staged_folder(folder, replaces=OUTPUTS) as staging:
+        _write(bundle, graph, outputs, staging)
+        written = {graph: sorted(path.name for path in staging.iterdir())}
+        for other, names in outputs_in(folder).items():
+            kept = [name for name in names if (folder / name).is_file() and not (staging / name).exists()]
+            for name in kept if other != graph else ():
+                shutil.copy2(folder / name, staging / name)
+                written.setdefault(other, []).append(name)
+        described = {"schema": SCHEMA, "kind": "outputs", "graphs": written}
+        (staging / MANIFEST).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    note(f"wrote {len(written[graph])} files to {folder}")
+
+
+def _write(bundle: Bundle, graph: str, outputs: dict[str, Array], folder: Path) -> None:
     import numpy as np
 
     from zoo.offers import WritesFiles
 
-    folder.mkdir(parents=True, exist_ok=True)
     for name, array in outputs.items():
         np.save(folder / f"{name}.npy", array)
     verb, _, of = graph.partition("_")
@@ -99,4 +122,3 @@ def write_outputs(bundle: Bundle, graph: str, outputs: dict[str, Array], folder:
             modality.draw(value).save(folder / f"{graph}-{number}.png")
             if isinstance(modality, WritesFiles):
                 modality.write(value, folder / f"{graph}-{number}{modality.suffix}")
-    note(f"wrote {len(list(folder.iterdir()))} files to {folder}")

@@ -21,6 +21,7 @@ PICTURE_ENTRY = "fashion-vae"
 QUERIES = ("red heart", "crying cat", "汽车")
 RECALL = "caption_to_picture.recall@10"
 CHANCE = "caption_to_picture.chance@10"
+PICTURES = "pictures"
 _STEPS = 60
 _EVALUATIONS = 3
 
@@ -81,6 +82,7 @@ def export_entries(folder: Path, plugins: Plugins, advance: Advance) -> dict[str
 def serve_without_torch(folder: Path, queries: Sequence[str] = QUERIES) -> dict[str, Any]:
     """Search and reconstruct in a process of its own that never imports torch; return what it printed."""
     command = [sys.executable, "-m", "zoo.quickstart.serving", str(folder / SEARCH_ENTRY), str(folder / PICTURE_ENTRY)]
-    done = subprocess.run([*command, str(folder), *queries], check=True, stdout=subprocess.PIPE, text=True)
+    (folder / PICTURES).mkdir(exist_ok=True)
+    done = subprocess.run([*command, str(folder / PICTURES), *queries], check=True, stdout=subprocess.PIPE, text=True)
     served: dict[str, Any] = json.loads(done.stdout)
     return served

@@ -10,6 +10,7 @@ from typing import Any
 from zoo.quickstart.line import ShortTraining
 from zoo.reporting.chart import chart
 from zoo.reporting.page import STYLE, data_address
+from zoo.store import staged_file
 
 _STYLE = f"""{STYLE}
 .hits {{ display: flex; flex-wrap: wrap; gap: .8rem }} .hits figure {{ margin: 0; text-align: center; width: 7.5rem }}
@@ -20,10 +21,13 @@ _STYLE = f"""{STYLE}
 
 
 def write_page(
-    path: Path, training: ShortTraining, manifests: Mapping[str, Mapping[str, Any]], served: Mapping[str, Any]
+    path: Path,
+    folder: Path,
+    training: ShortTraining,
+    manifests: Mapping[str, Mapping[str, Any]],
+    served: Mapping[str, Any],
 ) -> None:
-    """Write the page; the pictures that ``served`` names lie beside it."""
-    folder = path.parent
+    """Write the page; the pictures that ``served`` names lie in ``folder``."""
     languages = list(training.recalls[0][1])
     recall_lines = {
         language: [(step, by_language[language]) for step, by_language in training.recalls] for language in languages
@@ -50,7 +54,8 @@ def write_page(
         _parity(manifests),
         "</html>",
     ]
-    path.write_text("\n".join(parts))
+    with staged_file(path) as staging:
+        staging.write_text("\n".join(parts), encoding="utf-8")
 
 
 def _answer(answer: Mapping[str, Any], folder: Path) -> str:

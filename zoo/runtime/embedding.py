@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from zoo.errors import DataError, IntegrityError, UnknownNameError, UsageError
+from zoo.places import VECTORS, VECTORS_FILE, file_place, fillable
 from zoo.protocols import vector_output
 from zoo.runtime.ahead import one_ahead
 from zoo.runtime.batching import BATCH_ROWS
 from zoo.runtime.bundle import Bundle
 from zoo.runtime.sources import BadRow, Row, Source
 from zoo.runtime.vectors import (
+    BESIDE,
     MANIFEST,
+    beside,
     join,
     part_of,
     read_manifest,
@@ -120,7 +123,7 @@ def embed(
         write_manifest(folder / MANIFEST, begun)
     if single and not out.exists():
         join(folder, out, shape)
-    skipped_in = out.with_suffix(".skipped.jsonl") if single else out / "skipped-*.jsonl"
+    skipped_in = beside(out, ".skipped.jsonl") if single else out / "skipped-*.jsonl"
     return Embedded(out, sum(begun["shards"]), begun["skipped"], skipped_in, before)
 
 
@@ -228,12 +231,22 @@ def _check_reads_files(bundle: Bundle, graph: str, source: Source) -> None:
 def _begun(out: Path, folder: Path) -> dict[str, Any] | None:
     """Return the manifest of what an earlier run left, None where there is nothing.
 
-    Raises UsageError where something else is there.
+    Raises UsageError where something else is there, or in the place of a file that belongs to vectors in one file.
     """
-    found = read_manifest(out.with_suffix(".json") if folder != out and out.exists() else folder / MANIFEST)
-    if found is None and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
-        raise UsageError(f"{out} is there already and was not made by `zoo embed`; choose another --out")
-    return found
+    fillable(folder, VECTORS)
+    if folder == out:
+        return read_manifest(folder / MANIFEST)
+    file_place(out, VECTORS_FILE)
+    if out.exists():
+        return read_manifest(beside(out, ".json"))
+    begun = read_manifest(folder / MANIFEST)
+    for suffix in BESIDE if begun is None else ():
+        if (companion := beside(out, suffix)).exists():
+            raise UsageError(
+                f"{companion} is there already, where `zoo embed` would write what belongs to {out.name}; choose "
+                "another --out, or remove it"
+            )
+    return begun
 
 
 def _check_same(out: Path, begun: Mapping[str, Any], task: Mapping[str, Any]) -> None:

@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from zoo.errors import ZooError
-from zoo.home import home
+from zoo.errors import DiskError, ZooError
+from zoo.home import home, make_folder, share
 from zoo.store import staged_file
 
 if TYPE_CHECKING:
@@ -45,7 +45,10 @@ def kept_or_made(
 
     ``from_optimised`` answers None where onnxruntime does not take what was kept.
     """
-    path = place_of(identity)
+    try:
+        path = place_of(identity)
+    except DiskError:  # there is no cache
+        return from_file()
     content = _kept(path)
     if content == b"":
         return from_file()
@@ -71,8 +74,11 @@ def _made_and_kept(path: Path, from_file: Makes) -> InferenceSession:
             content = saved.read_bytes() if saved.stat().st_size <= LARGEST_BYTES else b""
     except OSError:
         return from_file()
-    with suppress(OSError, ZooError), staged_file(path) as staging:
-        staging.write_bytes(hashlib.sha256(content).digest() + content)
+    with suppress(OSError, ZooError):
+        make_folder(path.parent)
+        with staged_file(path) as staging:
+            staging.write_bytes(hashlib.sha256(content).digest() + content)
+            share(staging)
     _sweep(path.parents[1])
     return session
 

@@ -14,6 +14,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,14 +23,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from zoo.errors import IntegrityError, NotFoundError, UsageError
+from zoo.places import MANIFEST as MANIFEST, VECTORS, followed
 from zoo.runtime.sources import BadRow, Row
-from zoo.store import staged_file
+from zoo.store import remove_folder, staged_file
 from zoo.tables import SCHEMA
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
-MANIFEST = "manifest.json"
+BESIDE = (".json", ".keys.jsonl", ".skipped.jsonl")  # the single file
 _KIND = "vectors"
 _json_line = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -85,11 +87,11 @@ class Vectors:
             return found
         if not path.is_file():
             raise NotFoundError(f"there is no {path}; name a folder or an .npy that `zoo embed` wrote")
-        part = Part(path, path.with_suffix(".keys.jsonl"), path.with_suffix(".skipped.jsonl"))
+        part = Part(path, beside(path, ".keys.jsonl"), beside(path, ".skipped.jsonl"))
         array = part.array()
         if array.ndim != 2 or array.dtype.kind != "f":
             raise UsageError(f"{path}: expected a vector of floats a row, came {array.dtype} of shape {array.shape}")
-        return cls(path, read_manifest(path.with_suffix(".json")) or {}, (part,))
+        return cls(path, read_manifest(beside(path, ".json")) or {}, (part,))
 
     @property
     def rows(self) -> int:
@@ -119,6 +121,11 @@ def part_of(folder: Path, number: int) -> Part:
         folder / f"keys-{number:05d}.jsonl",
         folder / f"skipped-{number:05d}.jsonl",
     )
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Return what belongs to a single file of vectors: it stands beside the file itself, not beside a link to it."""
+    return followed(path).with_suffix(suffix)
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
@@ -176,13 +183,14 @@ def join(folder: Path, out: Path, shape: Sequence[int]) -> None:
     whole = Vectors.open(folder)
     for pattern, suffix in (("keys", ".keys.jsonl"), ("skipped", ".skipped.jsonl")):
         if files := sorted(folder.glob(f"{pattern}-*.jsonl")):
-            with staged_file(out.with_suffix(suffix)) as staging, staging.open("wb") as stream:
+            with staged_file(beside(out, suffix)) as staging, staging.open("wb") as stream:
                 _copy(files, stream)
-    write_manifest(out.with_suffix(".json"), whole.manifest)
+    write_manifest(beside(out, ".json"), whole.manifest)
     with staged_file(out) as staging, staging.open("wb") as stream:
         stream.write(_header(whole.rows, shape))
         _copy([part.vectors for part in whole.parts], stream, skipped_bytes=len(_header(0, shape)))
-    shutil.rmtree(folder)
+    with suppress(UsageError):  # somebody keeps files in it
+        remove_folder(folder, VECTORS)
 
 
 def _copy(files: Iterable[Path], into: BinaryIO, *, skipped_bytes: int = 0) -> None:

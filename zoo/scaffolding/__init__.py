@@ -45,8 +45,6 @@ def scaffold(kind: str, name: str, folder: Path, *, plugins: Plugins) -> Path:
     if importlib.util.find_spec(_package(name)) or (kind, _registered(kind, name)) in plugins.table:
         raise UsageError(f"an installed plugin has the {kind} or the package of the name {name!r}; choose another name")
     path = folder / f"modalzoo-{name}"
-    if path.exists():
-        raise UsageError(f"{path} exists; choose another name, or another folder by --out")
     with staged_folder(path) as staging:
         for file, content in written(kind, name):
             (staging / file).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,75 @@
+"""Who owns a file that is not finished: one rule for staging places and for partial downloads.
+
+Both bear the mark ``HOST.PID.TOKEN`` in their name. On a disk that several machines share, a process id alone tells
+nothing; so an owner is gone if it was a process of this machine that has ended, or if nothing was written for an hour.
+"""
+
+import hashlib
+import os
+import platform
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+MARK = r"[0-9a-f]{8}\.\d{1,9}\.[0-9a-f]{8}"
+UNTOUCHED_S = 3600
+_PARTS = re.compile(r"([0-9a-f]{8})\.(\d{1,9})\.[0-9a-f]{8}", re.ASCII)
+_held: set[str] = set()
+
+
+@contextmanager
+def owner_mark() -> Iterator[str]:
+    """Give a new mark, which this process owns until it leaves."""
+    mark = f"{host()}.{os.getpid()}.{secrets.token_hex(4)}"
+    _held.add(mark)
+    try:
+        yield mark
+    finally:
+        _held.discard(mark)
+
+
+def is_abandoned(path: Path, mark: str) -> bool:
+    """Tell whether the owner that ``mark`` names is gone, and what it left at ``path`` may be taken or removed.
+
+    False for what bears no mark of ours.
+    """
+    parts = _PARTS.fullmatch(mark)
+    if parts is None or mark in _held:
+        return False
+    pid = int(parts[2])
+    ended = parts[1] == host() and (pid == os.getpid() or not _is_alive(pid))
+    # A process of another machine cannot be asked, nor one whose process id was given to another process.
+    return ended or untouched_s(path) > UNTOUCHED_S
+
+
+def host() -> str:
+    """Return what tells the processes of this machine from others with the same ids: its name, and that of its ids."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")  # two containers may bear one name
+    except OSError:
+        space = ""
+    return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:8]
+
+
+def untouched_s(path: Path) -> float:
+    """Return how long ago a file, or the newest of a folder and what is in it, was written; in seconds."""
+    changed = 0.0
+    with suppress(OSError):
+        for part in (path, *(path.iterdir() if path.is_dir() else ())):
+            with suppress(OSError):
+                changed = max(changed, part.stat().st_mtime)
+    return time.time() - changed
+
+
+def _is_alive(pid: int) -> bool:
+    """Tell whether a process of this machine has this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
