@@ -116,6 +116,30 @@ def test_neighbours_vote_and_a_tie_goes_to_the_nearer():
     assert k_nearest(training, classes, torch.tensor([[-1.0]]), k=20).tolist() == [1]
 
 
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_neighbours_are_those_of_exact_distances_however_far_from_zero(offset):
+    generator = torch.Generator().manual_seed(0)
+    training, latent = (torch.randn(rows, 8, generator=generator) + offset for rows in (300, 400))
+    classes = torch.randint(0, 5, (300,), generator=generator)
+    differences = latent.double().unsqueeze(1) - training.double()
+    nearest = classes[differences.square().sum(-1).argsort(dim=1)[:, :20]]
+    votes = torch.nn.functional.one_hot(nearest, 5).sum(1)
+    alone = (votes == votes.amax(1, keepdim=True)).sum(1) == 1
+    assert torch.equal(k_nearest(training, classes, latent)[alone], votes.argmax(1)[alone])
+
+
+def test_rows_as_far_as_the_last_neighbour_vote_too_in_whatever_order_they_come():
+    training, classes = torch.tensor([[0.0], [1.0], [1.0], [1.0], [-1.0], [5.0]]), torch.tensor([0, 1, 2, 2, 2, 1])
+    for seed in range(5):
+        order = torch.randperm(6, generator=torch.Generator().manual_seed(seed))
+        assert k_nearest(training[order], classes[order], torch.zeros(1, 1), k=2).tolist() == [2]
+
+
+def test_of_classes_as_many_and_as_near_the_first_is_named():
+    training, classes = torch.tensor([[1.0, 2.0], [2.0, 1.0], [9.0, 9.0]]), torch.tensor([1, 0, 2])
+    assert k_nearest(training, classes, torch.zeros(1, 2), k=2).tolist() == [0]
+
+
 def test_the_linear_probe_tells_clusters_apart():
     training, classes = _clusters(300, 0)
     latent, expected = _clusters(300, 1)

@@ -111,7 +111,10 @@ def _answers(
     }
     same = {name: _first_equal(found) for name, found in arrays.items()}
     asked, offered = (sorted(set(same[name])) for name in (source, target))
-    distances = torch.cdist(embedded[source][asked], embedded[target][offered])
+    # Without products of matrices, so that equal embeddings are as far from any other.
+    distances = torch.cdist(
+        embedded[source][asked], embedded[target][offered], compute_mode="donot_use_mm_for_euclid_dist"
+    )
     right = torch.tensor([offered.index(same[target][row]) for row in asked])
     better = (distances < distances.gather(1, right[:, None])).sum(dim=1)
     shown = np.linspace(0, len(asked) - 1, min(_SHOWN, len(asked))).round().astype(int)

@@ -146,6 +146,15 @@ def test_distances_of_equal_embeddings_are_zero():
     assert squared_distances(first, first).diagonal().abs().max() < 1e-6
 
 
+def test_distances_do_not_hang_on_how_far_the_embeddings_lie_from_zero():
+    first, second = embeddings()
+    expected = torch.cdist(first.double(), second.double()).square()
+    found = squared_distances(first + 1024, second + 1024)
+    moved = torch.cdist((first + 1024).double(), (second + 1024).double()).square()
+    torch.testing.assert_close(found.double(), moved, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(squared_distances(first, second).double(), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_guard_of_reconstruction_needs_decoders():
     with pytest.raises(
         SpecError, match=r"needs a decoder of every input, 'caption' has none; add one as spec.inputs.cap"

@@ -71,6 +71,21 @@ def test_ranks_by_distance_take_the_nearest():
     assert torch.equal(partner_ranks(queries, gallery, by="distance"), expected)
 
 
+def test_ranks_by_distance_are_the_same_however_far_from_zero():
+    generator = torch.Generator().manual_seed(0)
+    gallery = torch.randint(-50, 50, (40, 16), generator=generator) / 8
+    queries = gallery + torch.randint(-200, 200, (40, 16), generator=generator) / 8
+    expected = partner_ranks(queries, gallery, by="distance")
+    assert expected.unique().numel() > 5
+    assert torch.equal(partner_ranks(queries + 1000, gallery + 1000, by="distance"), expected)
+
+
+def test_points_that_differ_by_rounding_alone_rank_last():
+    generator = torch.Generator().manual_seed(0)
+    gallery = 3 + torch.randint(-1, 2, (9, 16), generator=generator) * 2.0**-22
+    assert partner_ranks(gallery, gallery, by="distance").tolist() == [9] * 9
+
+
 def test_points_that_are_one_have_no_spread_and_no_rank():
     assert spread(torch.ones(9, 4)) == 0
     assert effective_rank(torch.ones(9, 4)) == 0

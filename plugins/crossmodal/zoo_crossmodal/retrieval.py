@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -13,6 +14,7 @@ RECALL_AT = (1, 5, 10)
 
 # Similarities closer than this are ties: equal embeddings may differ by rounding.
 TIE = 1e-6
+_ROUNDING = 2.0**-23  # of float32, in which embeddings come
 _QUERIES_AT_ONCE = 1024
 
 
@@ -24,13 +26,18 @@ def partner_ranks(
 ) -> Int[Tensor, " row"]:
     """Return the rank of gallery row i for query i, from 1, the best: by largest dot product, or least distance.
 
-    A tie counts against the partner, so that equal embeddings rank last, and so does what is not a number.
+    A tie counts against the partner, so that equal embeddings rank last, and so does what is not a number. Products are
+    equal if they differ by a millionth at most; half the squared distances if they differ by a millionth of the mean
+    squared distance from the gallery's mean, or by what rounding to float32 changes.
     """
-    gallery = gallery.double()
-    queries = queries.double()
-    # The order by distance is that by 2 q·g - |g|^2.
-    offset = 0.5 * gallery.square().sum(dim=-1) if by == "distance" else torch.zeros_like(gallery[:, 0])
-    tie = TIE * (float(gallery.square().sum(dim=-1).mean()) if by == "distance" and len(gallery) else 1.0)
+    gallery, queries, tie = gallery.double(), queries.double(), TIE
+    offset = torch.zeros_like(gallery[:, 0])
+    if by == "distance" and len(gallery):
+        centre, largest = gallery.mean(dim=0), float(gallery.abs().max())
+        gallery, queries = gallery - centre, queries - centre
+        # The order by distance is that by q·g - |g|^2 / 2.
+        offset = 0.5 * gallery.square().sum(dim=-1)
+        tie = _tie_of_distances(2 * float(offset.mean()), _ROUNDING * largest * math.sqrt(gallery.shape[1]))
     starts = range(0, len(queries), _QUERIES_AT_ONCE)
     ranks = [_ranks(queries[start : start + _QUERIES_AT_ONCE] @ gallery.T - offset, start, tie) for start in starts]
     return torch.cat(ranks)
@@ -85,6 +92,11 @@ def effective_rank(embedded: Float[Tensor, "row latent"]) -> float:
         return 0.0
     shares = values / values.sum()
     return float(torch.special.entr(shares).sum().exp())
+
+
+def _tie_of_distances(variance: float, rounded: float) -> float:
+    """Return how far half the squared distances of one point may lie apart if embeddings move by ``rounded``."""
+    return max(TIE * variance, rounded * math.sqrt(variance) + rounded**2)
 
 
 def _ranks(similarity: Float[Tensor, "query row"], start: int, tie: float) -> Int[Tensor, " query"]:

@@ -233,6 +233,11 @@ def of_length_one(vectors: Float[Tensor, "batch latent"]) -> Float[Tensor, "batc
 def squared_distances(
     first: Float[Tensor, "row latent"], second: Float[Tensor, "other latent"]
 ) -> Float[Tensor, "row other"]:
-    """Return the squared Euclidean distance of every two embeddings, never below zero."""
+    """Return the squared Euclidean distance of every two embeddings, never below zero.
+
+    They are taken around the mean of all: what is left of a difference does not hang on how far they lie from zero.
+    """
+    centre = torch.cat([first, second]).detach().mean(dim=0)
+    first, second = first - centre, second - centre
     own, others = first.square().sum(dim=-1), second.square().sum(dim=-1)
     return (own.unsqueeze(1) + others - 2 * first @ second.T).clamp(min=0)

@@ -15,6 +15,8 @@ from zoo_joint.joint_model import JointModel, JointPosterior
 from zoo_joint.mixtures import Gaussians, Mixture, standard_normal
 from zoo_joint.subset_metrics import Measured
 
+_NLL, _CONDITIONAL = "nll", "conditional_nll"
+
 
 class DensityPosterior(JointPosterior, ABC):
     """A mixture of Gaussians; its mean is what is deployed, with the logarithm of its variance."""
@@ -44,26 +46,33 @@ class JointVAE(JointModel, ABC):
     def measured(
         self, given: Mapping[str, Tensor], batch: Batch, *, samples: int, generator: torch.Generator
     ) -> Iterator[Measured]:
-        """Yield what every joint model measures, and two bounds by ``samples`` latents, in nats a row.
+        """Yield what every joint model measures, and two estimates by ``samples`` latents, in nats per row.
 
-        ``nll`` is that of the inputs that are given: -log mean p(z) p(x | z) / q(z | x). ``conditional_nll`` is that of
-        all other inputs given these: -log mean p(others | z). The latents are drawn from q, the posterior given these.
+        The latents are drawn from q, the posterior given the inputs ``given``. ``nll`` is an upper bound of that of
+        these inputs, -log mean w with w = p(z) p(given | z) / q(z). ``conditional_nll`` is that of all other inputs
+        given these by self-normalised importance sampling, -log (sum w p(others | z) / sum w); it is no bound. Both
+        reach -log p(given) and -log p(others | given) with many latents; with few, the second rests on the one or two
+        that weigh most.
 
-        Source: Burda et al. 2016, eq. 8, arXiv 1509.00519, for the first.
+        Source: Burda et al. 2016, eq. 8, arXiv 1509.00519, for the first; Owen 2013, "Monte Carlo theory, methods and
+        examples", section 9.2, for the second.
         """
         yield from super().measured(given, batch, samples=samples, generator=generator)
         if not samples:
             return
         mixture = self.posterior.mixture(given, batch.present)
-        weights: dict[str, list[Tensor]] = {"nll": [], "conditional_nll": []}
+        scores: dict[str, list[Tensor]] = {_NLL: [], _CONDITIONAL: []}
         rows: dict[str, Tensor] = {}
         for _ in range(samples):
             latent = mixture.draw(generator=generator)
-            importance = standard_normal(latent).sum(dim=-1) - mixture.log_prob(latent)
+            ratio = standard_normal(latent).sum(dim=-1) - mixture.log_prob(latent)
             nats = {name: self.nats(name, latent, batch) for name in self.decoders}
-            for one in self.scored(given, batch, nats, ("nll", "conditional_nll")):
-                weights[one.name].append(-one.values + (importance if one.name == "nll" else 0.0))
+            for one in self.scored(given, batch, nats, (_NLL, _CONDITIONAL)):
+                scores[one.name].append(ratio - one.values if one.name == _NLL else -one.values)
                 rows[one.name] = one.rows
-        for name, counted in rows.items():
-            bound = torch.stack(weights[name]).logsumexp(dim=0) - math.log(samples)
-            yield Measured(name, -bound, counted)
+        log_weights = torch.stack(scores[_NLL])
+        evidence = log_weights.logsumexp(dim=0)
+        yield Measured(_NLL, math.log(samples) - evidence, rows[_NLL])
+        if _CONDITIONAL in rows:
+            together = (log_weights + torch.stack(scores[_CONDITIONAL])).logsumexp(dim=0)
+            yield Measured(_CONDITIONAL, evidence - together, rows[_CONDITIONAL])
