@@ -10,8 +10,7 @@ import functools
 import importlib
 import importlib.metadata
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,7 +20,8 @@ import pluggy
 from zoo import hookspecs
 from zoo.errors import PluginError, UnknownNameError, ZooError
 from zoo.hookspecs import API_VERSION, ENTRY_POINT_GROUP
-from zoo.tables import SLUG
+from zoo.isolation import Escaped, isolated, writes_aside
+from zoo.registered import Component as Component, Plugin as Plugin, checked, checked_registry
 
 KINDS = ("modality", "encoder", "decoder", "front", "objective", "dataset", "exporter", "translation", "layout")
 _HOOKS = {
@@ -35,35 +35,7 @@ _HOOKS = {
     "translation": "zoo_translations",
     "layout": "zoo_layouts",
 }
-_OPERATOR = re.compile(r"(\w+)::\w+", re.ASCII)
 _WHERE = "`zoo plugins` lists what is installed."
-
-
-@dataclass(frozen=True)
-class Component:
-    """One registered name: where it is defined and whose it is."""
-
-    kind: str
-    name: str
-    import_string: str
-    distribution: str
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """One installed plugin: whole, or with the fault that kept it out."""
-
-    name: str
-    module: str
-    distribution: str
-    version: str
-    components: tuple[Component, ...] = ()
-    registries: tuple[str, ...] = ()
-    fault: str = ""
-
-    def without(self, fault: str) -> Plugin:
-        """Return the plugin as one that registers nothing, for the reason ``fault``."""
-        return Plugin(self.name, self.module, self.distribution, self.version, fault=fault)
 
 
 @dataclass(frozen=True)
@@ -121,24 +93,24 @@ class Plugins:
         component = self.find(kind, name)
         module, _, attribute = component.import_string.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
-        except (Exception, SystemExit) as error:
+            with isolated():
+                return getattr(importlib.import_module(module), attribute)
+        except Escaped as error:
             raise PluginError(
                 f"the {kind} {name!r} of {component.distribution} cannot be imported from {component.import_string!r}: "
-                f"{_reason(error)}; upgrade or reinstall {component.distribution}, `zoo doctor` shows what is installed"
+                f"{error}; upgrade or reinstall {component.distribution}, `zoo doctor` shows what is installed"
             ) from error
 
     @contextmanager
     def blaming(self, kind: str, name: str) -> Iterator[None]:
         """Raise PluginError, naming the distribution, for whatever goes wrong inside but for errors of the zoo."""
         try:
-            yield
-        except ZooError:
-            raise
-        except (Exception, SystemExit) as error:
+            with isolated(ZooError):
+                yield
+        except Escaped as error:
             distribution = self.find(kind, name).distribution
             raise PluginError(
-                f"the {kind} {name!r} of {distribution} cannot be built: {_reason(error)}; "
+                f"the {kind} {name!r} of {distribution} cannot be built: {error}; "
                 f"change its options, or tell the authors of {distribution}"
             ) from error
 
@@ -150,9 +122,20 @@ def installed() -> Plugins:
     ``ZOO_PLUGINS`` narrows them: ``ZOO_PLUGINS=modalzoo-text,modalzoo-onnx`` allows only these distributions,
     ``ZOO_PLUGINS=-birds`` all but this one.
     """
-    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+    return discovered()
+
+
+def discovered(leaving_out: Container[str] = ()) -> Plugins:
+    """Return the plugins that ``ZOO_PLUGINS`` lets in, but for those of the distributions to be left out."""
+    found = (load_plugin(point) for point in entry_points() if distribution_of(point)[0] not in leaving_out)
+    return Plugins(tuple(_without_clashes(found)))
+
+
+def entry_points() -> list[importlib.metadata.EntryPoint]:
+    """Return the entry points that ``ZOO_PLUGINS`` lets in, without importing one."""
     wanted = _filter(os.environ.get("ZOO_PLUGINS", ""))
-    return Plugins(tuple(_without_clashes(load_plugin(point) for point in points if wanted(_distribution(point)[0]))))
+    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+    return [point for point in points if wanted(distribution_of(point)[0])]
 
 
 def translations(exporter: str) -> dict[str, Callable[[], Any]]:
@@ -174,31 +157,43 @@ def load_plugin(point: importlib.metadata.EntryPoint) -> Plugin:
 
     Whatever goes wrong in it ends here, as a fault of this plugin alone.
     """
-    distribution, version = _distribution(point)
-    found = Plugin(point.name, point.module, distribution, version)
+    distribution, version = distribution_of(point)
+    found = Plugin(point.name, point.value.partition(":")[0].strip(), distribution, version)
+    before = writes_aside()
     try:
-        manager = pluggy.PluginManager("modalzoo")
-        manager.add_hookspecs(hookspecs)
-        module = point.load()
-        api = getattr(module, "ZOO_API", None)
-        if api != API_VERSION:
-            return found.without(
-                f"it is written for plugin API {api}, this modalzoo has {API_VERSION}; upgrade the older one"
-            )
-        manager.register(module, point.name)
-        manager.check_pending()
-        components = [
-            _checked(Component(kind, name, import_string, distribution), point.module)
-            for kind, hook in _HOOKS.items()
-            for mapping in _returned(manager, hook)
-            for name, import_string in dict(mapping).items()
-        ]
-        registries = tuple(
-            _checked_registry(file, point.module) for files in _returned(manager, "zoo_registries") for file in files
+        with isolated():
+            loaded = _loaded(point, found)
+    except Escaped as error:
+        loaded = found.without(f"{error}; reinstall or remove {distribution}")
+    if writes_aside() > before:
+        import logging  # slow, and seldom needed
+
+        logger = logging.getLogger(__name__)
+        logger.warning("%s %s writes to stdout while it is imported; that went to stderr", distribution, version)
+    return loaded
+
+
+def _loaded(point: importlib.metadata.EntryPoint, found: Plugin) -> Plugin:
+    manager = pluggy.PluginManager("modalzoo")
+    manager.add_hookspecs(hookspecs)
+    module = point.load()
+    api = getattr(module, "ZOO_API", None)
+    if api != API_VERSION:
+        return found.without(
+            f"it is written for plugin API {api}, this modalzoo has {API_VERSION}; upgrade the older one"
         )
-        return replace(found, components=tuple(components), registries=registries)
-    except (Exception, SystemExit) as error:
-        return found.without(f"{_reason(error)}; reinstall or remove {distribution}")
+    manager.register(module, point.name)
+    manager.check_pending()
+    components = [
+        checked(Component(kind, name, import_string, found.distribution), point.module)
+        for kind, hook in _HOOKS.items()
+        for mapping in _returned(manager, hook)
+        for name, import_string in dict(mapping).items()
+    ]
+    registries = tuple(
+        checked_registry(file, point.module) for files in _returned(manager, "zoo_registries") for file in files
+    )
+    return replace(found, components=tuple(components), registries=registries)
 
 
 def _returned(manager: pluggy.PluginManager, hook: str) -> list[Any]:
@@ -208,56 +203,6 @@ def _returned(manager: pluggy.PluginManager, hook: str) -> list[Any]:
     if len(returned) != len(implemented):
         raise PluginError(f"the hook {hook!r} returned nothing")
     return returned
-
-
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
-
-
-def _checked(component: Component, entry_module: str) -> Component:
-    """Return the component if its name and import string have the right form."""
-    package = entry_module.split(".")[0]
-    if component.kind == "translation":
-        _check_translated(component.name, package)
-    else:
-        _check_name(component)
-    module, colon, attribute = component.import_string.partition(":")
-    if module.split(".")[0] != package or not colon or not attribute.isidentifier():
-        raise PluginError(
-            f"the import string {component.import_string!r} of the {component.kind} {component.name!r} must have the "
-            f"form '{package}.module:Class', inside the plugin's own package"
-        )
-    return component
-
-
-def _check_name(component: Component) -> None:
-    parts = component.name.split("/")
-    expected = 2 if component.kind in ("encoder", "decoder") else 1
-    if len(parts) != expected or not all(SLUG.fullmatch(part) for part in parts):
-        form = "'modality/name'" if expected == 2 else "'name'"
-        raise PluginError(
-            f"the {component.kind} {component.name!r} needs a name of the form {form}, in lower-case letters"
-        )
-
-
-def _check_translated(name: str, package: str) -> None:
-    """Raise PluginError where a translation is of somebody else's operator: it would change the files of others."""
-    exporter, _, operator = name.partition("/")
-    form = _OPERATOR.fullmatch(operator)
-    if not SLUG.fullmatch(exporter) or form is None or form.group(1) != package:
-        raise PluginError(
-            f"the translation {name!r} needs a name of the form 'exporter/{package}::operator', of an operator in the "
-            "plugin's own namespace"
-        )
-
-
-def _checked_registry(file: Any, entry_module: str) -> str:
-    """Return the registry file if it lies inside the plugin's own package."""
-    package = entry_module.split(".")[0]
-    first, *rest = str(file).split("/")
-    if first != package or not rest or ".." in rest:
-        raise PluginError(f"the registry {file!r} must have the form '{package}/registry.toml', inside its own package")
-    return str(file)
 
 
 def _without_clashes(plugins: Iterable[Plugin]) -> list[Plugin]:
@@ -280,11 +225,13 @@ def _without_clashes(plugins: Iterable[Plugin]) -> list[Plugin]:
     return kept
 
 
-def _distribution(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
+def distribution_of(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
+    """Return the name and version of the distribution that brings an entry point, told by itself if it has none."""
     if point.dist is None:
         return point.name, "unknown"
     metadata = point.dist.metadata  # parsed anew at each look
-    return metadata["Name"], metadata["Version"]
+    stated = {key: metadata[key] for key in ("Name", "Version") if key in metadata}
+    return stated.get("Name", point.name), stated.get("Version", "unknown")
 
 
 def _filter(setting: str) -> Any:

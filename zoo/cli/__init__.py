@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import sys
 import warnings
@@ -43,8 +44,7 @@ class LazyGroup(click.Group):
         """Import one command, None where there is no such command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"zoo.cli.{cmd_name}").command
-        return command
+        return _with_data_apart(importlib.import_module(f"zoo.cli.{cmd_name}").command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any."""
@@ -62,6 +62,18 @@ class LazyGroup(click.Group):
             guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
             ctx.fail(f"no command {args[0]!r}.{guess}")
         return super().resolve_command(ctx, args)
+
+
+def _with_data_apart(command: click.Command) -> click.Command:
+    """Return the command as one whose stdout holds nothing but its data; help is printed before that."""
+    from zoo.cli.streams import data_apart
+
+    kept_apart = copy.copy(command)
+    if isinstance(kept_apart, click.Group):
+        kept_apart.commands = {name: _with_data_apart(part) for name, part in kept_apart.commands.items()}
+    elif kept_apart.callback is not None:
+        kept_apart.callback = data_apart()(kept_apart.callback)
+    return kept_apart
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

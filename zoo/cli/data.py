@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.output import note, print_json, print_table
+from zoo.cli.output import note, print_exactly, print_json, print_table
 from zoo.errors import UsageError
 from zoo.places import DRAWING, SOFTWARE, file_place
 from zoo.plugins import Plugins, installed
@@ -66,7 +66,7 @@ def command(source: str, options: tuple[str, ...], split: str, rows: int, out: P
     for name, counts in labels.items():
         note(f"label {name}: {_written(counts)}")
     note(f"licence: {dataset.license}")
-    click.echo(picture)
+    print_exactly(picture)
 
 
 def _save(drawn: Image, picture: Path) -> None:

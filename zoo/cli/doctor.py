@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import click
 
 from zoo import __version__
+from zoo.apart import Behaviour, behaviours
 from zoo.cli.output import note, print_table
 from zoo.errors import ZooError
 from zoo.home import home
-from zoo.plugins import installed
+from zoo.plugins import Plugin, Plugins, discovered, distribution_of, entry_points
 from zoo.registry import layers, named, read_registry
 
 TESTED_TORCH = "2.13"
@@ -29,18 +31,28 @@ _PARTS = (
 
 
 @click.command("doctor")
-def command() -> None:
+@click.option(
+    "--limit", default=30.0, show_default=True, help="Seconds after which the import of plugins counts as endless."
+)
+def command(limit: float) -> None:
     """Tell what is installed, what can run here and what clashes. Exits with 1 where something must be mended."""
     versions = {name: _version(name) for name in _PARTS}
     rows = [("modalzoo", __version__, ""), ("python", platform.python_version(), "")]
     rows += [(name, found or "not installed", _remark(name, found)) for name, found in versions.items()]
     rows += [("files", str(home()), "")]
-    troubles = _troubles(versions)
-    for plugin in installed().plugins:
-        rows.append(
-            (plugin.distribution, plugin.version, "out" if plugin.fault else f"{len(plugin.components)} components")
-        )
+    # First in processes of their own: a plugin may end or hold the process that imports it.
+    found_versions = dict(distribution_of(point) for point in entry_points())
+    behaved = behaviours(found_versions, limit)
+    unfit = {name: behaviour for name, behaviour in behaved.items() if behaviour.fault}
+    plugins = discovered(leaving_out=unfit)
+    rows += [(name, found_versions[name], "out") for name in unfit]
+    rows += [(plugin.distribution, plugin.version, _registers(plugin, behaved)) for plugin in plugins.plugins]
     print_table(("WHAT", "VERSION", "REMARK"), rows)
+    troubles = [
+        f"{name} {found_versions[name]} {behaviour.fault}; leave it out by ZOO_PLUGINS=-{name}, and tell its authors"
+        for name, behaviour in unfit.items()
+    ]
+    troubles += _troubles(versions, plugins)
     if troubles:
         raise ZooError("; ".join(troubles))
     note("everything that is installed fits together")
@@ -71,18 +83,21 @@ def _providers() -> str:
     )
 
 
-def _troubles(versions: dict[str, str | None]) -> list[str]:
+def _registers(plugin: Plugin, behaved: Mapping[str, Behaviour]) -> str:
+    prints = "; writes to stdout while it is imported" if behaved[plugin.distribution].prints else ""
+    return f"{'out' if plugin.fault else f'{len(plugin.components)} components'}{prints}"
+
+
+def _troubles(versions: dict[str, str | None], plugins: Plugins) -> list[str]:
     troubles = []
     if versions["onnxruntime"] and versions["onnxruntime-gpu"]:
         troubles.append(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: "
             "pip uninstall onnxruntime onnxruntime-gpu, then install the one you want"
         )
-    for plugin in installed().faults:
+    for plugin in plugins.faults:
         troubles.append(f"{plugin.distribution} {plugin.version}: {plugin.fault}")
-    troubles += [
-        f"{layer.owner}: its registry is left out: {layer.fault}" for layer in layers(installed()) if layer.fault
-    ]
+    troubles += [f"{layer.owner}: its registry is left out: {layer.fault}" for layer in layers(plugins) if layer.fault]
     for path in named():
         try:
             read_registry(path)

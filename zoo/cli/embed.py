@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import note, print_json, progress_bar
+from zoo.cli.output import note, print_exactly, print_json, progress_bar
 from zoo.cli.serving import serving_options
 
 
@@ -72,7 +72,7 @@ def command(
     if as_json:
         print_json({"path": str(made.path), "rows": made.rows, "skipped": made.skipped, "before": made.before})
     else:
-        click.echo(made.path)
+        print_exactly(made.path)
     new = rows.count - made.before
     note(
         f"{made.rows} vectors"

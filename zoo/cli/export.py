@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.output import note, print_json
+from zoo.cli.output import note, print_exactly, print_json
 from zoo.errors import UsageError
 from zoo.places import BUNDLE, replaceable
 from zoo.plugins import installed
@@ -93,7 +93,7 @@ def command(
     if as_json:
         print_json(manifest)
     else:
-        click.echo(out)
+        print_exactly(out)
 
 
 def _note(verdict: "Verdict") -> None:

@@ -4,7 +4,7 @@ import functools
 
 import click
 
-from zoo.cli.output import note, print_json, progress_bar
+from zoo.cli.output import note, print_exactly, print_json, progress_bar
 from zoo.plugins import installed
 from zoo.registry import find
 from zoo.targets import fetch_entry
@@ -27,4 +27,4 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
         print_json(fetched)
     else:
         for found in fetched:
-            click.echo(found["path"])
+            print_exactly(found["path"])

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
-from zoo.cli.output import aligned, print_json, print_lines, size
+from zoo.cli.output import aligned, print_exactly, print_json, print_lines, size
 from zoo.metrics import chance_beside, tabulated
 from zoo.plugins import installed
 from zoo.redacting import told
@@ -23,7 +23,7 @@ def command(name: str, as_json: bool, recipe: bool) -> None:
     plugins = installed()
     entry = find(name, plugins)
     if recipe:
-        click.echo(entry.recipe.toml(), nl=False)
+        print_exactly(entry.recipe.toml().rstrip("\n"))
     elif as_json:
         print_json(described(entry))
     else:

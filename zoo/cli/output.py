@@ -6,12 +6,14 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import click
 
 # The rate is that of so many seconds, so that a task that seldom advances has one too.
 _PACE_S = 600
+# Where data go, the last one first; stdout while there is none.
+data: list[TextIO] = []
 # What moves the cursor, colours, rings, ends a line or turns the direction of writing; and halves of characters.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -33,17 +35,22 @@ def paragraph(text: object) -> str:
     return plain(" ".join(str(text).split()))
 
 
+def print_exactly(text: object) -> None:
+    """Print a text on stdout as it is, for a program to read: a path, a recipe."""
+    click.echo(text, file=data[-1] if data else None)
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON on stdout: exactly, with control characters escaped as JSON escapes them."""
     import json
 
     written = json.dumps(value, indent=2, ensure_ascii=False)
-    click.echo(_CONTROL.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", written))
+    print_exactly(_CONTROL.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", written))
 
 
 def print_lines(lines: Iterable[object]) -> None:
     """Print lines for a person on stdout."""
-    click.echo("\n".join(map(plain, lines)))
+    print_exactly("\n".join(map(plain, lines)))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

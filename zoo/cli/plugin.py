@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import note, print_json, print_table
+from zoo.cli.output import note, print_exactly, print_json, print_table
 from zoo.errors import PluginError
 from zoo.plugins import installed
 from zoo.scaffolding import KINDS, scaffold
@@ -29,7 +29,7 @@ def new(kind: str, name: str, out: Path) -> None:
     """
     path = scaffold(kind, name, out, plugins=installed())
     note(f"its README.md says how to install, test, train and export it: {path / 'README.md'}")
-    click.echo(path)
+    print_exactly(path)
 
 
 @command.command("check")

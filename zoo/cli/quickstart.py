@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import note, print_lines, print_table, progress_bar, size
+from zoo.cli.output import note, print_exactly, print_lines, print_table, progress_bar, size
 from zoo.places import BUNDLE, MANIFEST, QUICKSTART, RUN, fillable, replaceable
 from zoo.plugins import installed
 from zoo.registry import entries
@@ -51,7 +51,7 @@ def command(out: Path) -> None:
         training = train_shortly(out / "run", plugins, advance)
     rows = [(step, *(f"{value:.1%}" for value in found.values())) for step, found in training.recalls]
     print_table(("STEP", *(f"RECALL@10 {language}" for language in training.recalls[0][1])), rows)
-    click.echo(f"by chance {training.chance:.1%}; the emoji are unseen ones")
+    print_exactly(f"by chance {training.chance:.1%}; the emoji are unseen ones")
 
     note("")
     note("3. Fetch the trained entries, export them to ONNX, judge them against torch")
@@ -77,10 +77,10 @@ def command(out: Path) -> None:
         f"{answer['query']}: {'  '.join(hit['emoji'] + ' ' + hit['name'] for hit in answer['hits'][:4])}"
         for answer in served["answers"]
     )
-    click.echo(f"torch imported: {'yes' if served['torch_imported'] else 'no'}")
+    print_exactly(f"torch imported: {'yes' if served['torch_imported'] else 'no'}")
 
     page = out / "index.html"
     write_page(page, out / PICTURES, training, manifests, served)
     note("")
     note(f"The page with the pictures, after {time.perf_counter() - start:.0f} s:")
-    click.echo(page.resolve())
+    print_exactly(page.resolve())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.output import note, progress_bar
+from zoo.cli.output import note, print_exactly, progress_bar
 from zoo.errors import UsageError, ZooError
 from zoo.plugins import installed
 from zoo.registry import find
@@ -76,7 +76,7 @@ def command(
     if skipped := Run(out).skipped():
         error = next(iter(skipped.values()))
         note(f"skipped {len(skipped)} samples that cannot be read, all in {out / 'skipped.jsonl'}; the first: {error}")
-    click.echo(path)
+    print_exactly(path)
     note(f"trained {recipe.training.steps} steps; the log is {out / 'log.jsonl'}")
     try:
         note(f"the report is {report(out, took_s=took_s, plugins=plugins)}")

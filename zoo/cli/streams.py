@@ -1,0 +1,51 @@
+"""Stdout holds a command's data and nothing else, whatever plugins, libraries and child processes print."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TextIO
+
+from zoo.cli import output
+from zoo.isolation import Aside
+
+
+@contextmanager
+def data_apart() -> Iterator[None]:
+    """Lead all that is printed in the block to stderr, but for what ``zoo.cli.output`` prints as data.
+
+    The descriptor of stdout is led there too, for what writes to it past Python. Outside the block all is as before.
+    """
+    shown = sys.stdout
+    with ExitStack() as undo:
+        output.data.append(undo.enter_context(_own(shown)))
+        undo.callback(output.data.pop)
+        sys.stdout = Aside()
+        undo.callback(setattr, sys, "stdout", shown)
+        yield
+        output.data[-1].flush()
+
+
+@contextmanager
+def _own(shown: TextIO | None) -> Iterator[TextIO]:
+    """Give a stream to the place where ``shown`` leads, with a descriptor that nobody else knows."""
+    if shown is None:  # it was closed when Python started
+        yield io.StringIO()
+        return
+    try:
+        descriptor, stderr = shown.fileno(), sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # one of them is closed, or is no file
+        yield shown
+        return
+    shown.flush()
+    kept = os.dup(descriptor)
+    os.dup2(stderr, descriptor)
+    try:
+        with open(kept, "w", encoding=shown.encoding, errors=shown.errors, closefd=False) as own:
+            yield own
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
