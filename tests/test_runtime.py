@@ -16,8 +16,8 @@ from zoo.graphs import as_tensors
 from zoo.plugins import installed
 from zoo.protocols import TensorSpec
 from zoo.runtime import open_bundle, replay
-from zoo.runtime.bundle import as_array
 from zoo.runtime.manifest import sealed
+from zoo.runtime.values import as_array
 from zoo.store import digests
 
 NAMES = ["README.md", "decode_left.onnx", "encode_left.onnx", "reference.safetensors", "spec.json", "state.safetensors"]
@@ -273,18 +273,6 @@ def test_no_row_at_all_is_refused(bundle, site):
     for values in ({"left": []}, {"left.values": np.zeros((0, 2, 3), np.float32), "left.mask": np.ones((0, 2), bool)}):
         with pytest.raises(UsageError, match="the graph 'encode_left' takes at least one row; got no value of left"):
             open_bundle(bundle).run("encode_left", values)
-
-
-def test_a_row_that_fills_an_axis_is_told_since_it_may_have_been_cut(zoo, bundle, tmp_path):
-    np.save(tmp_path / "values.npy", np.ones((2, 6, 3), np.float32))
-    np.save(tmp_path / "mask.npy", np.array([[1] * 6, [1] * 5 + [0]], bool))
-    arrays = (f"left.values={tmp_path / 'values.npy'}", f"left.mask={tmp_path / 'mask.npy'}")
-    result = zoo("run", bundle, "encode_left", "-i", arrays[0], "-i", arrays[1])
-    assert result.exit_code == 0
-    assert result.stderr == (
-        "2 of the rows fill all 6 places of left.length, the most that the graph takes; "
-        "of a longer value the end is not read\n"
-    )
 
 
 def test_a_file_that_is_no_graph_is_told_by_its_name(bundle, zoo):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from zoo.hookspecs import API_VERSION as API_VERSION, hookimpl as hookimpl
     from zoo.limits import limited as limited, limited_scale as limited_scale
+    from zoo.lists import listed as listed
     from zoo.model import Model as Model, build as build
     from zoo.modules import (
         Batch as Batch,
@@ -81,7 +82,12 @@ if TYPE_CHECKING:
         open_table as open_table,
     )
     from zoo.training import train as train
-    from zoo.utf8 import as_utf8 as as_utf8, from_utf8 as from_utf8
+    from zoo.utf8 import (
+        as_utf8 as as_utf8,
+        from_utf8 as from_utf8,
+        normalised as normalised,
+        utf8_bytes as utf8_bytes,
+    )
 
 __version__ = "0.1.0"
 
@@ -138,6 +144,7 @@ _PUBLIC = {
     "by_subset": "zoo.subsets",
     "every_subset": "zoo.subsets",
     "subset_name": "zoo.subsets",
+    "listed": "zoo.lists",
     "Model": "zoo.model",
     "build": "zoo.model",
     "load": "zoo.checkpoint",
@@ -148,6 +155,8 @@ _PUBLIC = {
     "train": "zoo.training",
     "as_utf8": "zoo.utf8",
     "from_utf8": "zoo.utf8",
+    "normalised": "zoo.utf8",
+    "utf8_bytes": "zoo.utf8",
     "evaluate": "zoo.evaluation",
     "report": "zoo.reporting.page",
     "export": "zoo.exporting",

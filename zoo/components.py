@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from zoo.errors import IntegrityError, PluginError, SpecError
 from zoo.plugins import Plugins
 from zoo.protocols import Dataset, Exporter, Layout, Modality
-from zoo.spec import ModelSpec, Part
+from zoo.spec import InputSpec, ModelSpec, Part
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -36,20 +36,23 @@ def fitted_modalities(spec: ModelSpec, plugins: Plugins, saved: Mapping[str, Arr
 
     Raises IntegrityError where a modality cannot take what is saved for it.
     """
-    fitted = {}
-    for entry in spec.inputs:
-        prefix = state_key(entry.name, "")
-        state = {key.removeprefix(prefix): array for key, array in saved.items() if key.startswith(prefix)}
-        modality = make_modality(entry.modality, f"spec.inputs.{entry.name}.modality", plugins)
-        try:
-            with plugins.blaming("modality", entry.modality.name):
-                fitted[entry.name] = modality.with_state(state)
-                _ = fitted[entry.name].tensors
-        except PluginError as error:
-            raise IntegrityError(
-                f"{where} does not hold what the modality of {entry.name!r} learnt ({error.__cause__!r:.200}); "
-                "export or train the model again"
-            ) from error
+    return {entry.name: fitted_modality(entry, plugins, saved, where) for entry in spec.inputs}
+
+
+def fitted_modality(entry: InputSpec, plugins: Plugins, saved: Mapping[str, Array], where: str) -> Modality:
+    """Return the modality of one input as ``fitted_modalities`` does; the plugins of the others need not be there."""
+    prefix = state_key(entry.name, "")
+    state = {key.removeprefix(prefix): array for key, array in saved.items() if key.startswith(prefix)}
+    modality = make_modality(entry.modality, f"spec.inputs.{entry.name}.modality", plugins)
+    try:
+        with plugins.blaming("modality", entry.modality.name):
+            fitted = modality.with_state(state)
+            _ = fitted.tensors
+    except PluginError as error:
+        raise IntegrityError(
+            f"{where} does not hold what the modality of {entry.name!r} learnt ({error.__cause__!r:.200}); "
+            "export or train the model again"
+        ) from error
     return fitted
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from zoo.checkpoint import Checkpoint, recipe_json
 from zoo.judging import Case, Verdict
 from zoo.model import Model
-from zoo.protocols import Graph, TensorSpec
+from zoo.protocols import UTF8, Graph, TensorSpec
 from zoo.regimes import EVERY_VALUE
 
 if TYPE_CHECKING:
@@ -85,15 +85,16 @@ def card(model: Model, manifest: Mapping[str, Any], precisions: Sequence[str] = 
 def described(graph: Graph) -> dict[str, Any]:
     """Return what a manifest tells of a graph's tensors and axes."""
     return {
-        "inputs": {name: _written(spec) for name, spec in graph.inputs.items()},
-        "outputs": {name: _written(spec) for name, spec in graph.outputs.items()},
+        "inputs": {name: _written(name, spec) for name, spec in graph.inputs.items()},
+        "outputs": {name: _written(name, spec) for name, spec in graph.outputs.items()},
         "axes": {name: asdict(axis) for name, axis in graph.axes.items()},
     }
 
 
-def _written(spec: TensorSpec) -> dict[str, Any]:
+def _written(name: str, spec: TensorSpec) -> dict[str, Any]:
     bounds = {key: value if np.isfinite(value) else None for key, value in (("low", spec.low), ("high", spec.high))}
-    return {"dtype": spec.dtype, "axes": list(spec.axes), **bounds}
+    form = {"normal_form": spec.normal_form} if name.endswith(f".{UTF8}") else {}
+    return {"dtype": spec.dtype, "axes": list(spec.axes), **bounds, **form}
 
 
 def reference(name: str, cases: Sequence[Case]) -> dict[str, Array]:

@@ -22,6 +22,7 @@ from zoo.describing import card, described, facts, reference
 from zoo.errors import UsageError, ZooError
 from zoo.judging import Verdict, judge, make_cases, opened_twice
 from zoo.layouts import Arranged
+from zoo.lists import listed
 from zoo.places import BUNDLE, replaceable
 from zoo.precisions import FULL, Data, Placed, Worth, calibrates, losses, recommended, reduce_graph, table, worth
 from zoo.protocols import Exporter, FindsFault, Graph, SharesWeights, Stamps
@@ -67,6 +68,7 @@ def export(
     Raises UsageError if anything but a bundle lies at ``out``, or other files stand in that bundle; ParityError where
     a graph does not compute what torch computes. ``out`` is then as it was before.
     """
+    precisions = listed(precisions, "precisions")
     shares = exporter if isinstance(exporter, SharesWeights) and not single_file else None
 
     def place(graph: Graph, path: Path) -> None:

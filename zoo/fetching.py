@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote, urljoin
 from zoo.addresses import may_be_asked
 from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError, UsageError, ZooError
 from zoo.home import home, lock_file, make_folder
+from zoo.lists import listed
 from zoo.owners import MARK, is_abandoned, owner_mark, untouched_s
 from zoo.pacing import PATIENCE, Patience
 from zoo.packages import path_in_package, path_inside
@@ -50,6 +51,7 @@ class Wanted:
             raise UsageError(
                 f"expected a file name of letters, digits, '.', '_' and '-', came {self.name!r}; correct the entry"
             )
+        listed(self.sources, f"{self.name}: sources")
         if self.size_bytes < 0 or not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise UsageError(
                 f"{self.name}: expected a size in bytes and a sha256 of 64 small hexadecimal digits, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -199,8 +200,7 @@ def prefixed(
         return axis if axis == "batch" or isinstance(axis, int) else f"{name}.{axis}"
 
     inputs = {
-        f"{name}.{tensor}": TensorSpec(spec.dtype, tuple(map(axis_of, spec.axes)), spec.low, spec.high)
-        for tensor, spec in tensors.items()
+        f"{name}.{tensor}": replace(spec, axes=tuple(map(axis_of, spec.axes))) for tensor, spec in tensors.items()
     }
     return inputs, {f"{name}.{axis}": bounds for axis, bounds in axes.items()}
 

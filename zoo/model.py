@@ -12,6 +12,7 @@ import torch
 from zoo.components import checked_options, component_class
 from zoo.errors import SpecError
 from zoo.fronts import raw_graphs
+from zoo.lists import listed
 from zoo.modules import Batch, Decoder, Encoder, Front, Input, Losses, Objective, Tensors
 from zoo.offers import TakesRaw
 from zoo.plugins import Plugins, installed
@@ -39,6 +40,7 @@ class Model:
         Raises SpecError where a name is unknown.
         """
         self.objective.eval()
+        names = listed(names, "names of graphs")
         found = {graph.name: graph for graph in self.objective.graphs()}
         if raw and not found.keys() >= set(names or [""]):
             found |= {graph.name: graph for graph in raw_graphs(found.values(), self.modalities, self._front)}

@@ -24,6 +24,7 @@ PRESENT = "present"
 UTF8 = "utf8"
 # What an output is called that is the vector of a row: ``encode_caption.embedding``.
 VECTORS = ("embedding", "latent")
+NormalForm = Literal["NFC", "NFKC"]
 DType = Literal["float32", "float64", "int64", "uint8", "bool"]
 
 
@@ -46,7 +47,9 @@ class TensorSpec:
 
     The first axis is always ``"batch"``. The range is inclusive; it lets the parity contract draw corners without
     knowing the modality. ``logarithm`` says that the numbers are made by a logarithm: near zero they are as exact as
-    near one, and parity is judged so.
+    near one, and parity is judged so. A tensor ``UTF8`` names the normal form of Unicode that its texts are in:
+    ``NFC``, in which what looks the same is the same, or ``NFKC``, in which wide letters, ligatures and the like are
+    plain ones, too.
     """
 
     dtype: DType
@@ -54,6 +57,7 @@ class TensorSpec:
     low: float = float("-inf")
     high: float = float("inf")
     logarithm: bool = False
+    normal_form: NormalForm = "NFC"
 
 
 @runtime_checkable

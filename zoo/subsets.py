@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
+from zoo.lists import listed
+
 JOINER = "+"
 MOST_NAMED = 3
 
 
 def every_subset(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Return every subset of the inputs but the empty one: the single ones first, all of them last."""
+    listed(names, "names of inputs")
     return [some for size in range(1, len(names) + 1) for some in combinations(names, size)]
 
 
 def subset_name(subset: Sequence[str]) -> str:
     """Return what a subset is called in metrics: ``picture+caption``."""
-    return JOINER.join(subset)
+    return JOINER.join(listed(subset, "a subset of the inputs"))
 
 
 def by_subset(names: Sequence[str], measured: Mapping[tuple[str, ...], Mapping[str, float]]) -> dict[str, float]:

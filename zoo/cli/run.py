@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli.output import note, print_json, print_lines
-from zoo.cli.serving import serving_options
-from zoo.errors import DataError, UsageError
+from zoo.cli.serving import note_truncated, serving_options
+from zoo.errors import DataError, UnknownNameError, UsageError
 from zoo.places import MANIFEST, OUTPUTS, outputs_in, replaceable
 from zoo.store import staged_folder
 from zoo.tables import SCHEMA
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="A folder for the outputs: arrays, and what was decoded as pictures and sounds.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the outputs as an object of nested lists.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object: outputs, values, what was truncated.")
 def command(
     bundle: Path,
     graph: str,
@@ -47,27 +49,60 @@ def command(
 ) -> None:
     """Run a graph of a bundle on values, without torch."""
     from zoo.runtime import open_bundle
-    from zoo.runtime.batching import filled
+    from zoo.runtime.values import decoded_input
 
     if out is not None:
         replaceable(out, OUTPUTS)
     opened = open_bundle(bundle, provider=provider, threads=threads, precision=precision)
-    arrays = opened.arrays(graph, parse_inputs(inputs))
-    outputs = opened.run_arrays(graph, arrays)
-    session = opened.graph(graph)
-    for axis, rows in filled(arrays, session).items():
-        most = f"{session.axes[axis].largest} places of {axis}"
-        note(
-            f"{rows} of the rows fill all {most}, the most that the graph takes; of a longer value the end is not read"
-        )
-    if out is not None:
-        write_outputs(opened, graph, outputs, out)
+    given = parse_inputs(inputs)
+    prepared = opened.prepared(graph, given)
+    outputs = opened.run_arrays(graph, prepared.arrays)
+    note_truncated(prepared.truncated, {name: len(values) for name, values in given.items()})
+    values = _values(opened, outputs) if out is None else write_outputs(opened, graph, outputs, out)
     if as_json:
-        print_json({name: array.tolist() for name, array in outputs.items()})
-    else:
-        for name, array in outputs.items():
-            first = ", ".join(f"{value:.4g}" for value in array.reshape(-1)[:6])
-            print_lines([f"{name}  {array.dtype} {array.shape}  {first}{', …' if array.size > 6 else ''}"])
+        arrays = {name: array.tolist() for name, array in outputs.items()}
+        told = {"values": [_as_json(value) for value in values]} if values else {}
+        print_json({**arrays, **told, "truncated": prepared.truncated})
+        return
+    lines = [f"{name}  {array.dtype} {array.shape}  {_first(array)}" for name, array in outputs.items()]
+    lines += [f"{decoded_input(outputs)}[{row}]  {_shown(value)}" for row, value in enumerate(values)]
+    print_lines(lines)
+
+
+def _values(bundle: Bundle, outputs: Mapping[str, Array]) -> list[Any]:
+    """Return what was decoded as values for a person; where that cannot be, none, and a note why."""
+    try:
+        return bundle.values(outputs)
+    except (DataError, UnknownNameError) as error:
+        note(f"only numbers are shown: {error}")
+        return []
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value for a person as JSON has it: texts and numbers as they are, pictures and sounds as numbers."""
+    import numpy as np
+
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, str | int | float | bool | list | dict | None):
+        return value
+    return np.asarray(value).tolist()
+
+
+def _shown(value: Any) -> str:
+    """Return a value for a person in a line: a text whole, of numbers the first, of a picture its size."""
+    import numpy as np
+
+    known = _as_json(value)
+    array = np.asarray(value if isinstance(known, list) else known)
+    if isinstance(known, dict) or array.dtype.kind not in "biuf":
+        return json.dumps(known, ensure_ascii=False)
+    return f"{array.dtype} {array.shape}  {_first(array)}" if array.ndim else str(known)
+
+
+def _first(array: Array) -> str:
+    first = ", ".join(f"{value:.4g}" for value in array.reshape(-1)[:6])
+    return f"{first}{', …' if array.size > 6 else ''}"
 
 
 def parse_inputs(assignments: tuple[str, ...]) -> dict[str, Any]:
@@ -77,25 +112,27 @@ def parse_inputs(assignments: tuple[str, ...]) -> dict[str, Any]:
         name, equals, value = assignment.partition("=")
         if not equals or not name:
             raise UsageError(f"-i {assignment}: expected NAME=VALUE, as in -i caption='red heart'")
-        if value.endswith(".npy"):
-            import numpy as np
+        if isinstance(values[name], list) and not value.endswith(".npy"):
+            values[name].append(value)
+        elif len(values[name]):
+            raise UsageError(f"-i {assignment}: {name!r} came before; an .npy holds all rows of an input")
+        else:
+            from zoo.npy import read_npy
 
             try:
-                values[name] = np.load(value, allow_pickle=False)
-            except (OSError, ValueError) as error:
-                raise DataError(f"-i {assignment}: {value} cannot be read as an array: {error}") from error
-        else:
-            values[name].append(value)
+                values[name] = read_npy(Path(value))
+            except DataError as error:
+                raise DataError(f"-i {assignment}: {error}") from error
     return values
 
 
-def write_outputs(bundle: Bundle, graph: str, outputs: dict[str, Array], folder: Path) -> None:
-    """Write each output as ``.npy``, and what a decoder made as values for a person.
+def write_outputs(bundle: Bundle, graph: str, outputs: Mapping[str, Array], folder: Path) -> list[Any]:
+    """Write each output as ``.npy``, and what a decoder made as values for a person, which are returned.
 
     They take the place of what an earlier run of the same graph left in the folder.
     """
     with staged_folder(folder, replaces=OUTPUTS) as staging:
-        _write(bundle, graph, outputs, staging)
+        values = _write(bundle, graph, outputs, staging)
         written = {graph: sorted(path.name for path in staging.iterdir())}
         for other, names in outputs_in(folder).items():
             kept = [name for name in names if (folder / name).is_file() and not (staging / name).exists()]
@@ -105,20 +142,22 @@ def write_outputs(bundle: Bundle, graph: str, outputs: dict[str, Array], folder:
         described = {"schema": SCHEMA, "kind": "outputs", "graphs": written}
         (staging / MANIFEST).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     note(f"wrote {len(written[graph])} files to {folder}")
+    return values
 
 
-def _write(bundle: Bundle, graph: str, outputs: dict[str, Array], folder: Path) -> None:
+def _write(bundle: Bundle, graph: str, outputs: Mapping[str, Array], folder: Path) -> list[Any]:
     import numpy as np
 
     from zoo.offers import WritesFiles
+    from zoo.runtime.values import decoded_input, decoded_values
 
     for name, array in outputs.items():
         np.save(folder / f"{name}.npy", array)
-    verb, _, of = graph.partition("_")
-    if verb in ("decode", "reconstruct", "translate"):
-        modality = bundle.modality(of.rpartition("_to_")[2] if verb == "translate" else of)
-        values = modality.from_arrays({name.removeprefix(f"{graph}."): array for name, array in outputs.items()})
-        for number, value in enumerate(values):
-            modality.draw(value).save(folder / f"{graph}-{number}.png")
-            if isinstance(modality, WritesFiles):
-                modality.write(value, folder / f"{graph}-{number}{modality.suffix}")
+    name = decoded_input(outputs)
+    values = decoded_values(outputs, bundle.modality(name)) if name else []
+    for number, value in enumerate(values):
+        modality = bundle.modality(name)
+        modality.draw(value).save(folder / f"{graph}-{number}.png")
+        if isinstance(modality, WritesFiles):
+            modality.write(value, folder / f"{graph}-{number}{modality.suffix}")
+    return values

@@ -1,12 +1,16 @@
-"""The options of every command that runs a bundle."""
+"""What every command that runs a bundle takes and tells."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
+from zoo.cli.output import note
+
+_MOST_ROWS_TOLD = 10
+_MOST_ROWS_TOLD = 10
 _OPTIONS = (
     click.option(
         "--provider", default="cpu", show_default=True, help="cpu, cuda or tensorrt; never another in silence."
@@ -21,3 +25,13 @@ def serving_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
+
+
+def note_truncated(truncated: Mapping[str, Sequence[int]], counts: Mapping[str, int]) -> None:
+    """Tell, by input, which of its rows, of ``counts`` in all, were too long to be read whole."""
+    for name, rows in truncated.items():
+        more = f" and {len(rows) - _MOST_ROWS_TOLD} more" if len(rows) > _MOST_ROWS_TOLD else ""
+        note(
+            f"{len(rows)} of {counts[name]} values of {name!r} are longer than what the graph reads, their end is left "
+            f"out; rows: {', '.join(map(str, rows[:_MOST_ROWS_TOLD]))}{more}"
+        )

@@ -74,13 +74,6 @@ def own_lengths(
     return found
 
 
-def filled(arrays: Mapping[str, Array], session: Session) -> dict[str, int]:
-    """Return, by padded axis, how many rows fill it to the most that the graph takes; they may have been cut."""
-    lengths = own_lengths(arrays, session.inputs, session.axes)
-    counts = {axis: int((own == session.axes[axis].largest).sum()) for axis, own in lengths.items()}
-    return {axis: count for axis, count in counts.items() if count}
-
-
 def by_shape(values: Mapping[str, Sequence[Any]]) -> list[list[int]]:
     """Return the places of the rows, those together whose arrays have equal shapes; one group where all have."""
     groups: dict[tuple[Any, ...], list[int]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from zoo.errors import IntegrityError, UnknownNameError, UsageError
-from zoo.protocols import PRESENT, UTF8, Graph, Modality, TensorSpec
+from zoo.protocols import Graph, Modality
 from zoo.runtime.batching import BATCH_ROWS, by_shape, in_batches, in_order
-from zoo.runtime.contents import ONNX, RECIPE, Contents
+from zoo.runtime.contents import ONNX, Contents
 from zoo.runtime.forking import of_this_process
 from zoo.runtime.manifest import FULL, axis_of, read_manifest, spec_of
 from zoo.runtime.session import Session, open_session
+from zoo.runtime.values import Prepared, Preparing, check_counts, decoded_input, decoded_values
 
 # What reads specs and finds plugins is imported where it is needed: arrays go through a graph without either.
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from zoo.protocols import Array
     from zoo.spec import Recipe
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Bundle:
     precision: str = FULL
     _sessions: dict[tuple[int, str], Session] = field(default_factory=dict, repr=False)
     _modalities: dict[str, Modality] = field(default_factory=dict, repr=False)
+    _told: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
     def __reduce__(self) -> tuple[Callable[..., Bundle], tuple[Any, ...]]:
         settings = (self.provider, self.threads, self.fixed_shapes, self.keeps, self.precision)
@@ -117,12 +122,27 @@ class Bundle:
         return Session(name, inputs, axes, tuple(outputs), of_this_process(name, compute))
 
     def modality(self, name: str) -> Modality:
-        """Return the modality of an input as it was fitted; its plugin must be installed."""
-        if not self._modalities:
-            self._modalities.update(self.contents.modalities())
+        """Return the modality of an input as it was fitted; its plugin must be installed, no other need be."""
         if name not in self._modalities:
-            raise UnknownNameError("input", name, self._modalities, hint=f"The bundle's {RECIPE} holds them.")
+            self._modalities[name] = self.contents.modality(name)
         return self._modalities[name]
+
+    def values(self, outputs: Mapping[str, Array]) -> list[Any]:
+        """Return what a decoder answered as values for a person, one per row: texts, pictures, numbers in their units.
+
+        ``outputs`` are those of a graph ``decode_…``, ``reconstruct_…`` or ``translate_…``; of any other there are no
+        values. Raises UnknownNameError where the plugin of the modality is not installed, DataError where the numbers
+        stand for no value.
+        """
+        name = decoded_input(outputs)
+        return decoded_values(outputs, self.modality(name)) if name else []
+
+    def _known(self, name: str) -> Modality | None:
+        """Return the modality of an input, None where no plugin has it."""
+        try:
+            return self.modality(name)
+        except UnknownNameError:
+            return None
 
     @property
     def recipe(self) -> Recipe:
@@ -136,8 +156,7 @@ class Bundle:
         Where a graph says which inputs are present, one may be left out, and a value may be None. At most
         ``batch_rows`` rows run at a time: those of like length together, and arrays of other shapes apart.
         """
-        session = self.graph(graph)
-        self._check_counts(session, values)
+        check_counts(self.graph(graph), values)
         groups = by_shape({name: given for name, given in values.items() if isinstance(given, list | tuple)})
         if len(groups) < 2:
             return self.run_arrays(graph, self.arrays(graph, values), batch_rows=batch_rows)
@@ -156,76 +175,35 @@ class Bundle:
         return in_batches(self.graph(graph), arrays, rows=batch_rows, trims=fixed)
 
     def arrays(self, graph: str, values: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
-        """Return what a graph takes, by tensor, for raw values by input.
+        """Return what a graph takes, by tensor, for raw values by input, and log once that some are truncated.
 
         Raises UsageError where a name or the number of values is wrong, DataError where a value cannot be read.
         """
-        session = self.graph(graph)
-        self._check_counts(session, values)
-        arrays: dict[str, Array] = {}
-        for name, given in values.items():
-            if name in session.inputs:
-                arrays[name] = as_array(given, session.inputs[name], name)
-            elif any(tensor.startswith(f"{name}.") for tensor in session.inputs):
-                arrays |= self._arrays(session, name, given)
-            else:
-                known = sorted({tensor.split(".")[0] for tensor in session.inputs})
-                raise UsageError(f"the graph {graph!r} has no input {name!r}; it takes {', '.join(known)}")
-        for name in {tensor.partition(".")[0] for tensor in session.inputs if tensor.endswith(f".{PRESENT}")}:
-            if f"{name}.{PRESENT}" not in arrays:
-                arrays |= self._presence(session, name, arrays)
-        return arrays
+        prepared = self.prepared(graph, values)
+        for name, rows in prepared.truncated.items():
+            if (graph, name) not in self._told:
+                self._told.add((graph, name))
+                _log.warning(
+                    "%s: %d of %d values of %r are longer than what the graph reads, their end is left out; "
+                    "Bundle.truncated tells which; this is logged once",
+                    graph,
+                    len(rows),
+                    len(values[name]),
+                    name,
+                )
+        return prepared.arrays
 
-    def _check_counts(self, session: Session, values: Mapping[str, Sequence[Any]]) -> None:
-        counts = {name: len(given) for name, given in values.items()}
-        if len({*counts.values()}) > 1:
-            raise UsageError(
-                f"the graph {session.name!r} takes one value a row of each input, got "
-                f"{', '.join(f'{count} of {name!r}' for name, count in counts.items())}"
-                f"{'; give None where a value is missing' if _knows_gaps(session) else ''}"
-            )
-        if 0 in counts.values():
-            raise UsageError(f"the graph {session.name!r} takes at least one row; got no value of {', '.join(counts)}")
+    def truncated(self, graph: str, values: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
+        """Return, by input, the rows, from 0, whose values are longer than what a graph reads; their end is left out.
 
-    def _presence(self, session: Session, name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Return which rows have an input: all, where its tensors are given, or none, with zeros for its tensors."""
-        if not arrays:
-            raise UsageError("give at least one input; got none")
-        import numpy as np
-
-        rows = len(next(iter(arrays.values())))
-        if any(tensor.startswith(f"{name}.") for tensor in arrays):
-            return {f"{name}.{PRESENT}": np.ones(rows, bool)}
-        return self._arrays(session, name, [None] * rows)
-
-    def _arrays(self, session: Session, name: str, given: Sequence[Any]) -> dict[str, Array]:
-        """Return the arrays of one input.
-
-        Where the graph says which rows are present, what is None is a row of zeros. A graph that takes the UTF-8 of
-        texts needs no modality.
+        Of a graph that reads the bytes of texts, those that hold too many tokens are told if the modality's plugin is
+        installed. Raises as ``arrays`` does.
         """
-        import numpy as np
+        return self.prepared(graph, values).truncated
 
-        from zoo.gaps import no_rows, with_gaps
-        from zoo.utf8 import as_utf8
-
-        gaps = f"{name}.{PRESENT}" in session.inputs
-        there = np.array([value is not None or not gaps for value in given])
-        values = [value for value, is_there in zip(given, there, strict=True) if is_there]
-        made: Mapping[str, Array]
-        if raw := session.inputs.get(f"{name}.{UTF8}"):
-            made = {UTF8: as_utf8(values, session.axes[str(raw.axes[1])].largest)}
-        else:
-            modality = self.modality(name)
-            made = modality.to_arrays(values) if values else no_rows(modality)
-        if not gaps:
-            return {f"{name}.{tensor}": array for tensor, array in made.items()}
-        arrays = {f"{name}.{tensor}": with_gaps(array, there) for tensor, array in made.items()}
-        return {**arrays, f"{name}.{PRESENT}": there}
-
-
-def _knows_gaps(session: Session) -> bool:
-    return any(tensor.endswith(f".{PRESENT}") for tensor in session.inputs)
+    def prepared(self, graph: str, values: Mapping[str, Sequence[Any]]) -> Prepared:
+        """Return what ``arrays`` and ``truncated`` return; raises as ``arrays`` does."""
+        return Preparing(self.graph(graph), self.modality, self._known)(values)
 
 
 def _draws_nothing(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:
@@ -275,25 +253,3 @@ def _opened_again(folder: str, sha256: str, settings: tuple[str, int, bool, bool
             "it again there"
         )
     return bundle
-
-
-def as_array(given: Any, spec: TensorSpec, name: str) -> Array:
-    """Return numbers as the array that a graph takes.
-
-    Raises UsageError where they are no numbers, or the dtype cannot hold them.
-    """
-    import numpy as np
-
-    takes = f"{name!r} takes numbers of {spec.dtype} with axes {spec.axes}"
-    try:
-        array = np.asarray(given)
-    except ValueError as error:
-        raise UsageError(f"{takes}: {error}") from error
-    if array.dtype.kind not in "biuf":
-        raise UsageError(f"{takes}; it came as {'text' if array.dtype.kind == 'U' else array.dtype}")
-    with np.errstate(invalid="ignore", over="ignore"):
-        cast: Array = array.astype(spec.dtype)
-    held = np.array_equal(cast, array) if cast.dtype.kind in "biu" else not (np.isinf(cast) & np.isfinite(array)).any()
-    if not held:
-        raise UsageError(f"{takes}; it came as {array.dtype} with values that {spec.dtype} cannot hold")
-    return cast

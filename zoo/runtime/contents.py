@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.bound import BoundFiles
-from zoo.errors import DiskError, IntegrityError, NotFoundError
+from zoo.errors import DiskError, IntegrityError, NotFoundError, UnknownNameError
 from zoo.runtime.external import external_files
 from zoo.runtime.manifest import manifest_bytes, spec_of
 
@@ -74,19 +74,23 @@ class Contents:
             raise IntegrityError(f"{path} is no JSON ({error!s:.200}); export the model again") from error
         return Recipe.read(written, str(path))
 
-    def modalities(self) -> dict[str, Modality]:
-        """Return the modality of each input as it was fitted; their plugins must be installed.
+    def modality(self, name: str) -> Modality:
+        """Return the modality of an input as it was fitted; its plugin must be installed, those of others need not be.
 
-        Raises IntegrityError where one does not make what the graphs take.
+        Raises UnknownNameError where there is no such input, IntegrityError where the modality does not make what the
+        graphs take.
         """
-        from zoo.components import fitted_modalities
+        from zoo.components import fitted_modality
         from zoo.plugins import installed
 
-        fitted = fitted_modalities(self.recipe().spec, installed(), self.arrays(STATE), str(self.files.folder / STATE))
+        entries = {entry.name: entry for entry in self.recipe().spec.inputs}
+        if name not in entries:
+            raise UnknownNameError("input", name, entries, hint=f"The bundle's {RECIPE} holds them.")
+        fitted = fitted_modality(entries[name], installed(), self.arrays(STATE), str(self.files.folder / STATE))
         for graph in self.manifest["graphs"].values():
             for tensor, written in graph["inputs"].items():
-                name, _, leaf = tensor.partition(".")
-                made = fitted[name].tensors.get(leaf) if name in fitted else None
+                of, _, leaf = tensor.partition(".")
+                made = fitted.tensors.get(leaf) if of == name else None
                 if made is not None and not _fits(made, spec_of(written)):
                     raise IntegrityError(
                         f"{self.files.folder / RECIPE} makes {tensor!r} with axes {made.axes}, the graph takes "

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from zoo.bound import BoundFiles, bound_files, is_plain_name, read_bounded
 from zoo.errors import IntegrityError, NotFoundError, SpecError, UsageError
-from zoo.protocols import UTF8, Axis, DType, TensorSpec
+from zoo.protocols import UTF8, Axis, DType, NormalForm, TensorSpec
 from zoo.tables import SCHEMA, Table
 
 MANIFEST = "manifest.json"
@@ -79,11 +79,15 @@ def spec_of(written: Any, where: str = "tensor") -> TensorSpec:
     if not axes or not all(isinstance(axis, str) or _is_size(axis) for axis in axes):
         raise SpecError(f"{where}: 'axes' are names and sizes, at least one, got {axes!r:.200}")
     low, high = (_bound(table.anything(key), f"{where}.{key}") for key in ("low", "high"))
+    form = table.take("normal_form", str, "NFC")
+    if form not in get_args(NormalForm):
+        raise SpecError(f"{where}: 'normal_form' is one of {', '.join(get_args(NormalForm))}, got {form!r}")
     return TensorSpec(
         dtype,  # type: ignore[arg-type]  # it was just looked up
         tuple(axes),
         float("-inf") if low is None else low,
         float("inf") if high is None else high,
+        normal_form=form,  # type: ignore[arg-type]  # it was just looked up
     )
 
 

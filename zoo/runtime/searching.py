@@ -29,11 +29,13 @@ def nearest(
     Fewer than ``k`` where there are fewer rows; of equal scores the earlier row comes first. A row with a NaN comes
     last.
 
-    Raises UsageError where ``k`` is below 1 or the widths differ.
+    Raises UsageError where ``k`` is below 1, the queries are no rows of numbers, or the widths differ.
     """
     if k < 1:
         raise UsageError(f"expected at least 1 row to find, got {k}")
     wanted: Array = np.ascontiguousarray(queries, np.float32)
+    if wanted.ndim != 2:
+        raise UsageError(f"expected queries of shape (query, number), got {wanted.shape}; give vector[None] for one")
     if by == "cosine":
         wanted = wanted / _lengths(wanted)
     rows = np.empty((len(wanted), 0), np.int64)

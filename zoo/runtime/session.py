@@ -47,11 +47,18 @@ class Session:
 
     def check(self, arrays: Mapping[str, Array]) -> None:
         """Raise UsageError, saying what the graph takes and what came, where a name, dtype, rank or size is wrong."""
+        if not isinstance(arrays, Mapping):
+            raise UsageError(f"the graph {self.name!r} takes arrays by tensor; got a {type(arrays).__name__}")
         if arrays.keys() != self.inputs.keys():
             raise UsageError(f"the graph {self.name!r} takes {self._takes()}; got {', '.join(arrays) or 'nothing'}")
         sizes: dict[str | int, int] = {}
         for name, spec in self.inputs.items():
             array = arrays[name]
+            if not isinstance(array, np.ndarray):
+                raise UsageError(
+                    f"the graph {self.name!r} takes NumPy arrays; {name!r} came as {type(array).__name__}: give raw "
+                    "values to Bundle.run, or what Bundle.arrays makes of them"
+                )
             if array.dtype != np.dtype(spec.dtype) or array.ndim != len(spec.axes):
                 raise UsageError(f"the graph {self.name!r} takes {self._takes()}; {name!r} came as {_shown(array)}")
             if (

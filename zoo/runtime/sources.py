@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import NotFoundError, UsageError
+from zoo.lists import listed
 
 _CHUNK_BYTES = 1 << 20
 
@@ -56,6 +57,7 @@ def open_source(path: Path, inputs: Sequence[str], *, name: str = "") -> Source:
 
     Raises NotFoundError where nothing is there, UsageError where it is empty or ``name`` is wrong or missing.
     """
+    listed(inputs, "inputs of the graph")
     if name and name not in inputs:
         raise UsageError(f"the graph has no input {name!r}; it takes {', '.join(inputs)}")
     if path.is_dir():

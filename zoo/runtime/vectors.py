@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from zoo.errors import IntegrityError, NotFoundError, UsageError
+from zoo.errors import DataError, IntegrityError, NotFoundError, UsageError
+from zoo.npy import read_npy
 from zoo.places import MANIFEST as MANIFEST, VECTORS, followed
 from zoo.runtime.sources import BadRow, Row
 from zoo.store import remove_folder, staged_file
@@ -52,10 +53,9 @@ class Part:
     def array(self) -> Array:
         """Return the vectors, mapped from the disk."""
         try:
-            found: Array = np.load(self.vectors, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise IntegrityError(f"{self.vectors} cannot be read as an array ({error}); embed again") from error
-        return found
+            return read_npy(self.vectors, mapped=True)
+        except DataError as error:
+            raise IntegrityError(f"{error}, or embed again") from error
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 from PIL.Image import Image
 
 from zoo.checkpoint import fault_of_state
-from zoo.errors import DataError
+from zoo.errors import DataError, UsageError
 from zoo.offers import Truncates, WritesFiles
 from zoo.protocols import Modality
 from zoo.testing.contract import Contract
@@ -131,6 +131,12 @@ class ModalityContract(Contract):
         """An object that is no such value is a DataError, not a crash further on."""
         with pytest.raises(DataError):
             modality.to_arrays([object()])
+
+    @pytest.mark.parametrize("lone", ["red heart", b"red", {"red": 1}, {"red"}], ids=repr)
+    def test_a_lone_value_is_no_list_of_values(self, modality: Modality, lone: Any) -> None:
+        """A value in place of a list is refused, lest a text be taken for as many values as it has letters."""
+        with pytest.raises((UsageError, DataError)):
+            modality.to_arrays(lone)
 
     def test_its_module_imports_no_torch(self, modality: Modality) -> None:
         """The runtime uses modalities where torch is not installed."""

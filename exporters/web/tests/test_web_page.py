@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from zoo_web.checking import served
 from zoo_web.onnxruntime_web import FILES, TESTED
 
-from zoo import open_bundle
+from zoo import as_utf8, open_bundle
 
 ROOT = Path(__file__).parents[3]
 TOOLS = Path(os.environ.get("ZOO_WEB_TOOLS", ROOT / "build/web/node_modules"))
@@ -125,6 +126,38 @@ def test_what_is_typed_is_found(browser, emoji, locale, typed, expected):
     browser("until", f"{FOUND}.includes({json.dumps(typed)})")
     assert expected in browser("read", NAMES)[:5]
     assert browser("complaints", 0) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "typed"),
+    [
+        ("NFC", "é ñ laughs 하트 🐈"),
+        ("NFD", "é ñ laughs 하트 🐈"),
+        ("NFC", "ｃａｔ ﾊﾞ laughs"),  # noqa: RUF001
+        ("NFC", "\ud83d laughs"),
+    ],
+)
+def test_the_page_makes_the_bytes_that_python_makes(browser, emoji, form, typed):
+    browser("goto", emoji)
+    text = unicodedata.normalize(form, typed)
+    for normal_form in ("NFC", "NFKC"):
+        made = browser(
+            "read",
+            f"import('./search.js').then(({{ utf8Tensor }}) => Array.from(utf8Tensor({json.dumps(text)}, "
+            f"{{ smallest: 1, largest: 12 }}, {json.dumps(normal_form)}).data))",
+        )
+        assert made == as_utf8([text], 12, normal_form)[0].tolist()
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_the_page_finds_the_same_in_whichever_form_a_text_is_typed(browser, emoji, form):
+    browser("goto", emoji)
+    browser("fill", ["#query", unicodedata.normalize(form, "café laughs")])
+    browser("until", f"{FOUND}.includes('laughs')")
+    found = browser("read", NAMES)
+    browser("fill", ["#query", "café laughs "])
+    browser("until", f"{FOUND}.includes('laughs ')")
+    assert browser("read", NAMES) == found
 
 
 def test_the_page_finds_what_the_runtime_finds(browser, emoji, folder):

@@ -1,9 +1,11 @@
+import re
+
 import numpy as np
 import pytest
 import soundfile
 from zoo_audio.modality import AudioModality
 
-from zoo import DataError, SpecError
+from zoo import DataError, SpecError, UsageError
 from zoo.testing import ModalityContract
 
 RATE = 8000
@@ -51,6 +53,24 @@ def test_longer_sounds_are_told_as_truncated_from_samples_and_from_files(rate, t
     pairs, files = [(sound, rate) for sound in sounds], [tmp_path / f"{place}.wav" for place in range(4)]
     for values in (pairs, files):
         assert modality().truncated(values, modality().to_arrays(values)) == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("lone", "came"),
+    [
+        (tone(), "array of shape (2400,), which is one sound"),
+        (np.stack([tone(), tone()], axis=1), "array of shape (2400, 2), which is one sound"),
+        ((tone(), RATE), "pair (samples, sample rate)"),
+        ("tone.wav", "str; give ['tone.wav']"),
+    ],
+)
+def test_a_lone_sound_is_no_list_of_sounds(lone, came):
+    with pytest.raises(UsageError, match=re.escape(f"sounds: expected a list of values, got one {came}")):
+        modality().to_arrays(lone)
+
+
+def test_rows_of_one_array_are_sounds():
+    assert modality().to_arrays(np.stack([tone(), tone(880)]))["mask"].shape == (2, 2400)
 
 
 def test_a_longer_sound_at_another_rate_is_cut_as_after_resampling_all_of_it():

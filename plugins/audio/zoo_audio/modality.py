@@ -10,10 +10,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from zoo import Axis, DataError, SpecError, TensorSpec
+from zoo import Axis, DataError, SpecError, TensorSpec, listed
 from zoo_audio.drawing import picture_of
 from zoo_audio.mel import MelScale
-from zoo_audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Reader
+from zoo_audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Reader, refuse_lone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,8 +107,10 @@ class AudioModality:
     def to_arrays(self, values: Sequence[Any]) -> Mapping[str, Array]:
         """Return waveform and mask, as long as the longest sound.
 
-        Raises DataError, naming the position and the file, where a value is no sound or a file is broken.
+        Raises DataError, naming the position and the file, where a value is no sound or a file is broken, UsageError
+        where a lone sound is given in place of a list.
         """
+        refuse_lone(listed(values, "sounds"))
         rows = [self._reader.read(value, position) for position, value in enumerate(values)]
         longest = max((len(row) for row in rows), default=1)
         waveform = np.zeros((len(rows), longest), np.float32)

@@ -13,7 +13,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from zoo import DataError, LibraryMessages, library_messages
+from zoo import DataError, LibraryMessages, UsageError, library_messages
 from zoo_audio.containers import NAMES, QUIET, UNKNOWN_FRAMES, is_cut_short
 
 MOST_CHANNELS = 64
@@ -119,6 +119,18 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
 
     def seekable(self) -> bool:
         return False
+
+
+def refuse_lone(values: Any) -> None:
+    """Raise UsageError if ``values`` is one sound, or may be: its samples, or a pair, would be taken for sounds.
+
+    Of sounds in one array, (row, samples), each has more samples than a sound has channels.
+    """
+    is_pair = isinstance(values, tuple) and len(values) == 2 and isinstance(values[1], Real)
+    is_array = isinstance(values, np.ndarray) and values.dtype != object
+    if is_pair or (is_array and (values.ndim == 1 or (values.ndim == 2 and values.shape[1] <= MOST_CHANNELS))):
+        came = "pair (samples, sample rate)" if is_pair else f"array of shape {values.shape}, which is one sound"
+        raise UsageError(f"sounds: expected a list of values, got one {came}; give [sound]")
 
 
 def _mono(samples: NDArray[Any], what: str) -> NDArray[np.float32]:

@@ -213,3 +213,19 @@ def test_a_size_below_one_is_refused(name):
 def test_the_contracts_find_graphs_past_a_data_set_that_only_a_user_can_open():
     values = raw_values(installed().find("encoder", "graph/gcn"))
     assert len(GraphModality().fit(values).to_arrays(values)["node_ids"]) == len(values) > 3
+
+
+@pytest.mark.parametrize("lone", [{"nodes": ["C"]}, '{"nodes": ["C"]}', GraphValue(("C",))])
+def test_a_lone_graph_is_no_list_of_graphs(lone):
+    for call in (GraphModality().fit([{"nodes": ["C"]}]).to_arrays, GraphModality().fit):
+        with pytest.raises(UsageError, match="graphs: expected a list of values, got one "):
+            call(lone)
+
+
+@pytest.mark.parametrize("label", ["e\u0301", "\ud83d"])
+def test_a_label_is_the_same_in_whichever_form_it_is_written(label):
+    modality = GraphModality().fit([{"nodes": [label]}])
+    again = GraphModality().with_state(modality.state())
+    for one in (modality, again):
+        ids = one.to_arrays([{"nodes": [label, "é" if label == "e\u0301" else "\ufffd"]}])["node_ids"]
+        assert ids.tolist() == [[2, 2]]

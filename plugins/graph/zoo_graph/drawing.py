@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from zoo import normalised
 from zoo_graph.layout import positions_of
 
 if TYPE_CHECKING:
@@ -97,8 +98,8 @@ def _draw_node(canvas: ImageDraw.ImageDraw, place: NDArray[Any], label: str, rad
 
 
 def _write(canvas: ImageDraw.ImageDraw, place: NDArray[Any], label: str, radius: float, colour: str) -> None:
+    label = normalised(label)  # a lone surrogate cannot be drawn
     shown = label if len(label) <= 8 else f"{label[:7]}…"
-    shown = shown.encode(errors="replace").decode()  # half a surrogate pair cannot be drawn
     size = max(8, round(radius * (1.3 if len(shown) < 3 else 2.2 / len(shown) + 0.4)))
     canvas.text((float(place[0]), float(place[1])), shown, fill=colour, font=_font(size), anchor="mm")
 
@@ -112,7 +113,7 @@ def _colour_of(label: str, *, atoms: bool) -> str:
     """Return an atom's colour, or a light one of the label's own."""
     if atoms:
         return _ATOMS[_element(label)]
-    hue = hashlib.sha256(label.encode(errors="replace")).digest()[0] / 256
+    hue = hashlib.sha256(normalised(label).encode()).digest()[0] / 256
     red, green, blue = (round(255 * one) for one in colorsys.hls_to_rgb(hue, 0.78, 0.6))
     return f"#{red:02x}{green:02x}{blue:02x}"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo import Axis, DataError, SpecError, TensorSpec, UsageError
+from zoo import Axis, DataError, SpecError, TensorSpec, UsageError, listed, normalised
 from zoo_graph.drawing import picture_of
 from zoo_graph.reading import GraphValue, graph_of
 
@@ -82,7 +82,7 @@ class GraphModality:
         """Return a copy that knows the labels of ``values``, the most frequent first."""
         nodes: Counter[str] = Counter()
         edges: Counter[str] = Counter()
-        for position, value in enumerate(values):
+        for position, value in enumerate(listed(values, "graphs", once=True)):
             graph = graph_of(value, position)
             nodes.update(graph.nodes)
             edges.update(graph.labels_of_edges)
@@ -92,7 +92,7 @@ class GraphModality:
         """Return the labels as JSON in UTF-8: a list for the nodes, one for the edges."""
         written = {"node_labels": self._labels.nodes, "edge_labels": self._labels.edges}
         return {
-            name: np.frombuffer(json.dumps(labels, ensure_ascii=False).encode(errors="replace"), np.uint8).copy()
+            name: np.frombuffer(json.dumps(labels, ensure_ascii=False).encode(), np.uint8).copy()
             for name, labels in written.items()
         }
 
@@ -104,9 +104,12 @@ class GraphModality:
         """Return ids, ends and masks, as long as the largest graph has nodes and edges.
 
         Raises DataError, naming the position, the file and the edge, where a value is no graph or is too large,
-        UsageError where the labels have not been learnt.
+        UsageError where a lone graph is given in place of a list, or the labels have not been learnt.
         """
-        graphs = [self._fitting(graph_of(value, position), position) for position, value in enumerate(values)]
+        graphs = [
+            self._fitting(graph_of(value, position), position)
+            for position, value in enumerate(listed(values, "graphs"))
+        ]
         nodes, edges = self._ids(self._labels.nodes), self._ids(self._labels.edges)
         width = max((len(graph.nodes) for graph in graphs), default=1)
         length = max((len(graph.edges) for graph in graphs), default=0) or 1
@@ -225,4 +228,4 @@ def _written(state: Mapping[str, NDArray[Any]], name: str) -> tuple[str, ...]:
             f"the state of a graph modality holds {name!r} as JSON; this one holds "
             f"{', '.join(sorted(state)) or 'nothing'}; fetch or train the model again"
         ) from error
-    return tuple(map(str, labels))
+    return tuple(normalised(str(label)) for label in labels)

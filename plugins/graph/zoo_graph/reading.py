@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo import DataError
+from zoo import DataError, normalised
 
 LARGEST_FILE_BYTES = 2**26
 _KEYS = ("nodes", "edges", "edge_labels", "positions")
@@ -104,7 +104,7 @@ def _labels(found: Any, kind: str, what: str) -> tuple[str, ...]:
     for place, label in enumerate(labels):
         if not isinstance(label, str):
             raise DataError(f"{what}: {kind} {place} is {label!r:.60}; expected a label (a str)")
-    return tuple(labels)
+    return tuple(map(normalised, labels))
 
 
 def _edges(found: Any, nodes: int, what: str) -> tuple[tuple[int, int], ...]:

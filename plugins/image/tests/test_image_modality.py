@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from zoo_image import reading
 from zoo_image.modality import ImageModality
 
-from zoo import DataError, SpecError
+from zoo import DataError, SpecError, UsageError
 from zoo.testing import ModalityContract
 
 
@@ -231,3 +231,14 @@ def test_a_reader_does_not_keep_the_file_open(tmp_path):
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(SpecError, match=message):
         ImageModality(**options)
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3), (5, 7, 4)])
+def test_a_lone_picture_is_no_list_of_pictures(shape):
+    array = np.zeros(shape, np.uint8)
+    message = f"pictures: expected a list of values, got one array of shape {shape}, which is one picture; give ["
+    with pytest.raises(UsageError, match=re.escape(message)):
+        ImageModality(size=4).to_arrays(array)
+    with pytest.raises(UsageError, match="pictures: expected a list of values, got one Image"):
+        ImageModality(size=4).to_arrays(Image.fromarray(array))
+    assert len(ImageModality(size=4).to_arrays(array[None])["pixels"]) == 1

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from zoo import Axis, DataError, SpecError, TensorSpec
+from zoo import Axis, DataError, SpecError, TensorSpec, UsageError, listed
 from zoo_image.reading import picture_of
 
 Array = NDArray[Any]
@@ -60,8 +60,10 @@ class ImageModality:
     def to_arrays(self, values: Sequence[Any]) -> Mapping[str, Array]:
         """Return ``pixels``, (batch, channels, size, size).
 
-        Raises DataError, naming the position and the file, where a value is no picture or a file is broken.
+        Raises DataError, naming the position and the file, where a value is no picture or a file is broken, UsageError
+        where a lone picture is given in place of a list.
         """
+        _refuse_lone(listed(values, "pictures"))
         if self._are_pixels_already(values):
             pixels = np.stack(values)
             return {"pixels": np.ascontiguousarray(self._channels_first(pixels))}
@@ -115,3 +117,15 @@ class ImageModality:
         if coloured.size == (self.size, self.size):
             return coloured
         return coloured.resize((self.size, self.size), Image.Resampling.BILINEAR)
+
+
+def _refuse_lone(values: Any) -> None:
+    """Raise UsageError if ``values`` is an array that is one picture, or may be: its rows would be taken for pictures.
+
+    Of pictures in one array each has two axes, or three: (row, height, width) or (row, height, width, channels).
+    """
+    if isinstance(values, np.ndarray) and (values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (3, 4))):
+        raise UsageError(
+            f"pictures: expected a list of values, got one array of shape {values.shape}, which is one picture; "
+            "give [picture]"
+        )

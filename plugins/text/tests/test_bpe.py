@@ -93,8 +93,8 @@ def test_a_long_text_is_cut_even_inside_a_character():
     assert modality.from_arrays(modality.to_arrays(["消防"])) == ["消�"]
 
 
-def test_half_a_surrogate_pair_is_read_as_a_question_mark():
-    assert PAIRS.from_arrays(PAIRS.to_arrays(["\ud800x"])) == ["?x"]
+def test_half_a_surrogate_pair_is_read_as_the_replacement_character():
+    assert PAIRS.from_arrays(PAIRS.to_arrays(["\ud800x"])) == ["\N{REPLACEMENT CHARACTER}x"]
 
 
 def test_training_is_the_same_in_another_process():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo import DataError, UsageError
+from zoo import DataError, UsageError, normalised
 from zoo_text.tokenizers import UNKNOWN, UNREADABLE, Tokenizer, text_of_state
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ LONGEST_TOKEN_BYTES = 32
 class BytePairs(Tokenizer):
     """Byte pair encoding of UTF-8: 0 is padding, 1 stays unused, then the bytes and what ``fit`` joined of them.
 
-    Nothing is normalised, so that the text of the ids of a text is that text. ``learnt`` is the JSON of the package
-    ``tokenizers``, whose ids are smaller by two.
+    The text of the ids of a text is that text in the normal form NFC; nothing else is changed. ``learnt`` is the JSON
+    of the package ``tokenizers``, whose ids are smaller by two.
 
     Source: Sennrich et al. 2016, arXiv 1508.07909; bytes in place of characters as in Radford et al. 2019, "Language
     Models are Unsupervised Multitask Learners", section 2.2.
@@ -108,5 +108,5 @@ class BytePairs(Tokenizer):
 
 
 def _readable(text: str, length: int) -> str:
-    """Return the part of a text that its first ``length`` pieces can reach, with half surrogates as question marks."""
-    return text[: length * LONGEST_TOKEN_BYTES].encode(errors="replace").decode()
+    """Return the part of a text that its first ``length`` pieces can reach, in the normal form NFC."""
+    return normalised(text, most=length * LONGEST_TOKEN_BYTES)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
+from zoo import normalised
 from zoo_text.tokenizers import CJK
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def picture_of(text: str) -> Image.Image:
 
     Characters that no installed font has are drawn as boxes.
     """
-    shown = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
-    shown = shown.encode(errors="replace").decode()  # half a surrogate pair cannot be drawn
+    read = normalised(text, most=MOST_CHARACTERS + 1)  # a lone surrogate cannot be drawn
+    shown = read if len(read) <= MOST_CHARACTERS else f"{read[:MOST_CHARACTERS]}…"
     font = _cjk_font() if re.search(f"[{CJK}]", shown) else _font()
     lines = _wrapped(shown, font, WIDTH - 2 * MARGIN)
     picture = Image.new("RGB", (WIDTH, 2 * MARGIN + LINE_HEIGHT * len(lines)), "white")

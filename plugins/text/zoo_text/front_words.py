@@ -39,8 +39,8 @@ class WordsFront(nn.Module):
 class WordLetters(nn.Module):
     """The letters of the first ``length`` words of each text, as the tokenizer ``words`` parts and spells them.
 
-    That holds for every text whose NFKC is that of its characters one by one. Where NFKC joins several characters, as
-    an accent that stands alone with its letter, the word is another one here.
+    That holds for every text in the normal form NFKC, which the tensor's spec names, and for others whose NFKC is that
+    of their characters one by one. In a text of any other form the words would be other ones here.
 
     All that is found of a character stands at the places of its bytes, and where nothing is found is zero: no shape
     depends on what a text says.

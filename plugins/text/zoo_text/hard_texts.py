@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zoo import normalised
+
 # Each in the domain of the front: its NFKC is that of its characters one by one.
 PHRASES = (
     "",
@@ -46,6 +48,6 @@ def hard_bytes(words: Sequence[str], size: int, generator: np.random.Generator) 
     """Draw hard texts, and the same again, until they fill ``size`` bytes; spaces stand for half a character."""
     filled = b""
     while len(filled) < min(size, _DRAWN_BYTES):
-        filled += hard_text(words, generator).encode(errors="replace") + b" "
+        filled += normalised(hard_text(words, generator)).encode() + b" "
     filled *= 1 + size // max(1, len(filled))
     return filled[:size].decode(errors="ignore").encode().ljust(size)

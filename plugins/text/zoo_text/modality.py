@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo import Axis, DataError, SpecError, TensorSpec, as_utf8, from_utf8
+from zoo import Axis, DataError, SpecError, TensorSpec, as_utf8, from_utf8, listed
 from zoo_text.bpe import BytePairs
 from zoo_text.drawing import picture_of
 from zoo_text.hard_texts import hard_bytes
 from zoo_text.pretrained import Pretrained, pretrained_vectors
-from zoo_text.tokenizers import CHARACTERS_A_WORD, Bytes, Tokenizer, Words
+from zoo_text.tokenizers import CHARACTERS_A_WORD, NORMAL_FORM, Bytes, Tokenizer, Words
 from zoo_text.wordpiece import WordPieces
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class TextModality:
     @property
     def raw_tensors(self) -> Mapping[str, TensorSpec]:
         """``utf8``: the bytes of each text, with zeros after them."""
-        return {"utf8": TensorSpec("uint8", ("batch", "bytes"), 0, 255)}
+        form = NORMAL_FORM if self.tokenizer in ("words", "wordpiece") else "NFC"
+        return {"utf8": TensorSpec("uint8", ("batch", "bytes"), 0, 255, normal_form=form)}
 
     @property
     def raw_axes(self) -> Mapping[str, Axis]:
@@ -116,7 +117,7 @@ class TextModality:
 
         Raises DataError where a value is no text.
         """
-        return {"utf8": as_utf8(values, self.raw_axes["bytes"].largest)}
+        return {"utf8": as_utf8(values, self.raw_axes["bytes"].largest, self.raw_tensors["utf8"].normal_form)}
 
     def from_raw_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Sequence[str]:
         """Return texts; what is no UTF-8 shows as the replacement character."""
@@ -139,7 +140,9 @@ class TextModality:
 
         Raises SpecError where the file of ``vectors`` cannot be read or has a vector for none of the words.
         """
-        fitted = self.reader.fit(_texts(values), length=self.max_length, token_count=self.vocabulary_size)
+        fitted = self.reader.fit(
+            _texts(listed(values, "texts", once=True)), length=self.max_length, token_count=self.vocabulary_size
+        )
         return replace(self, _fitted=fitted, _pretrained=self._vectors_for(fitted))
 
     def state(self) -> Mapping[str, NDArray[Any]]:
@@ -153,9 +156,10 @@ class TextModality:
     def to_arrays(self, values: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return ids and mask, as long as the longest text, at least 1; an empty text is a wholly masked row.
 
-        Raises DataError where a value is no text, UsageError where the words have not been learnt.
+        Raises DataError where a value is no text, UsageError where a lone text is given in place of a list, or the
+        words have not been learnt.
         """
-        rows = [self.reader.ids(text, length=self.max_length) for text in _texts(values)]
+        rows = [self.reader.ids(text, length=self.max_length) for text in _texts(listed(values, "texts"))]
         length = max((len(row) for row in rows), default=0) or 1
         ids = np.zeros((len(rows), length), dtype=np.int64)
         mask = np.zeros((len(rows), length), dtype=np.bool_)

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo import DataError, UsageError
+from zoo import DataError, UsageError, normalised, utf8_bytes
 
 PADDING = 0
 UNKNOWN = 1
@@ -30,9 +30,11 @@ CJK = (
 MARKS = "".join(chr(code) for code in range(0x300, 0x1E00) if unicodedata.category(chr(code)).startswith("M"))
 _TOKEN = re.compile(rf"[{CJK}]|[^\W_{CJK}](?:[^\W_{CJK}]|[{MARKS}])*")
 SPACE_IN_CJK = re.compile(rf"(?<=[{CJK}]) (?=[{CJK}])")
-# Normalising takes the square of the length of a run of accents, so that no longer stretch is handed over at once.
+# A word is no longer than this.
 STRETCH = 256
 _STRETCH = re.compile(rf"\S{{1,{STRETCH}}}")
+# In it a word is the same however its letters were put together, and however wide they are.
+NORMAL_FORM: Literal["NFKC"] = "NFKC"
 # A text that goes on for longer without a word is read no further, so that no text takes long.
 CHARACTERS_A_WORD = 1024
 
@@ -77,13 +79,17 @@ class Tokenizer(ABC):
 
 
 def words_in(text: str) -> Iterator[str]:
-    """Yield the words of a text after NFKC and case folding; a CJK character is a word, punctuation is dropped.
+    """Return the words of a text after NFKC and case folding; a CJK character is a word, punctuation is dropped.
 
     >>> list(words_in("Señor's CAFÉ, 消防车 x²"))
     ['señor', 's', 'café', '消', '防', '车', 'x2']
     """
+    return _words(normalised(text, NORMAL_FORM))
+
+
+def _words(text: str) -> Iterator[str]:
     for stretch in _STRETCH.finditer(text):
-        yield from _TOKEN.findall(unicodedata.normalize("NFKC", stretch.group()).casefold())
+        yield from _TOKEN.findall(stretch.group().casefold())
 
 
 @dataclass(frozen=True)
@@ -140,17 +146,18 @@ class Words(Tokenizer):
 
 def first_words(text: str, length: int) -> Iterator[str]:
     """Yield the first ``length`` words of a text, of which no more is looked at than they usually take."""
-    return islice(words_in(text[: length * CHARACTERS_A_WORD]), length)
+    return islice(_words(normalised(text, NORMAL_FORM, most=length * CHARACTERS_A_WORD)), length)
 
 
 def is_read_to_its_end(text: str, length: int) -> bool:
     """Return whether nothing but spaces stands behind what is looked at for ``length`` words."""
-    return not text[length * CHARACTERS_A_WORD :].strip()
+    most = length * CHARACTERS_A_WORD
+    return len(text) <= most or not normalised(text, NORMAL_FORM)[most:].strip()
 
 
 @dataclass(frozen=True)
 class Bytes(Tokenizer):
-    """UTF-8: 0 is padding, a byte is its value plus one. Nothing is learnt and nothing is unknown."""
+    """UTF-8 of the normal form NFC: 0 is padding, a byte is its value plus one. Nothing is learnt, nothing unknown."""
 
     first_word: ClassVar[int] = 1
     fewest_tokens: ClassVar[int] = 3
@@ -166,7 +173,7 @@ class Bytes(Tokenizer):
 
     def ids(self, text: str, *, length: int) -> list[int]:
         """Return the ids of the first ``length`` bytes."""
-        return [byte + 1 for byte in text[:length].encode(errors="replace")[:length]]
+        return [byte + 1 for byte in utf8_bytes(text, length)]
 
     def text(self, ids: Iterable[int]) -> str:
         """Return the text; a character cut in two shows as the replacement character."""

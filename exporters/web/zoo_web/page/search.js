@@ -6,14 +6,9 @@ import { currentLanguage, inEachLanguage, percent, say, whole } from "./words.js
 
 const TILE = 64;
 
-/** Return the UTF-8 bytes of a text as a graph takes them: cut between characters, filled up with zeros. */
-export function utf8Tensor(text, { smallest, largest }) {
-  let bytes = new TextEncoder().encode(text);
-  if (bytes.length > largest) {
-    let end = largest;
-    while ((bytes[end] & 0xc0) === 0x80) end -= 1;
-    bytes = bytes.slice(0, end);
-  }
+/** Return the UTF-8 bytes of a text as a graph takes them: in the normal form of its input, filled up with zeros. */
+export function utf8Tensor(text, { smallest, largest }, normalForm = "NFC") {
+  const bytes = new TextEncoder().encode(text.normalize(normalForm)).slice(0, largest);
   const data = new Uint8Array(Math.max(smallest, bytes.length));
   data.set(bytes);
   return { dtype: "uint8", shape: [1, data.length], data };
@@ -34,8 +29,9 @@ export function nearest(vector, { data, shape: [rows, width] }, count) {
 export function showSearch(bundle, content, arrays) {
   const { graph, output, things, shown, tiles } = content;
   const vectors = arrays[content.vectors];
-  const [input] = Object.keys(bundle.manifest.graphs[graph].inputs);
-  const [, bytesAxis] = bundle.manifest.graphs[graph].inputs[input].axes;
+  const { inputs, axes } = bundle.manifest.graphs[graph];
+  const [input] = Object.keys(inputs);
+  const [, bytesAxis] = inputs[input].axes;
   const query = document.getElementById("query");
   const results = document.getElementById("results");
   let answer = null; // what is shown: {word, text, places}
@@ -44,7 +40,7 @@ export function showSearch(bundle, content, arrays) {
   const search = onNewest(async (text) => {
     if (!text.trim()) return show(null);
     try {
-      const tensor = utf8Tensor(text, bundle.manifest.graphs[graph].axes[bytesAxis]);
+      const tensor = utf8Tensor(text, axes[bytesAxis], inputs[input].normal_form);
       const found = await bundle.run(graph, { [input]: tensor });
       show({ word: "search_found", text, places: nearest(found[output].data, vectors, shown) });
     } catch (error) {

@@ -1,0 +1,170 @@
+"""Raw values by input become the arrays that a graph takes; which of them were too long to be read whole is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import UsageError
+from zoo.lists import listed
+from zoo.protocols import PRESENT, UTF8, Modality, TensorSpec
+from zoo.runtime.session import Session
+
+# What only raw values need is imported where it is needed: arrays go through a graph without it.
+if TYPE_CHECKING:
+    from zoo.protocols import Array
+
+Rows = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The arrays that a graph takes, by tensor, and by input the rows, from 0, whose values were truncated."""
+
+    arrays: dict[str, Array]
+    truncated: dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """Prepares raw values for a graph.
+
+    ``modality`` gives the modality of an input; ``known`` gives it too, or None if its plugin is not installed.
+    """
+
+    session: Session
+    modality: Callable[[str], Modality]
+    known: Callable[[str], Modality | None]
+
+    def __call__(self, values: Rows) -> Prepared:
+        """Return what the graph takes.
+
+        Raises UsageError where a name or the number of values is wrong, DataError where a value cannot be read.
+        """
+        check_counts(self.session, values)
+        inputs = self.session.inputs
+        arrays: dict[str, Array] = {}
+        truncated: dict[str, list[int]] = {}
+        for name, given in values.items():
+            if name in inputs:
+                arrays[name] = as_array(given, inputs[name], name)
+            elif any(tensor.startswith(f"{name}.") for tensor in inputs):
+                made, cut = self._made(name, given)
+                arrays |= made
+                truncated |= {name: cut} if cut else {}
+            else:
+                known = sorted({tensor.split(".")[0] for tensor in inputs})
+                raise UsageError(f"the graph {self.session.name!r} has no input {name!r}; it takes {', '.join(known)}")
+        for name in {tensor.partition(".")[0] for tensor in inputs if tensor.endswith(f".{PRESENT}")}:
+            if f"{name}.{PRESENT}" not in arrays:
+                arrays |= self._presence(name, arrays)
+        return Prepared(arrays, truncated)
+
+    def _presence(self, name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Return which rows have an input: all, where its tensors are given, or none, with zeros for its tensors."""
+        if not arrays:
+            raise UsageError("give at least one input; got none")
+        import numpy as np
+
+        rows = len(next(iter(arrays.values())))
+        if any(tensor.startswith(f"{name}.") for tensor in arrays):
+            return {f"{name}.{PRESENT}": np.ones(rows, bool)}
+        made, _ = self._made(name, [None] * rows)
+        return made
+
+    def _made(self, name: str, given: Sequence[Any]) -> tuple[dict[str, Array], list[int]]:
+        """Return the arrays of one input, and which rows were truncated.
+
+        Where the graph says which rows are present, what is None is a row of zeros.
+        """
+        import numpy as np
+
+        from zoo.gaps import with_gaps
+
+        gaps = f"{name}.{PRESENT}" in self.session.inputs
+        there = np.array([not gaps or value is not None for value in given])
+        values = given if there.all() else [value for value, is_there in zip(given, there, strict=True) if is_there]
+        made, cut = self._read(name, values)
+        rows = np.flatnonzero(there)[cut].tolist()
+        if not gaps:
+            return {f"{name}.{tensor}": array for tensor, array in made.items()}, rows
+        arrays = {f"{name}.{tensor}": with_gaps(array, there) for tensor, array in made.items()}
+        return {**arrays, f"{name}.{PRESENT}": there}, rows
+
+    def _read(self, name: str, values: Sequence[Any]) -> tuple[Mapping[str, Array], list[int]]:
+        """Return the tensors of values, all of them there, and the places of those that were truncated.
+
+        A graph that takes the UTF-8 of texts needs no modality; where there is one, it tells of tokens that are left
+        out behind the last one that is read.
+        """
+        from zoo.gaps import no_rows
+        from zoo.offers import truncated
+        from zoo.utf8 import as_utf8, longer
+
+        if raw := self.session.inputs.get(f"{name}.{UTF8}"):
+            most_bytes = self.session.axes[str(raw.axes[1])].largest
+            made = {UTF8: as_utf8(values, most_bytes, raw.normal_form)}
+            modality = self.known(name) if len(values) else None
+            cut = truncated(modality, values, modality.to_arrays(values)) if modality else []
+            return made, sorted({*cut, *longer(values, most_bytes, raw.normal_form)})
+        modality = self.modality(name)
+        if not len(values):
+            return no_rows(modality), []
+        arrays = modality.to_arrays(values)
+        return arrays, truncated(modality, values, arrays)
+
+
+def decoded_input(outputs: Iterable[str]) -> str:
+    """Return the input whose decoder made a graph's outputs, by their names, empty where it is no decoder's."""
+    for output in outputs:
+        verb, _, of = output.partition(".")[0].partition("_")
+        if verb in ("decode", "reconstruct", "translate"):
+            return of.rpartition("_to_")[2] if verb == "translate" else of
+    return ""
+
+
+def decoded_values(outputs: Mapping[str, Array], modality: Modality) -> list[Any]:
+    """Return a decoder's answer, one value per row, as its modality tells it to a person."""
+    return list(modality.from_arrays({name.partition(".")[2]: array for name, array in outputs.items()}))
+
+
+def check_counts(session: Session, values: Rows) -> None:
+    """Raise UsageError if values are no mapping of lists, or not all inputs have as many values, at least one."""
+    if not isinstance(values, Mapping):
+        raise UsageError(
+            f"the graph {session.name!r} takes values by input, as in {{'caption': ['red heart']}}; "
+            f"got a {type(values).__name__}"
+        )
+    counts = {name: len(listed(given, f"the input {name!r}")) for name, given in values.items()}
+    if len({*counts.values()}) > 1:
+        knows_gaps = any(tensor.endswith(f".{PRESENT}") for tensor in session.inputs)
+        raise UsageError(
+            f"the graph {session.name!r} takes one value a row of each input, got "
+            f"{', '.join(f'{count} of {name!r}' for name, count in counts.items())}"
+            f"{'; give None where a value is missing' if knows_gaps else ''}"
+        )
+    if 0 in counts.values():
+        raise UsageError(f"the graph {session.name!r} takes at least one row; got no value of {', '.join(counts)}")
+
+
+def as_array(given: Any, spec: TensorSpec, name: str) -> Array:
+    """Return numbers as the array that a graph takes.
+
+    Raises UsageError where they are no numbers, or the dtype cannot hold them.
+    """
+    import numpy as np
+
+    takes = f"{name!r} takes numbers of {spec.dtype} with axes {spec.axes}"
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise UsageError(f"{takes}: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise UsageError(f"{takes}; it came as {'text' if array.dtype.kind == 'U' else array.dtype}")
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast: Array = array.astype(spec.dtype)
+    held = np.array_equal(cast, array) if cast.dtype.kind in "biu" else not (np.isinf(cast) & np.isfinite(array)).any()
+    if not held:
+        raise UsageError(f"{takes}; it came as {array.dtype} with values that {spec.dtype} cannot hold")
+    return cast
