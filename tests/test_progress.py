@@ -26,12 +26,12 @@ with progress_bar("hatching") as advance:
 COLOUR = re.compile(r"\x1b\[[0-9;]*[1-9][0-9;]*m")
 
 
-def on_a_terminal(steps=4, pause_s=0.02, **settings):
+def on_a_terminal(work=WORK, *, steps=4, pause_s=0.02, **settings):
     """Return what a task of a few steps shows on a terminal of 100 columns."""
     kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "CI")}
     terminal, end = pty.openpty()
     done = subprocess.Popen(
-        [sys.executable, "-c", WORK.format(steps=steps, pause_s=pause_s)],
+        [sys.executable, "-c", work.format(steps=steps, pause_s=pause_s)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=end,
@@ -53,6 +53,12 @@ def test_a_terminal_shows_how_far_how_fast_and_how_long():
     shown = on_a_terminal()
     for part in ("hatching", "4/4", r"[1-9]\d*\.\d/s", r"0:00:00", r"loss \[1\]"):
         assert re.search(part, shown), part
+
+
+def test_each_stage_of_a_task_has_a_length_of_its_own():
+    stages = WORK + "    [advance(step, 9, 'second stage') for step in range(1, 10)]\n"
+    shown = on_a_terminal(stages)
+    assert re.search(r"9/9.*second stage", shown)
 
 
 def test_slow_steps_are_told_in_seconds_each():

@@ -149,6 +149,12 @@ def test_samples_that_cannot_be_read_may_be_skipped_and_are_counted(zoo, recipe_
     assert "the first: sample 'train-5', input 'left': value 0 is 'nonsense'" in result.stderr
 
 
+def test_who_watches_is_told_how_far_the_data_are_read(make_recipe, plugins, tmp_path):
+    told = []
+    train(make_recipe(validate_every=6), tmp_path, plugins=plugins, observe_reading=lambda *far: told.append(far))
+    assert told == [(32, 64), (64, 64)] * 2
+
+
 def test_skipping_trains_on_what_is_left(make_recipe, plugins, tmp_path):
     rows = []
     recipe = make_recipe(data={"broken_at": 5}, batch_size=1000)

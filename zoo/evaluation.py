@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 
 from zoo.coherence import coherence
+from zoo.columns import ALONE, Reading
 from zoo.errors import MetricError, UsageError
-from zoo.loading import Rows, RowsInMemory, in_order, load_rows, readable
+from zoo.loading import Rows, RowsInMemory, RowsOnDemand, in_order, load_rows, readable
 from zoo.missing import Skip
 from zoo.model import Model
 from zoo.modules import Batch, MeasuresAnswers, RunsGraphs
@@ -44,15 +45,18 @@ class HeldOut:
         *,
         advice: str = _CHOOSE,
         skip: Skip | None = None,
+        reading: Reading = ALONE,
     ) -> HeldOut:
         """Read a split, without the samples of which ``skip`` is told; ``advice`` says what to do if it has nothing.
 
+        ``reading`` says how files are read.
         An input that no sample has is told of by a warning, since what needs it is not measured.
         """
         samples, where = splits.read(split, advice=advice), splits.where(split)
-        if skip is not None:
-            samples = list(readable(samples, modalities, skip=skip))
-        held_out = cls(samples, load_rows(samples, modalities, where=where), where)
+        rows = load_rows(samples, modalities, where=where, skip=skip, reading=reading)
+        if skip is not None and isinstance(rows, RowsOnDemand):  # metrics need a sample for each row
+            rows = RowsOnDemand(list(readable(rows.samples, modalities, skip=skip)), modalities)
+        held_out = cls(rows.samples, rows, where)
         if lacking := absent(samples, modalities):
             _log.warning("%s: no sample has the input %s; what needs it is not measured", where, listed(lacking))
         return held_out
@@ -83,7 +87,8 @@ def evaluate(
     """
     plugins = plugins or installed()
     splits = Splits.of(recipe, plugins)
-    held_out = HeldOut.load(splits, split or recipe.evaluation.split, model.modalities)
+    reading = Reading(recipe.training.workers)
+    held_out = HeldOut.load(splits, split or recipe.evaluation.split, model.modalities, reading=reading)
     fitted = recipe.evaluation.probe or recipe.evaluation.coherence
     training = splits.read(TRAIN, advice=_FITTED) if fitted else ()
     measured = measure(model, recipe, held_out, seed=seed)

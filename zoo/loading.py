@@ -8,10 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from zoo.columns import ALONE, Column, Reading, read_columns
 from zoo.errors import DataError, UsageError
-from zoo.gaps import no_rows, with_gaps
+from zoo.gaps import with_gaps
 from zoo.graphs import as_tensors
 from zoo.missing import Skip, with_files
 from zoo.modules import Batch
@@ -23,7 +25,11 @@ _READ_AT_ONCE = 256
 
 
 class Rows(Protocol):
-    """The rows of a split, ready to be taken as batches."""
+    """The rows of a split, ready to be taken as batches, and the samples that they are of."""
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """Return a sample for each row."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -34,9 +40,10 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class RowsInMemory:
-    """All rows as tensors."""
+    """All rows as tensors, and the samples that they are of, where these are known."""
 
     batch: Batch
+    samples: Sequence[Sample] = ()
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -65,9 +72,14 @@ class RowsOnDemand:
 
 
 def load_rows(
-    samples: Sequence[Sample], modalities: Mapping[str, Modality], *, where: str, skip: Skip | None = None
+    samples: Sequence[Sample],
+    modalities: Mapping[str, Modality],
+    *,
+    where: str,
+    skip: Skip | None = None,
+    reading: Reading = ALONE,
 ) -> Rows:
-    """Return the samples as rows; ``where`` names the split for messages.
+    """Return the samples as rows; ``where`` names the split for messages, ``reading`` says how files are read.
 
     Samples that cannot be read are left out where ``skip`` is there to be told of them. Raises UsageError for an empty
     split or one without any of the inputs, DataError for a sample that cannot be read or files that are not there.
@@ -80,14 +92,44 @@ def load_rows(
         asked = " or ".join(map(repr, modalities))
         raise UsageError(f"{where}: no sample has the input {asked}; the data has {', '.join(known)}")
     samples = with_files(samples, modalities, where=where, skip=skip)
-    probe = _read(samples[:_PROBE_ROWS], modalities, skip)
+    probe = _read(samples[:_PROBE_ROWS], modalities, skip and _told_later)
     row_bytes = sum(t.nbytes for tensors in probe.inputs.values() for t in tensors.values()) / max(1, probe.rows)
     if row_bytes * len(samples) > _MEMORY_BYTES:
         return RowsOnDemand(samples, modalities, skip)
-    rows = RowsInMemory(_read(samples, modalities, skip))
+    rows = _in_memory(samples, modalities, skip, row_bytes, reading)
     if not len(rows):
         raise UsageError(f"{where}: none of its {given} samples can be read; look at the list of skipped ones")
     return rows
+
+
+def _in_memory(
+    samples: Sequence[Sample],
+    modalities: Mapping[str, Modality],
+    skip: Skip | None,
+    row_bytes: float = 0,
+    reading: Reading = ALONE,
+) -> RowsInMemory:
+    columns = read_columns(samples, modalities, reading=reading, row_bytes=row_bytes, all_bad=skip is not None)
+    kept = _kept(samples, columns, skip)
+    inputs: dict[str, dict[str, Tensor]] = {}
+    present: dict[str, Tensor] = {}
+    for name, column in columns.items():
+        rows, there = np.isin(column.places, kept), np.isin(kept, column.places)
+        arrays = {key: array if rows.all() else array[rows] for key, array in column.arrays.items()}
+        inputs[name] = as_tensors({key: with_gaps(array, there) for key, array in arrays.items()})
+        present[name] = torch.from_numpy(there)
+    return RowsInMemory(Batch(inputs, present), [samples[place] for place in kept])
+
+
+def _kept(samples: Sequence[Sample], columns: Mapping[str, Column], skip: Skip | None) -> NDArray[np.int64]:
+    """Return the places of the samples that can be read in all columns; ``skip`` is told of the others."""
+    bad: dict[int, DataError] = {}
+    for column in columns.values():
+        bad = {**column.bad, **bad}  # of several inputs, the first is told
+    for place in sorted(bad):
+        if skip is not None:
+            skip(samples[place], bad[place])
+    return np.array([place for place in range(len(samples)) if place not in bad], np.int64)
 
 
 def to_batch(samples: Sequence[Sample], modalities: Mapping[str, Modality]) -> Batch:
@@ -95,14 +137,7 @@ def to_batch(samples: Sequence[Sample], modalities: Mapping[str, Modality]) -> B
 
     Raises DataError naming the sample that cannot be read.
     """
-    inputs: dict[str, dict[str, Tensor]] = {}
-    present: dict[str, Tensor] = {}
-    for name, modality in modalities.items():
-        there = np.array([sample.inputs.get(name) is not None for sample in samples], np.bool_)
-        arrays = _arrays(modality, [sample for sample, here in zip(samples, there, strict=True) if here], name)
-        inputs[name] = as_tensors({key: with_gaps(array, there) for key, array in arrays.items()})
-        present[name] = torch.from_numpy(there)
-    return Batch(inputs, present)
+    return _in_memory(samples, modalities, None).batch
 
 
 def readable(samples: Sequence[Sample], modalities: Mapping[str, Modality], *, skip: Skip) -> Iterator[Sample]:
@@ -110,14 +145,7 @@ def readable(samples: Sequence[Sample], modalities: Mapping[str, Modality], *, s
     samples = with_files(samples, modalities, where="", skip=skip)
     for start in range(0, len(samples), _READ_AT_ONCE):
         some = samples[start : start + _READ_AT_ONCE]
-        bad: set[str] = set()
-        for name, modality in modalities.items():
-            known = [sample for sample in some if sample.inputs.get(name) is not None]
-            try:
-                modality.to_arrays([sample.inputs[name] for sample in known])
-            except DataError:
-                bad |= {sample.key for sample in _unreadable(modality.to_arrays, known, name, skip)}
-        yield from (sample for sample in some if sample.key not in bad)
+        yield from (some[place] for place in _kept(some, read_columns(some, modalities), skip))
 
 
 def fit_modality(modality: Modality, samples: Sequence[Sample], name: str, *, skip: Skip | None = None) -> Modality:
@@ -143,24 +171,13 @@ def in_order(rows: Rows, index: Tensor, batch_size: int) -> Iterator[Batch]:
         yield rows.take(index[start : start + batch_size])
 
 
-def _arrays(modality: Modality, known: Sequence[Sample], name: str) -> Mapping[str, Any]:
-    if not known:
-        return no_rows(modality)
-    try:
-        return modality.to_arrays([sample.inputs[name] for sample in known])
-    except DataError:
-        _unreadable(modality.to_arrays, known, name, None)
-        raise
+def _told_later(sample: Sample, error: DataError) -> None:
+    """All rows are read once more."""
 
 
 def _read(samples: Sequence[Sample], modalities: Mapping[str, Modality], skip: Skip | None) -> Batch:
     """Turn samples into one batch, without those that cannot be read where ``skip`` is there to be told."""
-    try:
-        return to_batch(samples, modalities)
-    except DataError:
-        if skip is None:
-            raise
-    return to_batch(list(readable(samples, modalities, skip=skip)), modalities)
+    return _in_memory(samples, modalities, skip).batch
 
 
 def _unreadable(

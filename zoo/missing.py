@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -47,4 +48,4 @@ def with_files(samples: Sequence[Sample], inputs: Iterable[str], *, where: str, 
 
 
 def _is_missing(value: object) -> bool:
-    return isinstance(value, Path) and not value.is_file()
+    return isinstance(value, Path) and not os.path.isfile(value)

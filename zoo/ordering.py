@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import signal
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from zoo.loading import Rows
+from zoo.columns import leave_signals
+from zoo.errors import DataError
+from zoo.loading import Rows, RowsInMemory
 from zoo.modules import Batch
 
 STEPS, ORDERS = 0, 1
@@ -55,31 +56,35 @@ class Share:
         return rows.tensor_split(self.processes)[self.process]
 
 
-class _Steps(Dataset[Batch]):
-    """The batches by step, as a worker process reads them."""
+class _Steps(Dataset[Batch | DataError]):
+    """The batches by step, as a worker process reads them; what cannot be read is told as it is."""
 
     def __init__(self, rows: Rows, order: Order, share: Share) -> None:
         self.rows = rows
         self.order = order
         self.share = share
 
-    def __getitem__(self, step: int) -> Batch:
-        return self.rows.take(self.share.of(self.order[step]))
+    def __getitem__(self, step: int) -> Batch | DataError:
+        try:
+            return self.rows.take(self.share.of(self.order[step]))
+        except DataError as error:
+            return error
 
 
 def batches(rows: Rows, order: Order, share: Share, steps: range, *, workers: int) -> Iterator[Batch]:
-    """Yield the batch of each step; ``workers`` processes read ahead, which changes no batch."""
+    """Yield the batch of each step; ``workers`` processes read ahead what is not in memory, which changes no batch.
+
+    Raises DataError for a sample that cannot be read.
+    """
     taken = _Steps(rows, order, share)
-    if workers == 0:
-        for step in steps:
-            yield taken[step]
-        return
-    # Rows come as batches already: nothing is left to collate.
-    loader = DataLoader(taken, batch_size=None, sampler=steps, num_workers=workers, worker_init_fn=_leave_signals)
-    yield from loader
-
-
-def _leave_signals(worker: int) -> None:
-    """Let the main process decide what Ctrl-C means; it ends its workers by SIGTERM."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if workers == 0 or isinstance(rows, RowsInMemory):
+        read: Iterator[Batch | DataError] = map(taken.__getitem__, steps)
+    else:
+        # Rows come as batches already: nothing is left to collate.
+        read = iter(
+            DataLoader(taken, batch_size=None, sampler=steps, num_workers=workers, worker_init_fn=leave_signals)
+        )
+    for batch in read:
+        if isinstance(batch, DataError):
+            raise batch
+        yield batch

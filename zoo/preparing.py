@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zoo.checkpoint import load
+from zoo.columns import Reading
 from zoo.components import component_class, make_modalities
 from zoo.errors import UsageError
 from zoo.evaluation import HeldOut, measure
@@ -33,11 +34,15 @@ class Prepared:
     held_out: HeldOut | None
 
 
-def prepare(recipe: Recipe, newest: SavedStep | None, plugins: Plugins, skip: Skip | None) -> Prepared:
+def prepare(
+    recipe: Recipe, newest: SavedStep | None, plugins: Plugins, skip: Skip | None, reading: Reading
+) -> Prepared:
     """Look at the data of a recipe, read them, and build its model, or load the one of the checkpoint to go on from.
 
-    ``skip`` is told of the samples that cannot be read, which are left out then. Raises UsageError, naming the split
-    and the input, if what is needed is not there; DataError if a sample cannot be read.
+    ``skip`` is told of the samples that cannot be read, which are left out then; ``reading`` says how files are read.
+
+    Raises UsageError, naming the split and the input, if what is needed is not there; DataError if a sample cannot be
+    read.
     """
     splits = Splits.of(recipe, plugins)
     samples = _training_samples(splits, recipe, skip)
@@ -46,10 +51,10 @@ def prepare(recipe: Recipe, newest: SavedStep | None, plugins: Plugins, skip: Sk
         splits.read(VALIDATION, advice=_VALIDATED)
     saved = load(newest.weights, plugins=plugins).model if newest is not None else None
     modalities = _fitted(recipe, samples, plugins, skip) if saved is None else saved.modalities
-    rows = load_rows(samples, modalities, where=splits.where(TRAIN), skip=skip)
+    rows = load_rows(samples, modalities, where=splits.where(TRAIN), skip=skip, reading=reading)
     held_out = None
     if recipe.training.validate_every:
-        held_out = HeldOut.load(splits, VALIDATION, modalities, advice=_VALIDATED, skip=skip)
+        held_out = HeldOut.load(splits, VALIDATION, modalities, advice=_VALIDATED, skip=skip, reading=reading)
     model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins) if saved is None else saved
     if held_out is not None:
         measure(model, recipe, held_out.some(recipe.evaluation.by))  # what cannot be measured is told before any step

@@ -106,8 +106,9 @@ class Training:
 
     ``accumulate`` takes a batch in so many parts, one after another, for less memory; objectives that compare rows
     compare those of a part. ``precision`` is ``fp32``, ``bf16`` or, on a GPU, ``fp16``. ``compile`` runs the steps
-    through torch.compile. ``workers`` processes read data ahead that does not fit in memory. ``validate_every`` steps
-    the split ``validation`` is measured; 0 is never. ``trackers`` are names that Accelerate knows: ``tensorboard``.
+    through torch.compile. ``workers`` processes decode files, ahead where they do not fit in memory.
+    ``validate_every`` steps the split ``validation`` is measured; 0 is never. ``trackers`` are names that Accelerate
+    knows: ``tensorboard``.
     ``drop`` is the share of training values that are taken away, by input, to study gaps: which, ``seed`` says.
     """
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from zoo.changes import Changes, refuse, told
+from zoo.columns import Reading
 from zoo.counting import Watch, WithoutRows
 from zoo.errors import TrainingError
 from zoo.evaluation import HeldOut, measure
@@ -57,6 +58,7 @@ def train(
     accept_changes: bool = False,
     skip_bad_samples: bool = False,
     observe: Observer | None = None,
+    observe_reading: Callable[[int, int], None] | None = None,
     plugins: Plugins | None = None,
 ) -> Path:
     """Train a recipe and return the path of the last checkpoint, below the folder ``out``.
@@ -65,7 +67,8 @@ def train(
     steps depend is other than it was so far, ``accept_changes`` takes it: a learning rate, an option of the data, the
     number of rows or of processes, but not the spec. ``log.jsonl`` tells from which step on. ``skip_bad_samples``
     leaves samples out that cannot be read, and lists them in ``skipped.jsonl``. ``observe`` is called after each step
-    whose terms are logged. SIGTERM and Ctrl-C leave a checkpoint and raise SystemExit with 143 or 130.
+    whose terms are logged, ``observe_reading`` with how many values of how many are read. SIGTERM and Ctrl-C leave a
+    checkpoint and raise SystemExit with 143 or 130.
 
     Raises IntegrityError, naming each changed key with both values, where one is not accepted; DataError, naming the
     sample, where one cannot be read; TrainingError, naming the term and the step, where a loss is not finite or the
@@ -83,9 +86,10 @@ def train(
             return newest.weights
     with stopping() as stop:
         accelerator = accelerator_for(recipe.training, out)
+        reading = Reading(recipe.training.workers, observe_reading)
         try:
             with stop.at_once():  # there are no weights yet, or they are saved already
-                prepared = prepare(recipe, newest, plugins, run.skip if skip_bad_samples else None)
+                prepared = prepare(recipe, newest, plugins, run.skip if skip_bad_samples else None, reading)
         except Stopped:
             stop.now()
         model, rows = prepared.model, prepared.rows

@@ -108,6 +108,8 @@ def progress_bar(what: str) -> Iterator[Advance]:
         task = bar.add_task("", total=None, rate="")
 
         def advance(done: int, total: int, text: str) -> None:
+            if done < bar.tasks[0].completed:  # another stage of the task, at a pace of its own
+                bar.reset(task, total=total)
             bar.update(task, completed=done, total=total, description=plain(text))
             bar.update(task, rate=_rate(bar.tasks[0].speed))
 

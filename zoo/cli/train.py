@@ -61,6 +61,9 @@ def command(
             terms = "  ".join(f"{key} {value:.4g}" for key, value in progress.terms.items())
             advance(progress.step, progress.steps, terms)
 
+        def observe_reading(done: int, total: int) -> None:
+            advance(done, total, "values read")
+
         path = train(
             recipe,
             out,
@@ -68,6 +71,7 @@ def command(
             accept_changes=accept_changes,
             skip_bad_samples=on_bad_sample == "skip",
             observe=observe,
+            observe_reading=observe_reading,
             plugins=plugins,
         )
     took_s = time.monotonic() - start

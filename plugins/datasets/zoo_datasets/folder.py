@@ -86,13 +86,15 @@ class Folder:
         return Sample(row.key, inputs, labels)
 
     def _path_of(self, row: Row, cell: str, outside: list[str]) -> Path:
-        written = self._folder / cell
-        followed = written.is_symlink() or written.name in ("", "..")
-        path = self._real(written) if followed else self._real(written.parent) / written.name
-        if not (self.outside or path.is_relative_to(self._folder)):
-            why = f"is a symbolic link to {path}" if written.is_symlink() else f"leads out of {self._folder}"
+        parent, name = os.path.split(os.path.join(self._folder, cell))
+        path = os.path.join(self._real(parent), name)
+        is_link = os.path.islink(path)
+        if is_link or name in ("", ".", ".."):
+            path = os.path.realpath(path)
+        if not (self.outside or path.startswith(os.path.join(self._folder, ""))):
+            why = f"is a symbolic link to {path}" if is_link else f"leads out of {self._folder}"
             outside.append(f"{row.where}: {cell!r} {why}")
-        return path
+        return Path(path)
 
     @cached_property
     def _kinds(self) -> Mapping[str, str]:
@@ -125,8 +127,8 @@ class Folder:
         return next((cell for name in columns if (cell := row.cells.get(name))), "")
 
     @cached_property
-    def _real(self) -> Callable[[Path], Path]:
-        return functools.cache(lambda path: Path(os.path.realpath(path)))
+    def _real(self) -> Callable[[str], str]:
+        return functools.cache(os.path.realpath)
 
     @cached_property
     def _folder(self) -> Path:

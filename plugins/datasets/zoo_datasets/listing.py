@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,12 +88,11 @@ def _row(path: Path, row: TableRow) -> Row:
 
 def _of_files(folder: Path) -> Listing:
     """Return a row for each picture and sound; a picture and a sound whose names differ by the ending share one."""
+    kinds = {ending: kind for kind, endings in SUFFIXES.items() for ending in endings}
     rows: dict[str, dict[str, str | None]] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        kind = next((kind for kind, endings in SUFFIXES.items() if _ending(name) in endings), "")
-        if kind and not any(part.startswith(".") for part in name.split("/")) and path.is_file():
-            stem = name.removesuffix(path.suffix)
+    for name in sorted(_files(folder)):
+        stem, ending = os.path.splitext(name)
+        if kind := kinds.get(ending.lower()):
             taken = kind in rows.get(stem, {})
             rows.setdefault(name if taken else stem, {})[kind] = name
     if not rows:
@@ -105,5 +105,13 @@ def _first(cells: Mapping[str, str | None]) -> str:
     return next(cell for kind in SUFFIXES if (cell := cells.get(kind)))
 
 
+def _files(folder: Path) -> Iterator[str]:
+    """Yield the names of all files below a folder, relative to it, but for hidden ones."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        within = Path(parent).relative_to(folder).as_posix()
+        yield from (name if within == "." else f"{within}/{name}" for name in names if not name.startswith("."))
+
+
 def _ending(name: str) -> str:
-    return Path(name).suffix.lower()
+    return os.path.splitext(name)[1].lower()

@@ -113,7 +113,7 @@ class ImageModality:
         return np.moveaxis(pixels, -1, axis) if self.channels == 3 else np.expand_dims(pixels, -3)
 
     def _fitting(self, picture: Image.Image) -> Image.Image:
-        coloured = picture.convert(self._mode)
+        coloured = picture if picture.mode == self._mode else picture.convert(self._mode)
         if coloured.size == (self.size, self.size):
             return coloured
         return coloured.resize((self.size, self.size), Image.Resampling.BILINEAR)

@@ -36,7 +36,7 @@ def picture_of(value: Any, position: int) -> Image.Image:
 def _opened(path: Path, what: str) -> Image.Image:
     try:
         with Image.open(path, formats=FORMATS) as image:
-            return _decoded(image, what)
+            return _decoded(image, what, ours=True)
     except FileNotFoundError as error:
         raise DataError(f"{what}: no such file; paths are relative to the working folder") from error
     except _TOO_LARGE as error:
@@ -54,7 +54,8 @@ def _from_array(value: Any, what: str) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(value))
 
 
-def _decoded(image: Image.Image, what: str) -> Image.Image:
+def _decoded(image: Image.Image, what: str, *, ours: bool = False) -> Image.Image:
+    """Return a picture, which is turned upright as it is if it is ``ours``, else as a copy."""
     pixels = image.width * image.height
     if pixels > LARGEST_PIXELS:
         raise DataError(f"{what}: {_too_large()}: it has {image.width} by {image.height}")
@@ -65,7 +66,8 @@ def _decoded(image: Image.Image, what: str) -> Image.Image:
         if image.format == "TIFF":
             with library_messages() as said:
                 image.load()
-        upright = ImageOps.exif_transpose(image)
+        upright = image if ours else image.copy()
+        ImageOps.exif_transpose(upright, in_place=True)
         return _without_alpha(_eight_bits(upright, what))
     except _BROKEN as error:
         raise DataError(f"{what}: cannot be decoded: {said.beside(error)}") from error
