@@ -10,6 +10,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from zoo.plugins import Plugins
@@ -132,7 +133,9 @@ def test_the_lowest_versions_that_are_accepted_pass_the_quickstart(wheels, tmp_p
     assert versions_in(lowest, tmp_path)["pillow"].startswith(lower_bounds()["pillow"])
     lowest("zoo", "quickstart", cwd=tmp_path)
     lowest("zoo", "export", "fashion-vae", "--out", "bundle", cwd=tmp_path)
-    lowest("zoo", "run", "bundle", "decode_picture", "-i", f"latent={' 0' * 16}", cwd=tmp_path)
+    np.save(tmp_path / "latent.npy", np.zeros((1, 16), np.float32))
+    lowest("zoo", "run", "bundle", "decode_picture", "-i", "latent=latent.npy", "--out", "pictures", cwd=tmp_path)
+    assert list((tmp_path / "pictures").glob("*.png"))
 
 
 def test_every_folder_of_a_distribution_becomes_a_wheel(wheels):
