@@ -59,6 +59,31 @@ def test_of_equal_scores_the_earlier_row_comes_first_and_nan_last(tmp_path, monk
     assert found.tolist() == [2, 3]
 
 
+@pytest.mark.parametrize("by", ["cosine", "dot"])
+def test_equal_rows_have_one_score_and_come_in_their_order_wherever_they_lie(by, tmp_path, monkeypatch):
+    monkeypatch.setattr(searching, "BLOCK_ROWS", 50)
+    generator = np.random.default_rng(0)
+    rows = np.tile(generator.standard_normal(513, np.float32), (143, 1))
+    (found,), (scores,) = nearest(
+        saved(tmp_path / "rows.npy", rows), generator.standard_normal((1, 513), np.float32), 140, by=by
+    )
+    assert found.tolist() == list(range(140))
+    assert len(set(scores.tolist())) == 1
+
+
+@pytest.mark.parametrize("by", ["cosine", "dot"])
+@pytest.mark.parametrize(("offset", "size"), [(1000.0, 1.0), (0.0, 1e25), (0.0, 1e-20)])
+def test_the_order_is_the_exact_one_far_from_zero_and_at_every_size(by, offset, size, tmp_path, monkeypatch):
+    monkeypatch.setattr(searching, "BLOCK_ROWS", 64)
+    generator = np.random.default_rng(1)
+    rows, queries = (((generator.standard_normal((n, 16)) + offset) * size).astype(np.float32) for n in (200, 3))
+    found, _ = nearest(saved(tmp_path / "rows.npy", rows), queries, 9, by=by)
+    exact = queries.astype(float) @ rows.T.astype(float)
+    if by == "cosine":
+        exact /= np.linalg.norm(rows.astype(float), axis=1)
+    assert np.array_equal(found, np.argsort(-exact, axis=1, kind="stable")[:, :9])
+
+
 def test_no_row_is_found_among_none(tmp_path):
     found, scores = nearest(saved(tmp_path / "rows.npy", np.zeros((0, 2), np.float32)), np.ones((1, 2)), 3)
     assert found.shape == scores.shape == (1, 0)

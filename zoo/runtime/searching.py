@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from zoo.protocols import Array
 
 BLOCK_ROWS = 16_384
+_EPSILON = 2.0**-23
+_SMALLEST_SQUARED = 1e-30  # below it the squares of float32 lose digits
 By = Literal["cosine", "dot"]
 
 
@@ -27,33 +30,65 @@ def nearest(
     """Return the rows nearest to each query and their scores, (query, k), the best first.
 
     Fewer than ``k`` where there are fewer rows; of equal scores the earlier row comes first. A row with a NaN comes
-    last.
+    last. Rows are ordered by scores in float64, each computed from its row alone.
 
     Raises UsageError where ``k`` is below 1, the queries are no rows of numbers, or the widths differ.
     """
     if k < 1:
         raise UsageError(f"expected at least 1 row to find, got {k}")
-    wanted: Array = np.ascontiguousarray(queries, np.float32)
+    wanted: Array = np.asarray(queries, np.float64)
     if wanted.ndim != 2:
         raise UsageError(f"expected queries of shape (query, number), got {wanted.shape}; give vector[None] for one")
     if by == "cosine":
-        wanted = wanted / _lengths(wanted)
-    rows = np.empty((len(wanted), 0), np.int64)
-    scores = np.empty((len(wanted), 0), np.float32)
+        wanted = wanted / _lengths(wanted)[:, None]
+    found = [_Best(np.empty(0, np.int64), np.empty(0, np.float64)) for _ in wanted]
     for start, block in _blocks(vectors):
         if block.shape[1] != wanted.shape[1]:
             raise UsageError(
                 f"{vectors.path} holds vectors of {block.shape[1]} numbers, the query has {wanted.shape[1]}; "
                 "search with the model that made them"
             )
-        found = wanted @ block.T  # (query, row)
-        if by == "cosine":
-            found /= _lengths(block).T
-        scores = np.concatenate([scores, np.where(np.isnan(found), np.float32(-np.inf), found)], axis=1)
-        rows = np.concatenate([rows, np.broadcast_to(np.arange(start, start + len(block)), found.shape)], axis=1)
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        rows, scores = np.take_along_axis(rows, best, axis=1), np.take_along_axis(scores, best, axis=1)
-    return rows, scores
+        rough = _rough(wanted, block, by)
+        for place, (query, best) in enumerate(zip(wanted, found, strict=True)):
+            found[place] = best.joined(start, block, query, rough.of(place), k, by)
+    shape = len(wanted), min(k, vectors.rows)
+    rows = np.array([best.rows for best in found], np.int64).reshape(shape)
+    with np.errstate(over="ignore"):  # a product may be beyond float32
+        return rows, np.array([best.scores for best in found]).astype(np.float32).reshape(shape)
+
+
+@dataclass(frozen=True)
+class _Rough:
+    """Scores by a product of float32 matrices, and how far each may lie from the exact one; NaN where nobody knows."""
+
+    scores: Array
+    errors: Array
+
+    def of(self, query: int) -> tuple[Array, Array]:
+        """Return the least and the most that the score of each row may be for a query."""
+        scores = self.scores[query].astype(np.float64)
+        errors = self.errors[query] if len(self.errors) > 1 else self.errors[0]
+        return scores - errors, scores + errors
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best rows so far and their scores in float64, the best first."""
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+    def joined(self, start: int, block: Array, query: Array, rough: tuple[Array, Array], k: int, by: By) -> _Best:
+        """Return the ``k`` best of these and of a block; its rows that cannot be among them are not looked at."""
+        least, most = rough
+        sure = np.concatenate([self.scores, np.where(np.isnan(least), -np.inf, least)])
+        bar = np.partition(sure, -k)[-k] if len(sure) > k else -np.inf
+        candidates = np.flatnonzero(~(most < bar))
+        exact = _exact(block[candidates].astype(np.float64), query, by)
+        rows = np.concatenate([self.rows, start + candidates])
+        scores = np.concatenate([self.scores, np.where(np.isnan(exact), -np.inf, exact)])
+        best = np.argsort(-scores, kind="stable")[:k]
+        return _Best(rows[best], scores[best])
 
 
 def query_vector(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "") -> Array:
@@ -108,7 +143,24 @@ def _blocks(vectors: Vectors) -> Iterator[tuple[int, Array]]:
         start += len(array)
 
 
+def _rough(wanted: Array, block: Array, by: By) -> _Rough:
+    with np.errstate(all="ignore"):
+        scores = wanted.astype(np.float32) @ block.T
+        squared = np.einsum("ij,ij->i", block, block)
+        lengths = np.where(squared > _SMALLEST_SQUARED, np.sqrt(squared), np.nan)  # infinite, too, if it overflows
+        share = (block.shape[1] + 2) * _EPSILON
+        if by == "cosine":
+            return _Rough(scores / lengths, np.where(np.isfinite(lengths), share, np.nan)[None])
+        return _Rough(scores, share * _lengths(wanted)[:, None] * np.where(np.isfinite(lengths), lengths, np.nan))
+
+
+def _exact(rows: Array, query: Array, by: By) -> Array:
+    """Return the score of each row, by sums along it: where it lies in memory changes no bit."""
+    products: Array = (rows * query).sum(axis=1)
+    return products / _lengths(rows) if by == "cosine" else products
+
+
 def _lengths(vectors: Array) -> Array:
-    """Return the length of each vector as a column, 1 for the zero vector."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
-    return np.where(lengths == 0, np.float32(1), lengths)
+    """Return the length of each vector, 1 for the zero vector."""
+    lengths = np.sqrt((vectors * vectors).sum(axis=1))
+    return np.where(lengths == 0, 1, lengths)
