@@ -52,7 +52,8 @@ def page(tmp_path_factory, plugins, make_recipe):
 def test_the_page_has_a_curve_a_term_and_one_for_held_out_metrics(page):
     titles = re.findall(r"loss|error_left|error_right|size|validation\.\w+", " ".join(page.words))
     assert {"loss", "error_left", "error_right", "size", "validation.error", "validation.rows"} <= set(titles)
-    assert len(page.all("polyline")) == 6
+    assert len(page.all("polyline")) == 5
+    assert "The same at every step: validation.rows 32." in page.words
 
 
 def test_the_page_fetches_nothing_and_runs_nothing(page):
@@ -195,6 +196,30 @@ def test_related_metrics_share_a_chart_and_what_is_not_finite_is_left_out(make_r
     (tmp_path / "log.jsonl").write_text(json.dumps(line) + "\n")
     titles = Page(report(tmp_path, plugins=plugins).read_text()).titles
     assert titles == ["loss", "validation.recall", "validation.gallery"]
+
+
+def test_what_is_the_same_at_every_step_is_told_in_words_and_not_plotted(make_recipe, plugins, tmp_path):
+    train(make_recipe(steps=1), tmp_path, plugins=plugins)
+    measured = {"recall@1": 0.25, "chance@1": 0.125, "gallery": 40.0}
+    lines = [
+        {"step": step, "loss": 2.5 / step, "scale": 1.0, **{f"validation.{key}": n for key, n in measured.items()}}
+        for step in (1, 2, 3)
+    ]
+    lines[2]["validation.recall@1"] = 0.5
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = Page(report(tmp_path, plugins=plugins).read_text())
+    assert page.titles == ["loss", "validation.recall"]
+    assert "chance" in page.words
+    assert "The same at every step: scale 1, validation.gallery 40." in page.words
+
+
+def test_the_page_tells_what_is_left_out_of_the_data(make_recipe, plugins, tmp_path):
+    train(make_recipe(steps=1), tmp_path, plugins=plugins)
+    line = {"values": 100, "truncated": 12, "tokens": 800, "unknown": 40, "options": {}}
+    with (tmp_path / "log.jsonl").open("a") as stream:
+        stream.write(json.dumps({"step": 0, "unread": {"caption": line}}) + "\n")
+    words = Page(report(tmp_path, plugins=plugins).read_text()).words
+    assert "caption: the end of 12 of 100 values, 40 unknown tokens of 800" in words
 
 
 def test_a_term_and_its_held_out_value_share_a_chart(make_recipe, plugins, tmp_path):

@@ -50,7 +50,12 @@ if TYPE_CHECKING:
         Tensors as Tensors,
         decode as decode,
     )
-    from zoo.offers import TakesRaw as TakesRaw, Truncates as Truncates, WritesFiles as WritesFiles
+    from zoo.offers import (
+        TakesRaw as TakesRaw,
+        TellsLimits as TellsLimits,
+        Truncates as Truncates,
+        WritesFiles as WritesFiles,
+    )
     from zoo.packages import path_in_package as path_in_package
     from zoo.plugins import translations as translations
     from zoo.protocols import (
@@ -114,6 +119,7 @@ _PUBLIC = {
     "Stage": "zoo.protocols",
     "TakesRaw": "zoo.offers",
     "TensorSpec": "zoo.protocols",
+    "TellsLimits": "zoo.offers",
     "Truncates": "zoo.offers",
     "WritesFiles": "zoo.offers",
     "LibraryMessages": "zoo.stderr",

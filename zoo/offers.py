@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from zoo.protocols import Axis, Modality, TensorSpec
 
@@ -68,3 +68,18 @@ def truncated(modality: Modality, values: Sequence[Any], arrays: Mapping[str, Ar
     ``arrays`` are what its ``to_arrays`` made of ``values``.
     """
     return list(modality.truncated(values, arrays)) if isinstance(modality, Truncates) else []
+
+
+@runtime_checkable
+class TellsLimits(Protocol):
+    """What a modality may also offer: which of its options make it leave out what values hold.
+
+    ``length_option`` says how much is read of a value, ``vocabulary_option`` how many tokens are known; an empty name
+    stands for none. Both are fields of the modality.
+    """
+
+    length_option: ClassVar[str]
+    vocabulary_option: ClassVar[str]
+
+    def unknown(self, arrays: Mapping[str, Array]) -> tuple[int, int]:
+        """Return how many tokens of ``arrays``, which ``to_arrays`` made, stand for unknown ones, and of how many."""

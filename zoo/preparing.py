@@ -20,6 +20,7 @@ from zoo.protocols import Modality, Sample
 from zoo.runs import SavedStep
 from zoo.spec import Recipe
 from zoo.splits import TRAIN, VALIDATION, Splits, listed
+from zoo.unread import Unread, unread
 
 _TRAINED = "Add samples that have it to this split, or take the input out of the recipe's [spec.inputs]"
 _VALIDATED = "Add some, or set training.validate_every to 0"
@@ -27,11 +28,15 @@ _VALIDATED = "Add some, or set training.validate_every to 0"
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model to train, the rows to train it on, and those to validate on if the recipe validates."""
+    """A model to train, the rows to train it on, and those to validate on if the recipe validates.
+
+    ``unread`` tells, by input, how much of the training values the model does not see.
+    """
 
     model: Model
     rows: Rows
     held_out: HeldOut | None
+    unread: Mapping[str, Unread]
 
 
 def prepare(
@@ -59,7 +64,7 @@ def prepare(
     if held_out is not None:
         measure(model, recipe, held_out.some(recipe.evaluation.by))  # what cannot be measured is told before any step
     model.objective.train()
-    return Prepared(model, rows, held_out)
+    return Prepared(model, rows, held_out, unread(samples, rows, modalities))
 
 
 def _training_samples(splits: Splits, recipe: Recipe, skip: Skip | None) -> Sequence[Sample]:

@@ -34,8 +34,8 @@ _LARGEST_STATE_BYTES = 16 << 20
 _KEPT = 2
 _LAUNCHED = ("rows", "processes")
 _log = logging.getLogger(__name__)
-# What a line of the log calls the keys that changed as training went on.
-CHANGED = "changed"
+# What a line of the log calls the keys that changed as training went on, and what is left out of the data.
+CHANGED, UNREAD = "changed", "unread"
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,8 @@ def _state(path: Path) -> tuple[Recipe, BoundFiles, dict[str, int]]:
 
 def _is_done(line: Mapping[str, Any], step: int) -> bool:
     """Tell whether a line of the log holds when training goes on from a step."""
-    return bool(line["step"] < step or (line["step"] == step and CHANGED not in line))
+    told_at_its_start = CHANGED in line or UNREAD in line
+    return bool(line["step"] < step or (line["step"] == step and not told_at_its_start))
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

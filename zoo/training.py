@@ -25,10 +25,11 @@ from zoo.model import Model
 from zoo.ordering import Order, batches
 from zoo.plugins import Plugins, installed
 from zoo.preparing import prepare
-from zoo.runs import Run
+from zoo.runs import UNREAD, Run
 from zoo.spec import Recipe
 from zoo.splits import VALIDATION, listed
 from zoo.stopping import Stop, Stopped, stopping
+from zoo.unread import Unread
 
 _LOG_EVERY = 10
 # What a line of the log calls the terms that no row contributed to.
@@ -101,7 +102,7 @@ def train(
             newest.restore(loop.optimisers, loop.places(newest.recipe.training))
         first = newest.step if newest else 0
         writer = _Writer(run, recipe, model, loop, prepared.held_out, launched)
-        writer.start(first, changed)
+        writer.start(first, changed, prepared.unread)
         _take_steps(recipe, rows, loop, writer, stop, observe, first=first)
     accelerator.end_training()
     saved = run.newest()
@@ -152,7 +153,7 @@ class _Writer:
     held_out: HeldOut | None
     launched: Mapping[str, int]
 
-    def start(self, step: int, changed: Changes) -> None:
+    def start(self, step: int, changed: Changes, unread: Mapping[str, Unread]) -> None:
         """Try whether a checkpoint can be written, write the recipe and what changed, open the log and the trackers."""
         if is_first_process():
             first = min(step + self.recipe.training.checkpoint_every, self.recipe.training.steps)
@@ -161,6 +162,10 @@ class _Writer:
             self.run.start(self.recipe, step=step, changed=changed)
             if changed:
                 _log.warning("from step %d on, %s", step + 1, told(changed))
+            if unread and (changed or step == 0):
+                self.run.log({"step": step, UNREAD: {name: one.written() for name, one in unread.items()}})
+            for sentence in (sentence for name, one in unread.items() for sentence in one.told(name)):
+                _log.warning(sentence)
         self.loop.accelerator.init_trackers(self.run.folder.name, config=_flat(self.recipe.written()))
 
     def log(self, step: int, terms: Mapping[str, float]) -> None:

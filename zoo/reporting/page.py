@@ -20,7 +20,7 @@ from zoo.plugins import Plugins, installed
 from zoo.protocols import Sample
 from zoo.reporting.chart import chart
 from zoo.reporting.pictures import pictures_of
-from zoo.runs import CHANGED, Run, newest_weights, read_log
+from zoo.runs import CHANGED, UNREAD, Run, newest_weights, read_log
 from zoo.splits import VALIDATION
 from zoo.store import staged_file
 
@@ -60,9 +60,7 @@ def report(folder: Path | str, *, took_s: float | None = None, plugins: Plugins 
         "<meta name='viewport' content='width=device-width'>",
         f"<title>{html.escape(folder.name)}</title><style>{STYLE}</style><h1>{html.escape(folder.name)}</h1>",
         _table(_summary(checkpoint, Run(folder), weights, log, split, took_s)),
-        "<h2>Curves</h2><div class='charts'>",
         *_curves(log),
-        "</div>",
         *_figures(checkpoint, samples),
         "<h2>Recipe</h2>",
         f"<pre>{html.escape(checkpoint.recipe.toml())}</pre></html>",
@@ -113,9 +111,18 @@ def _summary(
         rows["time"] = f"{took_s:.1f} s"
     if changed := [_changes(line["step"], line[CHANGED]) for line in log if CHANGED in line]:
         rows["changed on the way"] = "; ".join(changed)
+    if left := [f"{name}: {_left(one)}" for line in log for name, one in line.get(UNREAD, {}).items()]:
+        rows["left out of the data"] = "; ".join(left)
     if skipped := run.skipped():
         rows["skipped samples"] = f"{len(skipped)}, listed in skipped.jsonl"
     return rows
+
+
+def _left(unread: Mapping[str, Any]) -> str:
+    """Return what is left out of the values of an input, from a line of the log."""
+    cut = f"the end of {unread['truncated']} of {unread['values']} values" if unread["truncated"] else ""
+    unknown = f"{unread['unknown']} unknown tokens of {unread['tokens']}" if unread.get("unknown") else ""
+    return ", ".join(part for part in (cut, unknown) if part)
 
 
 def _changes(step: int, changed: Mapping[str, Mapping[str, Any]]) -> str:
@@ -123,7 +130,7 @@ def _changes(step: int, changed: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _curves(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a chart a logged term.
+    """Yield a chart for each logged term, then the terms that never changed, as words.
 
     What was measured on held-out rows under the same name shares it; so do ``recall@1`` and ``recall@5``, and what
     chance gives beside them.
@@ -137,7 +144,18 @@ def _curves(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for name, points in lines.items():
         title, label = _place(name, lines)
         charts.setdefault(title, {})[label] = points
-    yield from (chart(title, shared) for title, shared in charts.items())
+    moving = {title: shared for title, shared in charts.items() if not all(map(_is_constant, shared.values()))}
+    yield "<h2>Curves</h2><div class='charts'>"
+    yield from (chart(title, shared) for title, shared in moving.items())
+    yield "</div>"
+    still = [name for name, points in lines.items() if _place(name, lines)[0] not in moving]
+    if still:
+        told = ", ".join(f"{name} {lines[name][0][1]:.4g}" for name in still)
+        yield f"<p class='note'>The same at every step: {html.escape(told)}.</p>"
+
+
+def _is_constant(points: Sequence[tuple[float, float]]) -> bool:
+    return len(points) > 1 and len({value for _, value in points}) == 1
 
 
 def _place(name: str, names: Iterable[str]) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import soundfile
@@ -37,6 +37,9 @@ class AudioModality:
 
     Raises SpecError where a size does not fit.
     """
+
+    length_option: ClassVar[str] = "seconds"
+    vocabulary_option: ClassVar[str] = ""
 
     sample_rate_hz: int = 16_000
     seconds: float = 2.0
@@ -124,6 +127,10 @@ class AudioModality:
         """Return the places of the sounds that last longer than ``seconds``."""
         full = np.flatnonzero(arrays["mask"].sum(axis=1) == self.most_samples).tolist()
         return [place for place in full if self._reader.cuts(values[place], place)]
+
+    def unknown(self, arrays: Mapping[str, Array]) -> tuple[int, int]:
+        """Return zero of zero: there are no tokens."""
+        return 0, 0
 
     def from_arrays(self, arrays: Mapping[str, Array]) -> Sequence[NDArray[np.float32]]:
         """Return sounds at the modality's rate, of ``waveform`` and ``mask`` or of a decoder's ``log_mel``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,9 @@ class TextModality:
 
     Raises SpecError where a size is too small or ``vectors`` stands beside another tokenizer than ``words``.
     """
+
+    length_option: ClassVar[str] = "max_length"
+    vocabulary_option: ClassVar[str] = "vocabulary_size"
 
     tokenizer: Literal["words", "wordpiece", "bpe", "bytes"] = "words"
     max_length: int = 32
@@ -177,6 +180,11 @@ class TextModality:
             if (full[place] or len(text) > CHARACTERS_A_WORD)
             and not self.reader.reads_all(text, length=self.max_length)
         ]
+
+    def unknown(self, arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+        """Return how many tokens are of the unknown word, and how many there are."""
+        tokens = arrays["ids"][arrays["mask"]]
+        return int((tokens < self.first_word).sum()), len(tokens)
 
     def from_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Sequence[str]:
         """Return texts, from ``ids`` and ``mask`` or from the ``word_probability`` of a decoder.
