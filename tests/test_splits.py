@@ -7,7 +7,7 @@ import pytest
 
 from zoo.errors import NotFoundError, UsageError
 from zoo.evaluation import evaluate
-from zoo.splits import Splits, listed
+from zoo.splits import Splits, joined
 from zoo.training import train
 
 
@@ -146,4 +146,4 @@ def test_probes_without_a_training_split_say_how_to_measure_without_them(data, c
 
 
 def test_one_word_or_several_are_listed():
-    assert [listed([]), listed(["a"]), listed(["a", "b", "c"])] == ["", "a", "a, b and c"]
+    assert [joined([]), joined(["a"]), joined(["a", "b", "c"])] == ["", "a", "a, b and c"]

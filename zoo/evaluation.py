@@ -20,7 +20,7 @@ from zoo.probing import probed
 from zoo.protocols import Modality, Sample
 from zoo.registry import Metric
 from zoo.spec import Recipe
-from zoo.splits import TRAIN, Splits, absent, listed
+from zoo.splits import TRAIN, Splits, absent, joined
 
 _BATCH_ROWS = 256
 _CHOOSE = "Choose another split, by --split or evaluation.split, or add samples to this one"
@@ -58,7 +58,7 @@ class HeldOut:
             rows = RowsOnDemand(list(readable(rows.samples, modalities, skip=skip)), modalities)
         held_out = cls(rows.samples, rows, where)
         if lacking := absent(samples, modalities):
-            _log.warning("%s: no sample has the input %s; what needs it is not measured", where, listed(lacking))
+            _log.warning("%s: no sample has the input %s; what needs it is not measured", where, joined(lacking))
         return held_out
 
     def some(self, by: str = "") -> HeldOut:

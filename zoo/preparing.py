@@ -19,7 +19,7 @@ from zoo.plugins import Plugins
 from zoo.protocols import Modality, Sample
 from zoo.runs import SavedStep
 from zoo.spec import Recipe
-from zoo.splits import TRAIN, VALIDATION, Splits, listed
+from zoo.splits import TRAIN, VALIDATION, Splits, joined
 from zoo.unread import Unread, unread
 
 _TRAINED = "Add samples that have it to this split, or take the input out of the recipe's [spec.inputs]"
@@ -84,7 +84,7 @@ def _check_rows(samples: Sequence[Sample], splits: Splits, recipe: Recipe, plugi
         needs = {2: "two"}.get(objective.fewest_inputs, str(objective.fewest_inputs))
         raise UsageError(
             f"No training row has {needs} inputs, and {recipe.spec.objective.name!r} learns from no other: in "
-            f"{splits.where(TRAIN)}, {listed(f'{count} rows have {name}' for name, count in held)}. Put what belongs "
+            f"{splits.where(TRAIN)}, {joined(f'{count} rows have {name}' for name, count in held)}. Put what belongs "
             "together into one row"
         )
     if objective.compares_rows and min(recipe.training.batch_size, len(samples)) < 2:

@@ -56,19 +56,19 @@ class Splits:
             return
         holds = sorted({name for sample in samples for name, value in sample.inputs.items() if value is not None})
         elsewhere = [
-            f"the split {other!r} has {listed(found)}"
+            f"the split {other!r} has {joined(found)}"
             for other, others in self._others()
             if other != split and (found := [name for name in lacking if name not in absent(others, [name])])
         ]
         raise UsageError(
-            f"{self.where(split)}: no sample has the input {listed(map(repr, lacking))}, they have "
-            f"{listed(holds) or 'none'}{''.join(f'; {one}' for one in elsewhere)}. {advice}"
+            f"{self.where(split)}: no sample has the input {joined(map(repr, lacking))}, they have "
+            f"{joined(holds) or 'none'}{''.join(f'; {one}' for one in elsewhere)}. {advice}"
         )
 
     def _told(self) -> str:
         """Return which splits have samples."""
         found = [f"{split!r} has {len(samples)}" for split, samples in self._others() if samples]
-        return f"the split {listed(found)}" if found else "no split has any"
+        return f"the split {joined(found)}" if found else "no split has any"
 
     def _others(self) -> Iterable[tuple[str, Sequence[Sample]]]:
         for split in _SPLITS:
@@ -83,7 +83,7 @@ def absent(samples: Sequence[Sample], inputs: Iterable[str]) -> list[str]:
     return [name for name in inputs if all(sample.inputs.get(name) is None for sample in samples)]
 
 
-def listed(words: Iterable[str]) -> str:
+def joined(words: Iterable[str]) -> str:
     """Return words for a person: ``a, b and c``."""
     *first, last = [*words] or [""]
     return f"{', '.join(first)} and {last}" if first else last

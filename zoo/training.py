@@ -27,7 +27,7 @@ from zoo.plugins import Plugins, installed
 from zoo.preparing import prepare
 from zoo.runs import UNREAD, Run
 from zoo.spec import Recipe
-from zoo.splits import VALIDATION, listed
+from zoo.splits import VALIDATION, joined
 from zoo.stopping import Stop, Stopped, stopping
 from zoo.unread import Unread
 
@@ -183,7 +183,7 @@ class _Writer:
                 "no row of the steps %d to %d contributed to %s: nothing is learnt of it",
                 found.first,
                 found.last,
-                listed(found.terms),
+                joined(found.terms),
             )
 
     def save(self, step: int) -> None:

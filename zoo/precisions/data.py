@@ -19,7 +19,7 @@ from zoo.offers import TakesRaw
 from zoo.plugins import Plugins
 from zoo.protocols import PRESENT, Graph, Sample
 from zoo.spec import Recipe
-from zoo.splits import TRAIN, Splits, listed
+from zoo.splits import TRAIN, Splits, joined
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -79,7 +79,7 @@ class Data:
 
     def _required(self, graph: Graph, inputs: list[Mapping[str, Array]], split: str) -> list[Mapping[str, Array]]:
         if not inputs:
-            names = listed(sorted({name.partition(".")[0] for name in graph.inputs}))
+            names = joined(sorted({name.partition(".")[0] for name in graph.inputs}))
             raise UsageError(
                 f"{self.splits.where(split)}: no sample has all that {graph.name!r} takes: {names}; leave this graph "
                 "out by --graph, or the precision int8-static"

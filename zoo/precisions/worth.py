@@ -18,7 +18,7 @@ from zoo.precisions.data import Data
 from zoo.precisions.files import Placed
 from zoo.protocols import Exporter, RunsArrays
 from zoo.runtime.manifest import FULL
-from zoo.splits import listed
+from zoo.splits import joined
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -150,7 +150,7 @@ def table(found: Sequence[Worth], drawn_alone: Iterable[str] = ()) -> list[str]:
 def _alone(graphs: Sequence[str]) -> list[str]:
     if not graphs:
         return []
-    return [f"At fewer bits {listed(graphs)} were judged on drawn cases alone, on no row of data.", ""]
+    return [f"At fewer bits {joined(graphs)} were judged on drawn cases alone, on no row of data.", ""]
 
 
 def _recommendation(found: Sequence[Worth]) -> str:
