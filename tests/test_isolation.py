@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 import time
 
 import pytest
@@ -69,7 +70,8 @@ except BaseException as error:
 @pytest.mark.parametrize("afterwards", ["raise", "pass", "raise RuntimeError('no feathers')"])
 def test_ctrl_c_while_a_plugin_is_imported_ends_the_command(afterwards, site, zoo_process):
     site.add("birds", WAITING.replace("AFTERWARDS", afterwards) + SOUND)
-    process = zoo_process("list")
+    heard = "import os, signal, sys; signal.signal(2, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    process = zoo_process("list", launcher=(sys.executable, "-c", heard))
     while not (site.folder / "zoo_birds" / "imported").exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

@@ -129,6 +129,17 @@ def test_a_name_that_is_no_slug_is_refused(name, table, write):
         read_registry(write({name: table}))
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 5000])
+def test_a_number_of_thousands_of_digits_names_the_registry(number, table, write, monkeypatch, zoo):
+    path = write({"toy": table})
+    path.write_text(path.read_text().replace("size = 1000", f"size = {number}"))
+    monkeypatch.setenv("ZOO_REGISTRY", str(path))
+    result = zoo("list")
+    assert result.exit_code == 2
+    assert f"{path}: " in result.error
+    assert "at most 64 bits" in result.error
+
+
 def test_a_newer_registry_says_what_to_upgrade(write):
     with pytest.raises(SpecError, match=r"schema 2 is newer than this modalzoo reads \(up to 1\); upgrade modalzoo"):
         read_registry(write({}, schema=2))
@@ -165,7 +176,7 @@ def test_a_size_is_read_with_its_unit(text, size_bytes):
     assert parse_size(text) == size_bytes
 
 
-@pytest.mark.parametrize("text", ["", "MB", "-1", "20 TB", "1e3", "20MBB"])
+@pytest.mark.parametrize("text", ["", "MB", "9" * 5000, "-1", "20 TB", "1e3", "20MBB"])
 def test_a_size_that_is_none_is_refused(text):
     with pytest.raises(UsageError, match="--max-size takes a number with B, kB, MB or GB, as in 20MB; got"):
         parse_size(text)

@@ -117,3 +117,10 @@ def test_steps_that_come_again_are_logged_once(run, make_recipe):
         stream.write(json.dumps({"step": 20, "loss": 1.0}) + "\n" + '{"st')
     run.start(make_recipe(), step=12, changed={})
     assert [line["step"] for line in read_log(run.folder / "log.jsonl")] == [1, 10, 12]
+
+
+@pytest.mark.parametrize("line", ["9" * 5000, "[" * 100_000, "{step"])
+def test_a_line_of_a_log_that_cannot_be_read_is_named(line, tmp_path):
+    (tmp_path / "log.jsonl").write_text(f'{{"step": 1}}\n{line}\n{{"step"')
+    with pytest.raises(IntegrityError, match=r"log\.jsonl: line 2 is damaged \(.*\); remove it$"):
+        read_log(tmp_path / "log.jsonl")

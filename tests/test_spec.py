@@ -173,3 +173,44 @@ def test_a_wrong_recipe_says_which_file_and_what(text, message, tmp_path):
 
 def test_the_modalities_of_a_spec_are_told_once(make_recipe):
     assert make_recipe().spec.modalities == ("vectors",)
+
+
+DIGITS, HEX = "9" * 5000, "0x" + "f" * 5000
+
+
+@pytest.mark.parametrize(
+    ("assignment", "reason"),
+    [
+        (f"training.steps={DIGITS}", "'steps' takes a whole number, got '999999"),
+        (f"training.steps={HEX}", "-o training.steps: a whole number has at most 64 bits, got a value of the type int"),
+        (f"data.rows={HEX}", "-o data.rows: a whole number has at most 64 bits"),
+        ("data.rows=" + "[" * 100 + "]" * 100, "-o data.rows: tables and lists are nested at most 63 deep"),
+        ("data" + ".a" * 5000 + "=1", "-o: tables and lists are nested at most 63 deep"),
+    ],
+)
+def test_a_value_of_a_command_line_that_is_too_large_is_refused_in_few_words(assignment, reason, zoo, recipe_file):
+    result = zoo("train", recipe_file(), "-o", assignment)
+    assert result.exit_code == 2
+    assert reason in result.error
+    assert len(result.error) < 1000
+
+
+@pytest.mark.parametrize("line", [f"steps = {DIGITS}", f"steps = {HEX}", "steps = " + "[" * 99 + "]" * 99])
+@pytest.mark.parametrize("command", ["train", "data"])
+def test_a_recipe_with_a_value_that_is_too_large_names_its_file(line, command, zoo, recipe_file):
+    path = recipe_file()
+    path.write_text(path.read_text().replace("steps = 12", line))
+    result = zoo(command, path)
+    assert result.exit_code == 2
+    assert str(path) in result.error
+    assert len(result.error) < 1000
+
+
+def test_a_recipe_in_json_is_held_to_the_same_bounds(make_recipe):
+    written = make_recipe().written()
+    written["data"]["rows"] = json.loads("1" * 400)
+    with pytest.raises(SpecError, match=r"^spec\.json: a whole number has at most 64 bits, got 1111"):
+        Recipe.read(written, "spec.json")
+    written["data"]["rows"] = json.loads("[" * 500 + "]" * 500)
+    with pytest.raises(SpecError, match=r"^spec\.json: tables and lists are nested at most 63 deep"):
+        Recipe.read(written, "spec.json")

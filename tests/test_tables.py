@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from zoo import tables
-from zoo.errors import DataError, NotFoundError, SpecError, UsageError
-from zoo.tables import Table, checked_slug, parse_toml, read_toml
+from zoo.errors import DataError, IntegrityError, NotFoundError, SpecError, UsageError
+from zoo.tables import Table, check_values, checked_slug, parse_json, parse_toml, read_toml, shown
 
 VALUES = {int: 3, float: 1.5, str: "a", bool: True, list: [1], dict: {"a": 1}}
 
@@ -101,3 +101,47 @@ def test_deeply_nested_toml_is_an_error_or_a_table_and_no_crash(text):
 def test_any_text_is_a_table_or_an_error_of_the_zoo(text):
     with suppress(SpecError):
         assert isinstance(parse_toml(text, "here"), dict)
+
+
+def nested(depth, inner=1):
+    for _ in range(depth):
+        inner = {"a": [inner]}
+    return inner
+
+
+def test_a_number_of_thousands_of_digits_names_the_file_and_the_line(tmp_path):
+    (tmp_path / "long.toml").write_text(f"a = 1\nb = {'9' * 5000}\n")
+    with pytest.raises(SpecError, match=r"long.toml: a whole number has at most 64 bits, got one .* digits in line 2$"):
+        read_toml(tmp_path / "long.toml")
+
+
+@pytest.mark.parametrize("number", [1 << 63, -(1 << 63) - 1, 16**5000], ids=["large", "small", "hexadecimal"])
+def test_a_whole_number_beyond_64_bits_is_refused_wherever_it_stands(number):
+    with pytest.raises(SpecError, match=r"^here: 'steps' takes a whole number of at most 64 bits, got "):
+        Table({"steps": number}, "here").take("steps", int)
+    with pytest.raises(SpecError, match=r"^here: a whole number has at most 64 bits, got "):
+        check_values({"a": [{"b": [1, number]}]}, "here")
+    with pytest.raises(SpecError, match=r"^here: 'name' takes a text, got "):
+        Table({"name": number}, "here").take("name", str)
+
+
+def test_values_that_are_nested_too_deeply_are_refused_and_others_taken():
+    check_values({"a": nested(20), "b": [True, 1.5, None, 2**63 - 1]}, "here")
+    with pytest.raises(SpecError, match=r"^here: tables and lists are nested at most 63 deep; write it flatter$"):
+        check_values(nested(5000), "here")
+
+
+@pytest.mark.parametrize("value", [nested(5000), [16**5000], "a" * 10**6, list(range(10**5)), {"a": 16**5000}], ids=len)
+def test_any_value_is_shown_in_few_characters(value):
+    assert len(shown(value)) < 300
+
+
+def test_a_short_value_is_shown_as_it_is():
+    for value in (3, 1.5, "a" * 80, [1, "b"], {"a": 1, "b": [2]}, None, True):
+        assert shown(value) == repr(value)
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000, '{"a":' * 100_000, "{", b"\xff"])
+def test_json_that_cannot_be_read_says_where_and_what_to_do(text):
+    with pytest.raises(IntegrityError, match=r"^here is damaged \(.{1,200}\); remove it$"):
+        parse_json(text, "here", cure="remove it")

@@ -12,6 +12,7 @@ from zoo.errors import IntegrityError, PluginError, SpecError
 from zoo.plugins import Plugins
 from zoo.protocols import Dataset, Exporter, Layout, Modality
 from zoo.spec import InputSpec, ModelSpec, Part
+from zoo.tables import shown
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -114,7 +115,7 @@ def checked_options(
         fits, checked[name] = _converted(value, kinds.get(name, Any))
         if not fits:
             raise SpecError(
-                f"{where}: the option {name!r} takes {_shown(kinds[name])}, got {value!r}; it takes {takes}"
+                f"{where}: the option {name!r} takes {_shown(kinds[name])}, got {shown(value)}; it takes {takes}"
             )
     for name, parameter in known.items():
         if parameter.default is inspect.Parameter.empty and name not in options:

@@ -98,7 +98,7 @@ def _is_log(path: Path, key: str) -> bool:
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         return all(key in json.loads(line) for line in lines if line.endswith("\n"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 

@@ -26,7 +26,7 @@ from zoo.protocols import Sample
 from zoo.skipping import SkippedSamples
 from zoo.spec import Recipe
 from zoo.store import check_room, digests, remove_folder, staged_file, staged_folder
-from zoo.tables import Table
+from zoo.tables import Table, parse_json
 
 _FOLDER = "checkpoint-"
 _WEIGHTS, _OPTIMISERS = "model.safetensors", "optimisers.safetensors"
@@ -209,8 +209,15 @@ def _is_done(line: Mapping[str, Any], step: int) -> bool:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's log, but for one that was never finished."""
-    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    """Return the lines of a run's log, but for one that was never finished.
+
+    Raises IntegrityError, naming the line, for one that is no object of JSON.
+    """
+    return [
+        parse_json(line, f"{path}: line {number}", cure="remove it")
+        for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1)
+        if line.endswith(b"\n")
+    ]
 
 
 def newest_weights(folder: Path) -> Path:

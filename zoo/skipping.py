@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zoo.errors import DataError
 from zoo.protocols import Sample
+from zoo.tables import Table, parse_json
 
 
 class SkippedSamples:
@@ -38,5 +39,6 @@ class SkippedSamples:
             stream.seek(self._read_bytes)
             for line in stream:
                 if line.endswith(b"\n"):
-                    self._keys.add(json.loads(line)["sample"])
+                    values = parse_json(line, f"{self._path}: the line {line!r:.80}", cure="remove it")
+                    self._keys.add(Table(values, str(self._path)).take("sample", str))
                     self._read_bytes += len(line)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import SpecError
-from zoo.tables import SCHEMA, Table, checked_slug, parse_toml, read_toml
+from zoo.tables import SCHEMA, Table, check_values, checked_slug, parse_toml, read_toml
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,8 @@ class Recipe:
 
     @classmethod
     def read(cls, value: Any, where: str) -> Recipe:
-        """Read a recipe's tables."""
+        """Read a recipe's tables, which came as TOML, as JSON or from a command line."""
+        check_values(value, where)
         table = Table(value, where)
         table.schema()
         spec, data, training, evaluation = (table.anything(key) for key in ("spec", "data", "training", "evaluation"))
@@ -261,9 +262,11 @@ def read_assignment(assignment: str) -> tuple[str, Any]:
     if not equals:
         raise SpecError(f"-o {assignment}: expected key=value, as in training.steps=100")
     try:
-        return key.strip(), parse_toml(f"value = {text}", "-o")["value"]
+        value = parse_toml(f"value = {text}", "-o")["value"]
     except SpecError:
         return key.strip(), text
+    check_values(value, f"-o {key}")
+    return key.strip(), value
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -2,19 +2,26 @@
 
 import gc
 import re
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tomli
 
-from zoo.errors import DataError, NotFoundError, SpecError, UsageError
+from zoo.errors import DataError, IntegrityError, NotFoundError, SpecError, UsageError
 
 T = TypeVar("T")
 
 SCHEMA = 1
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _LARGEST_BYTES = 16 << 20
+_LARGEST_INT = 1 << 63
+_DEEPEST = 64
+_ENDLESS = re.compile(r"\d[\d_]{999,}")
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
+_SHORT.maxdict = _SHORT.maxlist = 12
 _LARGEST_FLOAT = 2**1023  # a larger whole number may be none that a float holds
 _PLURALS = {
     int: "a whole number",
@@ -32,7 +39,7 @@ class Table:
     def __init__(self, values: Any, where: str) -> None:
         """``where`` names the table for messages, as in ``recipe.toml: [spec]``."""
         if not isinstance(values, Mapping):
-            raise SpecError(f"{where}: expected a table, got {values!r}")
+            raise SpecError(f"{where}: expected a table, got {shown(values)}")
         self._left = dict(values)
         self._taken: list[str] = []
         self.where = where
@@ -47,8 +54,10 @@ class Table:
         value = self._left.pop(key)
         if kind is float and type(value) is int and abs(value) <= _LARGEST_FLOAT:
             value = float(value)
+        if kind is int and type(value) is int and not -_LARGEST_INT <= value < _LARGEST_INT:
+            raise SpecError(f"{self.where}: {key!r} takes a whole number of at most 64 bits, got {shown(value)}")
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-            raise SpecError(f"{self.where}: {key!r} takes {_PLURALS[kind]}, got {value!r}")
+            raise SpecError(f"{self.where}: {key!r} takes {_PLURALS[kind]}, got {shown(value)}")
         return value
 
     def table(self, key: str) -> "Table":
@@ -59,7 +68,7 @@ class Table:
         """Take a list of texts, empty where it is missing."""
         values = self.take(key, list, [])
         if not all(isinstance(value, str) for value in values):
-            raise SpecError(f"{self.where}: {key!r} takes a list of texts, got {values!r}")
+            raise SpecError(f"{self.where}: {key!r} takes a list of texts, got {shown(values)}")
         return tuple(values)
 
     def slug(self, key: str) -> str:
@@ -103,6 +112,32 @@ def checked_slug(name: str, where: str) -> str:
     return name
 
 
+def shown(value: Any) -> str:
+    """Return a value for a message: as Python writes it, cut to some 200 characters, whatever it is."""
+    try:
+        return _SHORT.repr(value)
+    except (ValueError, RecursionError):  # a whole number of very many digits
+        return f"a value of the type {type(value).__name__} that is too large to show"
+
+
+def check_values(values: Any, where: str) -> None:
+    """Raise SpecError for whole numbers beyond 64 bits, and for what is nested more deeply than recipes are handled."""
+    level = [values]
+    for _ in range(_DEEPEST):
+        inner: list[Any] = []
+        for value in level:
+            if type(value) is int and not -_LARGEST_INT <= value < _LARGEST_INT:
+                raise SpecError(f"{where}: a whole number has at most 64 bits, got {shown(value)}")
+            if type(value) is dict:
+                inner += value.values()
+            elif type(value) is list:
+                inner += value
+        if not inner:
+            return
+        level = inner
+    raise SpecError(f"{where}: tables and lists are nested at most {_DEEPEST - 1} deep; write it flatter")
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file of at most 16 MB."""
     try:
@@ -127,6 +162,23 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
         return tomli.loads(text)
     except (tomli.TOMLDecodeError, RecursionError) as error:
         raise SpecError(f"{where} is not valid TOML: {error}; mend that line") from None
+    except ValueError as error:  # Python reads whole numbers of up to some thousand digits
+        found = _ENDLESS.search(text)
+        line = f" in line {text.count(chr(10), 0, found.start()) + 1}" if found else ""
+        raise SpecError(f"{where}: a whole number has at most 64 bits, got one of very many digits{line}") from error
     finally:
         if collecting:
             gc.enable()
+
+
+def parse_json(text: str | bytes, where: str, *, cure: str) -> Any:
+    """Read JSON that the zoo wrote itself.
+
+    Raises IntegrityError, with what to do, for what is none and for numbers and nesting that Python does not read.
+    """
+    import json  # a listing reads none
+
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{where} is damaged ({error!s:.200}); {cure}") from error

@@ -27,7 +27,7 @@ from zoo.npy import read_npy
 from zoo.places import MANIFEST as MANIFEST, VECTORS, followed
 from zoo.runtime.sources import BadRow, Row
 from zoo.store import remove_folder, staged_file
-from zoo.tables import SCHEMA
+from zoo.tables import SCHEMA, parse_json
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -109,7 +109,8 @@ class Vectors:
                 with part.keys.open(encoding="utf-8") as lines:
                     for place, line in enumerate(islice(lines, max(wanted) + 1)):
                         if place in wanted:
-                            found[start + place] = json.loads(line)
+                            where = f"{part.keys}: line {place + 1}"
+                            found[start + place] = parse_json(line, where, cure="embed the input again")
             start = stop
         return [found.get(row, {}) for row in rows]
 
@@ -138,7 +139,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
         schema, kind = manifest["schema"], manifest["kind"]
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(f"{path} is no manifest of vectors ({error!r}); name what `zoo embed` wrote") from error
     if kind != _KIND or not isinstance(schema, int) or schema > SCHEMA:
         raise UsageError(

@@ -99,7 +99,7 @@ class BytePairs(Tokenizer):
         learnt = self._learnt
         try:
             json.loads(learnt)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(
                 f"the state 'tokenizer' of a text modality is no JSON of a tokenizer: {error}; fetch or train the "
                 "model again"
