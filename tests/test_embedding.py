@@ -11,7 +11,8 @@ import pytest
 
 from zoo.errors import DataError, IntegrityError, NotFoundError, UnknownNameError, UsageError
 from zoo.runtime import open_bundle
-from zoo.runtime.embedding import embed, output_of
+from zoo.runtime.embedding import embed
+from zoo.runtime.ends import output_of
 from zoo.runtime.sources import BadRow, Row, open_source
 from zoo.runtime.vectors import Vectors
 
@@ -105,7 +106,8 @@ def test_a_killed_process_loses_no_whole_shard_and_leaves_no_half_one(bundle, li
     with pytest.raises(UsageError, match=r"parts is not whole yet; run the same `zoo embed` again, it goes on where"):
         Vectors.open(folder)
     stdout, stderr = zoo_process(*arguments, "--json").communicate()
-    assert json.loads(stdout) == {"path": str(out), "rows": 5000, "skipped": 0, "before": 500 * left}
+    told = {"truncated": {}, "left_out": []}
+    assert json.loads(stdout) == {"path": str(out), "rows": 5000, "skipped": 0, "before": 500 * left, **told}
     assert f"{500 * left} rows were there before" in stderr
     assert [key["number"] for key in Vectors.open(out).keys(range(5000))] == [*range(1, 5001)]
     assert len(np.load(out)) == 5000
@@ -147,10 +149,10 @@ BAD = [{"left": [[1, 2, 3]]}, {"left": [[1, 2]]}, "{", {"right": 1}, {"left": No
 
 def test_a_bad_line_is_named(made, lines):
     with pytest.raises(
-        DataError, match=r"rows.jsonl, line 2: value 0 is \[\[1, 2\]\]; .*leave such rows out by --skip"
+        DataError, match=r"rows.jsonl, line 2: value 0 is \[\[1, 2\]\]; .*go on without such rows by --skip"
     ):
         made(BAD[:2])
-    with pytest.raises(DataError, match=r"rows.jsonl, line 3: expected an object of JSON: .*; mend it, or leave"):
+    with pytest.raises(DataError, match=r"rows.jsonl, line 3: expected an object of JSON: .*; mend it, remove .*other"):
         made([BAD[0], BAD[6], *BAD[2:]], "other")
 
 
@@ -208,7 +210,7 @@ def test_the_files_of_a_folder_are_rows_by_name(tmp_path):
 
 
 def test_a_source_that_cannot_be_one_says_why(tmp_path, lines):
-    with pytest.raises(NotFoundError, match=r"there is no .*absent; expected a text file, a .jsonl file or a folder"):
+    with pytest.raises(NotFoundError, match=r"there is no .*absent; expected a folder of files, a text with a value"):
         open_source(tmp_path / "absent", ("left",))
     with pytest.raises(UsageError, match=r"empty.txt is empty; expected at least one row"):
         open_source(lines([], "empty.txt"), ("left",))
@@ -247,3 +249,157 @@ def test_paths_are_not_taken_for_values(zoo, bundle, tmp_path, monkeypatch):
     result = zoo(*arguments)
     assert result.exit_code == 2
     assert "left of 'encode_left' reads no files, the path itself would be the value; give a file" in result.error
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rows.csv", "key,caption,picture\n1,red heart,a.png\n2,,b.png\n3,心,\n"),
+        ("rows.tsv", "caption\tkey\nred heart\t1\n\t2\n心\t3\n"),
+        ("ROWS.CSV", "sep=;\ncaption;key\nred heart;1\n;2\n心;3\n"),
+    ],
+)
+def test_a_table_gives_the_column_that_bears_the_inputs_name(name, text, tmp_path):
+    (tmp_path / name).write_text(text)
+    source = open_source(tmp_path / name, ("caption",))
+    first, bad, last = source.rows()
+    assert (first.shown, first.values) == ("red heart", {"caption": "red heart"})
+    assert bad.reason == "expected a value of 'caption', came none"
+    assert (last.values, last.number - first.number, source.count) == ({"caption": "心"}, 2, 3)
+
+
+def test_a_table_gives_all_inputs_that_have_a_column_or_the_one_that_is_named(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("caption,picture\nred,a.png\n,b.png\n")
+    rows = list(open_source(path, ("caption", "picture", "sound")).rows())
+    assert [row.values for row in rows] == [
+        {"caption": "red", "picture": "a.png"},
+        {"caption": None, "picture": "b.png"},
+    ]
+    assert [row.values for row in open_source(path, ("caption", "picture"), name="picture").rows()] == [
+        {"picture": "a.png"},
+        {"picture": "b.png"},
+    ]
+
+
+def test_a_table_without_a_column_for_an_input_says_what_to_call_it(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,id\nred,1\n")
+    message = (
+        "has the columns text, id, none of which bears the name of an input; call the column that holds the values "
+    )
+    with pytest.raises(UsageError, match=f"{message}'caption' in the first line"):
+        open_source(tmp_path / "rows.csv", ("caption",))
+
+
+def test_a_row_of_a_table_that_cannot_be_read_is_a_bad_one(tmp_path):
+    (tmp_path / "rows.csv").write_text("caption,id\nred,1\nblue\ngreen,3\n")
+    good, bad, last = open_source(tmp_path / "rows.csv", ("caption",)).rows()
+    assert (good.number, bad.number, last.number) == (2, 3, 4)
+    assert bad.reason.startswith("expected 2 cells (caption, id) separated by ',', got 1")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "rows.parquet",
+            b"PAR1",
+            "is of no kind that holds rows; expected a folder of files, a text with a value per l",
+        ),
+        ("rows.json", b"[]", "is of no kind that holds rows"),
+        ("cat.png", b"\x89PNG", "is of no kind that holds rows"),
+        ("rows.txt", b"PK\x03\x04\x00", "is no text in UTF-8: it begins with bytes that are none"),
+        ("rows", b"\x7fELF\x00", "is no text in UTF-8: it begins with bytes that are none"),
+        ("rows.txt", b"key,caption\n1,red\n", "begins as a table (.csv); give it a name that ends so, or take that l"),
+        ("rows.txt", b'{"caption": "red"}\n', "begins as JSON lines (.jsonl); give it a name that ends so"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_by_its_name_and_content(name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=re.escape(message)):
+        open_source(tmp_path / name, ("caption",))
+
+
+@pytest.mark.parametrize("first", ["caption", "red, green and blue", "{red}", "[1]", '{"text": "red"}'])
+def test_a_text_may_begin_with_any_value(first, tmp_path):
+    (tmp_path / "rows.txt").write_text(f"{first}\nlast")
+    assert [row.shown for row in open_source(tmp_path / "rows.txt", ("caption",)).rows()] == [first, "last"]
+
+
+def test_files_of_other_kinds_are_left_out_of_a_folder(tmp_path):
+    for name in ("a.PNG", "captions.csv", "deeper/b.jpg", "deeper/notes.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    ends = {"picture": frozenset((".png", ".jpg"))}
+    source = open_source(tmp_path, ("picture",), suffixes=ends)
+    assert [row.shown for row in source.rows()] == ["a.PNG", "deeper/b.jpg"]
+    assert source.left_out == ("captions.csv", "deeper/notes.md")
+    (tmp_path / "captions.csv").unlink()
+    assert open_source(tmp_path, ("picture",), suffixes=ends).fingerprint == source.fingerprint
+    assert open_source(tmp_path, ("picture",)).count == 3
+
+
+def test_a_folder_without_one_file_that_the_input_reads_says_which_it_would(tmp_path):
+    (tmp_path / "notes.md").write_text("notes")
+    with pytest.raises(
+        UsageError, match=r"holds no file that 'picture' reads, whose names end in .jpg, .png; it holds notes.md"
+    ):
+        open_source(tmp_path, ("picture",), suffixes={"picture": frozenset((".png", ".jpg"))})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rows.csv", "picture\na.png\nb.png\n"),
+        ("rows.jsonl", '{"picture": "a.png"}\n{"picture": "b.png"}'),
+        ("rows.txt", "a.png\nb.png"),
+    ],
+)
+def test_a_path_is_looked_for_beside_the_file_that_names_it(name, text, tmp_path):
+    (tmp_path / "a.png").write_text("a")
+    (tmp_path / name).write_text(text)
+    ends = {"picture": frozenset((".png",))}
+    rows = list(open_source(tmp_path / name, ("picture",), suffixes=ends).rows())
+    assert [row.values["picture"] for row in rows] == [str(tmp_path / "a.png"), "b.png"]
+    assert next(open_source(tmp_path / name, ("picture",)).rows()).values == {"picture": "a.png"}
+
+
+@pytest.fixture
+def cuts(monkeypatch):
+    """The toy's modality says of values that begin with 9 that it cuts them."""
+    from zoo_toy.modality import VectorsModality
+
+    monkeypatch.setattr(
+        VectorsModality,
+        "truncated",
+        lambda self, values, arrays: [place for place, value in enumerate(values) if value[0][0] == 9],
+        raising=False,
+    )
+
+
+@pytest.mark.usefixtures("cuts")
+@pytest.mark.parametrize("out", ["vectors", "vectors.npy"])
+def test_truncated_rows_are_told_by_number_and_marked_at_their_keys(zoo, bundle, lines, tmp_path, out):
+    rows = [{"left": [[first, 0, 0]]} for first in (1, 9, 2, 9, 9)]
+    arguments = ("embed", bundle, "encode_left", "--input", lines(rows), "--out", tmp_path / out, "--shard-rows", 2)
+    first = zoo(*arguments, "--json")
+    assert first.json["truncated"] == {"left": [2, 4, 5]}
+    message = "3 of 5 values of 'left' are longer than what the graph reads, their end is left out; rows: 2, 4, 5\n"
+    assert message in first.stderr
+    again = zoo(*arguments, "--json")
+    assert (again.json["before"], again.json["truncated"]) == (5, {"left": [2, 4, 5]})
+    keys = Vectors.open(tmp_path / out).keys([0, 1])
+    assert [key.get("truncated") for key in keys] == [None, ["left"]]
+
+
+def test_a_run_that_met_a_bad_row_goes_on_or_tells_what_to_remove(zoo, bundle, lines, tmp_path):
+    rows = [{"left": [[1, 2, 3]]}] * 3 + [{"left": [[1, 2]]}]
+    out = tmp_path / "vectors.npy"
+    arguments = ("embed", bundle, "encode_left", "--input", lines(rows), "--out", out, "--shard-rows", 2)
+    folder = f"{out}.parts"
+    assert (
+        f"mend it, remove {folder} and embed again, or go on without such rows by --skip-bad" in zoo(*arguments).error
+    )
+    mended = (*arguments[:4], lines(rows[:3]), *arguments[5:])
+    assert f"{folder} was begun with another source: " in zoo(*mended).error
+    assert zoo("embed", bundle, "encode_left", "--input", lines(rows), *arguments[5:], "--skip-bad").exit_code == 0

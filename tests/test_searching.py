@@ -169,7 +169,13 @@ def test_the_command_prints_the_nearest_with_what_they_were(zoo, bundle, embedde
     arguments = ("search", bundle, embedded, "--query", "[[1, 2, 3]]", "--graph", "encode_left")
     found = zoo(*arguments, "-k", 2, "--json").json
     score = pytest.approx(1, abs=1e-5)
-    assert found[0] == {"row": 0, "score": score, "number": 1, "value": '{"left": [[1, 2, 3]]}'}
+    assert found[0] == {
+        "row": 0,
+        "score": score,
+        "number": 1,
+        "value": '{"left": [[1, 2, 3]]}',
+        "query_truncated": False,
+    }
     assert len(found) == 2
     lines = zoo(*arguments).stdout.splitlines()
     assert lines[0].split() == ["SCORE", "ROW", "VALUE"]
@@ -198,3 +204,33 @@ def test_a_chinese_word_finds_the_picture_of_an_emoji(tmp_path):
     run("embed", tmp_path / "bundle", "encode_picture", "--input", tmp_path / "pictures", "--out", tmp_path / "all.npy")
     found = json.loads(run("search", tmp_path / "bundle", tmp_path / "all.npy", "--query", "足球", "-k", 5, "--json"))
     assert "soccer ball.png" in [one["value"] for one in found]
+
+
+def test_a_query_and_rows_that_were_truncated_are_told(zoo, bundle, tmp_path, monkeypatch):
+    from zoo_toy.modality import VectorsModality
+
+    read = VectorsModality._read
+    monkeypatch.setattr(
+        VectorsModality,
+        "_read",
+        lambda self, place, value: read(self, place, json.loads(value) if isinstance(value, str) else value),
+    )
+    monkeypatch.setattr(
+        VectorsModality,
+        "truncated",
+        lambda self, values, arrays: [place for place, value in enumerate(values) if "9" in str(value)],
+        raising=False,
+    )
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"left": [[1, 2, 9]]}\n{"left": [[1, 2, 3]]}\n')
+    opened = open_bundle(bundle)
+    embed(opened, "encode_left", open_source(rows, ("left",)), tmp_path / "vectors")
+    arguments = ("search", bundle, tmp_path / "vectors", "--graph", "encode_left", "--query")
+    result = zoo(*arguments, "[[1, 2, 9]]", "--json")
+    assert result.stderr == "the query is longer than what the graph reads, its end is left out\n"
+    assert [(one["number"], one.get("truncated"), one["query_truncated"]) for one in result.json] == [
+        (1, ["left"], True),
+        (2, None, True),
+    ]
+    whole = zoo(*arguments, "[[1, 2, 3]]", "--json")
+    assert (whole.stderr, whole.json[0]["query_truncated"]) == ("", False)

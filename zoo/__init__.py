@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         decode as decode,
     )
     from zoo.offers import (
+        ReadsFiles as ReadsFiles,
         TakesRaw as TakesRaw,
         TellsLimits as TellsLimits,
         Truncates as Truncates,
@@ -117,6 +118,7 @@ _PUBLIC = {
     "RunsArrays": "zoo.protocols",
     "Sample": "zoo.protocols",
     "Stage": "zoo.protocols",
+    "ReadsFiles": "zoo.offers",
     "TakesRaw": "zoo.offers",
     "TensorSpec": "zoo.protocols",
     "TellsLimits": "zoo.offers",

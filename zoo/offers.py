@@ -52,6 +52,15 @@ class WritesFiles(Protocol):
 
 
 @runtime_checkable
+class ReadsFiles(Protocol):
+    """What a modality may also offer: a value may be the path of a file, which is known by the end of its name."""
+
+    @property
+    def file_suffixes(self) -> frozenset[str]:
+        """The ends of names, in small letters and with their dot: ``.png``."""
+
+
+@runtime_checkable
 class Truncates(Protocol):
     """What a modality may also offer: it tells which values are longer than what it reads of them."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from zoo.cli.output import note, print_exactly, print_json, progress_bar
-from zoo.cli.serving import serving_options
+from zoo.cli.serving import note_truncated, serving_options
 
 
 @click.command("embed")
@@ -19,7 +19,7 @@ from zoo.cli.serving import serving_options
     "source",
     type=click.Path(path_type=Path),
     required=True,
-    help="A text with a value a line (words, or paths of files), a .jsonl with an object a line, or a folder of files.",
+    help="A .txt with a value per line, a .csv with a column per input, a .jsonl with an object per line, or a folder.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A folder for shards, or one file .npy.")
 @click.option("--name", default="", help="Which input the values are, where the graph has several.")
@@ -44,17 +44,21 @@ def command(
     threads: int,
     as_json: bool,
 ) -> None:
-    """Embed the lines of a file, or the files of a folder, one vector each.
+    """Embed the rows of a file, or the files of a folder, one vector each.
 
     A run that was stopped goes on where it stopped when the same command is given again. The path of the vectors is
     printed; beside them lies what row each one is of.
     """
     from zoo.runtime import open_bundle
-    from zoo.runtime.embedding import embed, inputs_of
+    from zoo.runtime.embedding import embed
+    from zoo.runtime.ends import file_suffixes, inputs_of
     from zoo.runtime.sources import open_source
 
     opened = open_bundle(bundle, provider=provider, precision=precision, threads=threads)
-    rows = open_source(source, inputs_of(opened, graph), name=name)
+    inputs = inputs_of(opened, graph)
+    rows = open_source(source, inputs, name=name, suffixes=file_suffixes(opened, inputs))
+    if rows.left_out:
+        note(f"files of other kinds are left out: {len(rows.left_out)}, such as {rows.left_out[0]}")
     start = time.monotonic()
     with progress_bar("embedding") as advance:
         made = embed(
@@ -70,7 +74,9 @@ def command(
         )
     took_s = time.monotonic() - start
     if as_json:
-        print_json({"path": str(made.path), "rows": made.rows, "skipped": made.skipped, "before": made.before})
+        counts = {"rows": made.rows, "skipped": made.skipped, "before": made.before}
+        told = {"truncated": made.truncated, "left_out": rows.left_out}
+        print_json({"path": str(made.path), **counts, **told})
     else:
         print_exactly(made.path)
     new = rows.count - made.before
@@ -79,5 +85,6 @@ def command(
         + (f", {made.before} rows were there before" if made.before else "")
         + (f", {new / took_s:.0f} rows/s" if new else "")
     )
+    note_truncated(made.truncated, dict.fromkeys(inputs, made.rows))
     if made.skipped:
         note(f"rows that cannot be read: {made.skipped}, skipped; {made.skipped_in} lists them with the reasons")

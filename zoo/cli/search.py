@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zoo.cli.output import print_json, print_table
+from zoo.cli.output import note, print_json, print_table
 from zoo.cli.serving import serving_options
 
 
@@ -34,17 +34,19 @@ def command(
 ) -> None:
     """Find the rows whose vectors are nearest to a value's, among those that `zoo embed` wrote."""
     from zoo.runtime import open_bundle
-    from zoo.runtime.searching import nearest, query_vector
+    from zoo.runtime.searching import nearest, query_of
     from zoo.runtime.vectors import Vectors
 
     held = Vectors.open(vectors)
-    vector = query_vector(
+    asked = query_of(
         open_bundle(bundle, provider=provider, precision=precision, threads=threads), held, query, graph=graph
     )
-    (rows,), (scores,) = nearest(held, vector, count, by=by)
+    if asked.truncated:
+        note("the query is longer than what the graph reads, its end is left out")
+    (rows,), (scores,) = nearest(held, asked.vector, count, by=by)
     keys = held.keys(rows.tolist())
     found = [
-        {"row": row, "score": round(score, 6), **key}
+        {"row": row, "score": round(score, 6), **key, "query_truncated": asked.truncated}
         for row, score, key in zip(rows.tolist(), scores.tolist(), keys, strict=True)
     ]
     if as_json:

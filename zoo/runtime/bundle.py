@@ -137,7 +137,7 @@ class Bundle:
         name = decoded_input(outputs)
         return decoded_values(outputs, self.modality(name)) if name else []
 
-    def _known(self, name: str) -> Modality | None:
+    def known_modality(self, name: str) -> Modality | None:
         """Return the modality of an input, None where no plugin has it."""
         try:
             return self.modality(name)
@@ -203,7 +203,7 @@ class Bundle:
 
     def prepared(self, graph: str, values: Mapping[str, Sequence[Any]]) -> Prepared:
         """Return what ``arrays`` and ``truncated`` return; raises as ``arrays`` does."""
-        return Preparing(self.graph(graph), self.modality, self._known)(values)
+        return Preparing(self.graph(graph), self.modality, self.known_modality)(values)
 
 
 def _draws_nothing(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from zoo.errors import DataError, IntegrityError, UnknownNameError, UsageError
+from zoo.errors import DataError, IntegrityError, UsageError
 from zoo.places import VECTORS, VECTORS_FILE, file_place, fillable
-from zoo.protocols import vector_output
 from zoo.runtime.ahead import one_ahead
 from zoo.runtime.batching import BATCH_ROWS
 from zoo.runtime.bundle import Bundle
+from zoo.runtime.ends import output_of
 from zoo.runtime.sources import BadRow, Row, Source
 from zoo.runtime.vectors import (
     BESIDE,
     MANIFEST,
+    Vectors,
     beside,
     join,
     part_of,
@@ -37,38 +38,17 @@ _WINDOW_BYTES = 32 << 20
 
 @dataclass(frozen=True)
 class Embedded:
-    """What lies on the disk after a run: vectors, rows skipped and where they are listed, rows done before."""
+    """What lies on the disk after a run: vectors, rows skipped and where they are listed, rows done before.
+
+    ``truncated`` has, by input, the numbers of the rows whose value is longer than what the graph reads.
+    """
 
     path: Path
     rows: int
     skipped: int
     skipped_in: Path
     before: int
-
-
-def inputs_of(bundle: Bundle, graph: str) -> tuple[str, ...]:
-    """Return the inputs of a graph by the names that raw values go by."""
-    return tuple(dict.fromkeys(tensor.partition(".")[0] for tensor in bundle.described(graph)["inputs"]))
-
-
-def output_of(bundle: Bundle, graph: str, output: str = "") -> str:
-    """Return the output of a graph that is its vector: the embedding or latent, the one of its kind, or ``output``.
-
-    Raises UsageError where there are several, or none of one vector a row.
-    """
-    outputs: Mapping[str, Any] = bundle.described(graph)["outputs"]
-    vectors = [
-        name
-        for name, spec in outputs.items()
-        if len(spec["axes"]) == 2 and all(isinstance(a, int) for a in spec["axes"][1:])
-    ]
-    if output and output not in vectors:
-        raise UnknownNameError("vector output", output, vectors, hint=f"The graph {graph!r} has no other.")
-    if taken := output or vector_output(vectors):
-        return taken
-    if len(vectors) != 1:
-        raise UsageError(f"the graph {graph!r} gives {', '.join(outputs)}: say by --output which vector is meant")
-    return vectors[0]
+    truncated: Mapping[str, Sequence[int]]
 
 
 def embed(
@@ -109,14 +89,14 @@ def embed(
     folder = out.with_name(f"{out.name}.parts") if single else out
     begun = _begun(out, folder)
     if begun is not None and ("shards" in begun or any(folder.glob("vectors-*.npy"))):
-        _check_same(out, begun, task)
+        _check_same(out if out.exists() else folder, begun, task)
     numbers = range(-(-source.count // shard_rows))
     if begun is not None and "shards" in begun:
         before = source.count
     else:
         before = min(source.count, shard_rows * sum(part_of(folder, number).vectors.exists() for number in numbers))
         write_manifest(folder / MANIFEST, task)
-        reader = _Reader(bundle, graph, output, source, batch_rows, skips_bad, observe)
+        reader = _Reader(bundle, graph, output, source, folder, batch_rows, skips_bad, observe)
         _write_missing(folder, numbers, shape, shard_rows, reader)
         shards = [part_of(folder, number).rows for number in numbers]
         begun = {**task, "shards": shards, "skipped": source.count - sum(shards)}
@@ -124,7 +104,8 @@ def embed(
     if single and not out.exists():
         join(folder, out, shape)
     skipped_in = beside(out, ".skipped.jsonl") if single else out / "skipped-*.jsonl"
-    return Embedded(out, sum(begun["shards"]), begun["skipped"], skipped_in, before)
+    truncated = Vectors.open(out).truncated()
+    return Embedded(out, sum(begun["shards"]), begun["skipped"], skipped_in, before, truncated)
 
 
 class _Reader:
@@ -136,13 +117,14 @@ class _Reader:
         graph: str,
         output: str,
         source: Source,
+        folder: Path,
         batch_rows: int,
         skips_bad: bool,
         observe: Callable[[int], None] | None,
     ) -> None:
         self._bundle, self._graph, self._output = bundle, graph, output
         bundle.graph(graph)  # here, not by two threads at once
-        self._source, self._rows = source, source.rows()
+        self._source, self._rows, self._folder = source, source.rows(), folder
         self._batch_rows = batch_rows
         self._skips_bad, self._observe = skips_bad, observe
         self.done = 0
@@ -178,19 +160,26 @@ class _Reader:
         rows = [row for row in window if isinstance(row, Row)]
         with suppress(DataError, UsageError):
             if len(rows) == len(window):
-                return rows, self._arrays(rows)
+                return self._prepared(rows)
         rows = [row for row in window if self._is_readable(row)]  # in their order: the first bad one is named
-        return rows, self._arrays(rows)
+        return self._prepared(rows)
 
-    def _arrays(self, rows: Sequence[Row]) -> dict[str, Array]:
+    def _prepared(self, rows: list[Row]) -> tuple[list[Row], dict[str, Array]]:
+        """Return the rows, with a mark at those that are truncated, and their arrays."""
         names = dict.fromkeys(name for row in rows for name in row.values)
         values = {name: [row.values.get(name) for row in rows] for name in names}
-        return self._bundle.arrays(self._graph, values) if rows else {}
+        if not rows:
+            return rows, {}
+        prepared = self._bundle.prepared(self._graph, values)
+        for name, places in prepared.truncated.items():
+            for place in places:
+                rows[place] = replace(rows[place], truncated=(*rows[place].truncated, name))
+        return rows, prepared.arrays
 
     def _is_readable(self, row: Row | BadRow) -> TypeGuard[Row]:
         if isinstance(row, Row):
             try:
-                self._arrays([row])
+                self._prepared([row])
             except (DataError, UsageError) as error:
                 row = BadRow(row.number, str(error))
         if isinstance(row, BadRow):
@@ -201,7 +190,8 @@ class _Reader:
     def _leave_out(self, bad: BadRow) -> None:
         if not self._skips_bad:
             raise DataError(
-                f"{self._source.named(bad.number)}: {bad.reason}; mend it, or leave such rows out by --skip-bad"
+                f"{self._source.named(bad.number)}: {bad.reason}; mend it, remove {self._folder} and embed again, "
+                "or go on without such rows by --skip-bad"
             )
         self.skipped.append(bad)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.errors import DataError, IntegrityError, UsageError
 from zoo.runtime.bundle import Bundle
-from zoo.runtime.embedding import inputs_of, output_of
+from zoo.runtime.ends import inputs_of, output_of
 from zoo.runtime.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -91,7 +91,20 @@ class _Best:
         return _Best(rows[best], scores[best])
 
 
+@dataclass(frozen=True)
+class Query:
+    """The vector of a query, (1, width), and whether the value was longer than what the graph reads."""
+
+    vector: Array
+    truncated: bool
+
+
 def query_vector(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "") -> Array:
+    """Return the vector of one raw value, as ``query_of`` does."""
+    return query_of(bundle, vectors, value, graph=graph).vector
+
+
+def query_of(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "") -> Query:
     """Return the vector of one raw value by the graph that fits: it reads the value and gives what ``vectors`` holds.
 
     Raises IntegrityError where the vectors are of another model, UsageError where no graph fits or several do.
@@ -111,7 +124,9 @@ def query_vector(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "
             refusals.append(f"{name} takes {', '.join(inputs)}")
             continue
         try:
-            answers[name] = bundle.run(name, {inputs[0]: [value]})[output_of(bundle, name)]
+            prepared = bundle.prepared(name, {inputs[0]: [value]})
+            vector = bundle.run_arrays(name, prepared.arrays)[output_of(bundle, name)]
+            answers[name] = Query(vector, bool(prepared.truncated))
         except DataError as error:
             refusals.append(f"{name}: {error}")
     if len(answers) > 1:

@@ -1,4 +1,4 @@
-"""Rows of raw values to be embedded: the lines of a text, objects of JSON lines, or the files of a folder.
+"""Rows of raw values to be embedded: lines of a text, rows of a table, objects of JSON lines, files of a folder.
 
 Nothing is held but the row at hand (of a folder, the names), so that any number of rows goes through.
 """
@@ -14,17 +14,25 @@ from typing import Any
 
 from zoo.errors import NotFoundError, UsageError
 from zoo.lists import listed
+from zoo.runtime.kinds import KINDS, check_is_text
+from zoo.tabulated import OF_CELLS, OF_OBJECTS, BadTableRow, open_table
 
 _CHUNK_BYTES = 1 << 20
+_LONGEST_PATH = 4096
+_MOST_TOLD = 8
 
 
 @dataclass(frozen=True)
 class Row:
-    """The raw values of one row by input, its number from 1, and what a person knows it by."""
+    """The raw values of one row by input, its number from 1, and what a person knows it by.
+
+    ``truncated`` are the inputs whose value is longer than what the graph reads.
+    """
 
     number: int
     shown: str
     values: Mapping[str, Any]
+    truncated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,54 +45,95 @@ class BadRow:
 
 @dataclass(frozen=True)
 class Source:
-    """Rows that can be read again: how many there are, and what tells a changed source from the same."""
+    """Rows that can be read again: how many there are, and what tells a changed source from the same.
+
+    ``left_out`` are the files of a folder that are of another kind.
+    """
 
     path: Path
     count: int
     fingerprint: Mapping[str, str | int]
     rows: Callable[[], Iterator[Row | BadRow]]
+    left_out: tuple[str, ...] = ()
 
     def named(self, number: int) -> str:
         """Return what a message calls a row."""
         return f"{self.path}, {'file' if self.path.is_dir() else 'line'} {number}"
 
 
-def open_source(path: Path, inputs: Sequence[str], *, name: str = "") -> Source:
-    """Return the rows of ``path``: a folder (a file a row), ``.jsonl`` (an object a line) or a text (a value a line).
+def open_source(
+    path: Path | str, inputs: Sequence[str], *, name: str = "", suffixes: Mapping[str, frozenset[str]] | None = None
+) -> Source:
+    """Return the rows of ``path``, whose name tells what it is; what stands in it may not tell otherwise.
 
-    ``inputs`` are those that the graph takes; ``name`` says which one a line or a file is, where there are several.
-    A text is UTF-8; what a line says is the value: words, or the path of a picture or a sound.
+    A folder has a file per row, ``.csv`` and ``.tsv`` a table whose columns bear the inputs' names, ``.jsonl`` and
+    ``.ndjson`` an object per line, ``.txt`` or a name without an end a value per line, in UTF-8. ``inputs`` are those
+    that the graph takes; ``name`` says which one a line or a file is, if there are several.
 
-    Raises NotFoundError where nothing is there, UsageError where it is empty or ``name`` is wrong or missing.
+    ``suffixes`` are the ends of the names of files that an input reads, where that is known: of a folder others are
+    left out, and a value that names a file beside the source is that file.
+
+    Raises NotFoundError where nothing is there, UsageError where it is empty or of another kind, no column bears an
+    input's name, or ``name`` is wrong or missing; DataError where a table cannot be told into rows.
     """
+    path, suffixes = Path(path), suffixes or {}
     listed(inputs, "inputs of the graph")
     if name and name not in inputs:
         raise UsageError(f"the graph has no input {name!r}; it takes {', '.join(inputs)}")
+    placed = _Placed(path.parent, frozenset(input for input, ends in suffixes.items() if ends))
     if path.is_dir():
-        source = _of_folder(path, _single(inputs, name))
+        single = _single(inputs, name)
+        source = _of_folder(path, single, suffixes.get(single, frozenset()))
     elif not path.is_file():
-        raise NotFoundError(f"there is no {path}; expected a text file, a .jsonl file or a folder of files")
-    elif path.suffix == ".jsonl":
-        source = _of_lines(path, lambda number, text: _object_row(number, text, inputs))
+        raise NotFoundError(f"there is no {path}; expected {KINDS}")
+    elif path.suffix.lower() in OF_CELLS:
+        source = _of_table(path, (name,) if name else tuple(inputs), placed)
+    elif path.suffix.lower() in OF_OBJECTS:
+        source = _of_lines(path, lambda number, text: _object_row(number, text, inputs, placed))
     else:
         single = _single(inputs, name)
-        source = _of_lines(path, lambda number, text: Row(number, text, {single: text}))
+        check_is_text(path, inputs)
+        source = _of_lines(path, lambda number, text: Row(number, text, placed({single: text})))
     if source.count == 0:
         raise UsageError(f"{path} is empty; expected at least one row")
     return source
 
 
+@dataclass(frozen=True)
+class _Placed:
+    """Puts the path in place of a value that names a file in ``folder``, for the inputs that read files."""
+
+    folder: Path
+    inputs: frozenset[str]
+
+    def __call__(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self._placed(value) if name in self.inputs else value for name, value in values.items()}
+
+    def _placed(self, value: Any) -> Any:
+        if not isinstance(value, str) or not value or "\0" in value or len(value) > _LONGEST_PATH:
+            return value
+        file = self.folder / value
+        return str(file) if file.is_file() else value
+
+
 def _single(inputs: Sequence[str], name: str) -> str:
     if not name and len(inputs) > 1:
         raise UsageError(
-            f"the graph takes {', '.join(inputs)}: say by --name which one the rows are, or give a .jsonl file with an "
-            "object a line"
+            f"the graph takes {', '.join(inputs)}: say by --name which one the rows are, or give a .csv with a column "
+            "of each or a .jsonl with an object per line"
         )
     return name or inputs[0]
 
 
-def _of_folder(path: Path, name: str) -> Source:
-    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+def _of_folder(path: Path, name: str, suffixes: frozenset[str]) -> Source:
+    found = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    files = [file for file in found if not suffixes or file.suffix.lower() in suffixes]
+    left_out = tuple(str(file.relative_to(path)) for file in found if suffixes and file.suffix.lower() not in suffixes)
+    if left_out and not files:
+        raise UsageError(
+            f"{path} holds no file that {name!r} reads, whose names end in {', '.join(sorted(suffixes))}; "
+            f"it holds {', '.join(left_out[:_MOST_TOLD])}{' and more' if len(left_out) > _MOST_TOLD else ''}"
+        )
     digest = hashlib.sha256()
     for file in files:
         status = file.stat()
@@ -94,7 +143,34 @@ def _of_folder(path: Path, name: str) -> Source:
         for number, file in enumerate(files, start=1):
             yield Row(number, str(file.relative_to(path)), {name: str(file)})
 
-    return Source(path, len(files), {"files": len(files), "sha256": digest.hexdigest()}, rows)
+    return Source(path, len(files), {"files": len(files), "sha256": digest.hexdigest()}, rows, left_out)
+
+
+def _of_table(path: Path, wanted: Sequence[str], placed: _Placed) -> Source:
+    table = open_table(path)
+    names = [name for name in wanted if name in table.columns]
+    if not names:
+        raise UsageError(
+            f"{path} has the columns {', '.join(table.columns)}, none of which bears the name of an input; call the "
+            f"column that holds the values {' or '.join(map(repr, wanted))} in the first line"
+        )
+
+    def rows() -> Iterator[Row | BadRow]:
+        for row in table.rows():
+            if isinstance(row, BadTableRow):
+                yield BadRow(row.line, row.reason)
+                continue
+            values = {name: row.values[name] for name in names}
+            if all(value is None for value in values.values()):
+                yield BadRow(row.line, f"expected a value of {' or '.join(map(repr, names))}, came none")
+            else:
+                shown = str(values[names[0]]) if len(names) == 1 else json.dumps(values, ensure_ascii=False)
+                yield Row(row.line, shown, placed(values))
+
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    count = sum(1 for _ in table.rows())
+    return Source(path, count, {"bytes": path.stat().st_size, "sha256": digest}, rows)
 
 
 def _of_lines(path: Path, read: Callable[[int, str], Row | BadRow]) -> Source:
@@ -118,7 +194,7 @@ def _of_lines(path: Path, read: Callable[[int, str], Row | BadRow]) -> Source:
     return Source(path, lines + (last not in (b"", b"\n")), {"bytes": size_bytes, "sha256": digest.hexdigest()}, rows)
 
 
-def _object_row(number: int, text: str, inputs: Sequence[str]) -> Row | BadRow:
+def _object_row(number: int, text: str, inputs: Sequence[str], placed: _Placed) -> Row | BadRow:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -127,4 +203,4 @@ def _object_row(number: int, text: str, inputs: Sequence[str]) -> Row | BadRow:
         return BadRow(number, f"expected an object with {', '.join(map(repr, inputs))}, came {text:.80}")
     if all(value is None for value in values.values()):
         return BadRow(number, f"expected a value of {' or '.join(map(repr, inputs))}, came none")
-    return Row(number, text, values)
+    return Row(number, text, placed(values))

@@ -2,7 +2,8 @@
 
     FOLDER/manifest.json         what was embedded by what, and how many rows there are once it is whole
     FOLDER/vectors-00000.npy     float32, (row, ...)
-    FOLDER/keys-00000.jsonl      a line a row: its number in the source and what a person knows it by
+    FOLDER/keys-00000.jsonl      a line a row: its number in the source, what a person knows it by, and
+                                 the inputs whose value was truncated, if there are any
     FOLDER/skipped-00000.jsonl   rows that could not be read, where there were any
 
 The single file ``NAME.npy`` has ``NAME.json``, ``NAME.keys.jsonl`` and perhaps ``NAME.skipped.jsonl`` beside it.
@@ -99,7 +100,10 @@ class Vectors:
         return sum(part.rows for part in self.parts)
 
     def keys(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        """Return what each of ``rows`` was in the source: ``number`` and ``value``; empty where no keys are there."""
+        """Return what each of ``rows`` was in the source: ``number``, ``value``, the inputs that were ``truncated``.
+
+        Empty where no keys are there.
+        """
         found: dict[int, dict[str, Any]] = {}
         start = 0
         for part in self.parts:
@@ -113,6 +117,18 @@ class Vectors:
                             found[start + place] = parse_json(line, where, cure="embed the input again")
             start = stop
         return [found.get(row, {}) for row in rows]
+
+    def truncated(self) -> dict[str, list[int]]:
+        """Return, by input, the numbers of the rows whose value was longer than what the graph reads."""
+        found: dict[str, list[int]] = {}
+        for part in self.parts:
+            if part.keys.is_file():
+                with part.keys.open(encoding="utf-8") as lines:
+                    for line in lines:
+                        key = json.loads(line) if '"truncated"' in line else {}
+                        for name in key.get("truncated", ()):
+                            found.setdefault(name, []).append(key["number"])
+        return found
 
 
 def part_of(folder: Path, number: int) -> Part:
@@ -167,13 +183,18 @@ def write_part(
             stream.write(_header(rows, shape))
             for known, array in answered:
                 stream.write(np.ascontiguousarray(array, "<f4").data)
-                lines.writelines(f"{_json_line({'number': row.number, 'value': row.shown})}\n" for row in known)
+                lines.writelines(f"{_json_line(_key(row))}\n" for row in known)
                 rows += len(known)
             stream.seek(0)
             stream.write(_header(rows, shape))  # as long as the first one: NumPy leaves room for any number of rows
         if skipped:
             with staged_file(part.skipped) as staging:
                 staging.write_text("".join(f"{_json_line(asdict(row))}\n" for row in skipped), encoding="utf-8")
+
+
+def _key(row: Row) -> dict[str, Any]:
+    truncated = {"truncated": list(row.truncated)} if row.truncated else {}
+    return {"number": row.number, "value": row.shown, **truncated}
 
 
 def join(folder: Path, out: Path, shape: Sequence[int]) -> None:

@@ -18,6 +18,12 @@ NAMES = {
     **{"WAV": "WAV", "WAVEX": "WAV", "RF64": "RF64", "W64": "W64", "AIFF": "AIFF", "AU": "AU", "CAF": "CAF"},
     **{"NIST": "NIST", "FLAC": "FLAC", "OGG": "OGG", "MP3": "MP3"},
 }
+SUFFIXES = frozenset(
+    (
+        *(".wav", ".wave", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
+        *(".nist", ".sph", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+    )
+)
 # What a file begins with whose decoder writes nothing to stderr.
 QUIET = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"dns.", b"caff", b"NIST", b"fLaC", b"OggS")
 UNKNOWN_FRAMES = 2**63 - 1

@@ -11,6 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from zoo import Axis, DataError, SpecError, TensorSpec, listed
+from zoo_audio.containers import SUFFIXES
 from zoo_audio.drawing import picture_of
 from zoo_audio.mel import MelScale
 from zoo_audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Reader, refuse_lone
@@ -94,6 +95,11 @@ class AudioModality:
     def axes(self) -> Mapping[str, Axis]:
         """``samples``."""
         return {"samples": Axis(1, self.most_samples, padded=True)}
+
+    @property
+    def file_suffixes(self) -> frozenset[str]:
+        """Of the files that ``to_arrays`` reads."""
+        return SUFFIXES
 
     def fit(self, values: Iterable[Any]) -> Self:
         """Return the modality itself: there is nothing to learn."""

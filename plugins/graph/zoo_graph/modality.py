@@ -78,6 +78,11 @@ class GraphModality:
         """The numbers of nodes and of edges; a graph without edges has room for one."""
         return {"nodes": Axis(1, self.max_nodes, padded=True), "edges": Axis(1, self.max_edges, padded=True)}
 
+    @property
+    def file_suffixes(self) -> frozenset[str]:
+        """Of the files that ``to_arrays`` reads."""
+        return frozenset((".json",))
+
     def fit(self, values: Iterable[Any]) -> GraphModality:
         """Return a copy that knows the labels of ``values``, the most frequent first."""
         nodes: Counter[str] = Counter()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zoo import Axis, DataError, SpecError, TensorSpec, UsageError, listed
-from zoo_image.reading import picture_of
+from zoo_image.reading import SUFFIXES, picture_of
 
 Array = NDArray[Any]
 
@@ -44,6 +44,11 @@ class ImageModality:
         """Both sides are free."""
         side = Axis(min(8, self.size), max(128, self.size))
         return {"height": side, "width": side}
+
+    @property
+    def file_suffixes(self) -> frozenset[str]:
+        """Of the files that ``to_arrays`` reads."""
+        return SUFFIXES
 
     def fit(self, values: Iterable[Any]) -> Self:
         """Return the modality itself: there is nothing to learn."""

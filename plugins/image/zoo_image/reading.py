@@ -14,6 +14,9 @@ from zoo import DataError, LibraryMessages, library_messages
 LARGEST_PIXELS = 2**26
 # Named, so that no other decoder of Pillow runs on a stranger's file: one of them starts a PostScript interpreter.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+SUFFIXES = frozenset(
+    (".bmp", ".gif", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".pbm", ".pgm", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+)
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 _TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _EXPECTED = "a Pillow image, an array of uint8, (height, width) or (height, width, 3 or 4), or the path of a picture"

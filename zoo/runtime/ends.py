@@ -1,0 +1,46 @@
+"""What goes into a graph of a bundle and what comes out of it, by the names that raw values and vectors go by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zoo.errors import UnknownNameError, UsageError
+from zoo.offers import ReadsFiles
+from zoo.protocols import vector_output
+from zoo.runtime.bundle import Bundle
+
+
+def inputs_of(bundle: Bundle, graph: str) -> tuple[str, ...]:
+    """Return the inputs of a graph by the names that raw values go by."""
+    return tuple(dict.fromkeys(tensor.partition(".")[0] for tensor in bundle.described(graph)["inputs"]))
+
+
+def file_suffixes(bundle: Bundle, inputs: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Return the ends of the names of files that each input reads, where its modality is installed and tells them."""
+    found: dict[str, frozenset[str]] = {}
+    for name in inputs:
+        modality = bundle.known_modality(name)
+        if isinstance(modality, ReadsFiles):
+            found[name] = modality.file_suffixes
+    return found
+
+
+def output_of(bundle: Bundle, graph: str, output: str = "") -> str:
+    """Return the output of a graph that is its vector: the embedding or latent, the one of its kind, or ``output``.
+
+    Raises UsageError where there are several, or none of one vector a row.
+    """
+    outputs: Mapping[str, Any] = bundle.described(graph)["outputs"]
+    vectors = [
+        name
+        for name, spec in outputs.items()
+        if len(spec["axes"]) == 2 and all(isinstance(a, int) for a in spec["axes"][1:])
+    ]
+    if output and output not in vectors:
+        raise UnknownNameError("vector output", output, vectors, hint=f"The graph {graph!r} has no other.")
+    if taken := output or vector_output(vectors):
+        return taken
+    if len(vectors) != 1:
+        raise UsageError(f"the graph {graph!r} gives {', '.join(outputs)}: say by --output which vector is meant")
+    return vectors[0]
