@@ -110,6 +110,7 @@ def test_addresses_are_found_in_any_text():
 
 def test_every_error_is_told_without_secrets():
     assert str(ZooError("https://a:b@host/w?t=1")) == "https://…@host/w?t=…"
+    assert str(ZooError(OSError("https://a:b@host"))) == "https://…@host"
     assert "https://…@host" in str(UnknownNameError("entry", "https://a:b@host", [], hint="Look."))
 
 

@@ -22,7 +22,7 @@ from zoo.pacing import Watch
 
 # OpenSSL's numbers for a chain that ends in a certificate which this machine does not know.
 _UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
-_FORM = "http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
+_FORM = "http://HOST:PORT, with USER:PASSWORD@ before HOST if it wants a login"
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def proxy_for(url: str) -> Proxy | None:
     # What follows the host is no part of a proxy: a slash in a password was meant.
     if not parts.host or "@" in f"{parts.path}{parts.query}{parts.fragment}":
         raise OfflineError(
-            f"cannot be reached: the proxy of {variable} cannot be read; expected {_FORM}, "
-            "with '/', '@', ':', '#' and '?' of a user or password as %2F, %40, %3A, %23 and %3F"
+            f"cannot be reached: the proxy of {variable} cannot be read; expected {_FORM}; "
+            "write '/', '@', ':', '#' and '?' of a user or password as %2F, %40, %3A, %23 and %3F"
         )
     port = parts.port or (443 if kind == "https" else 80)
     return Proxy(variable, f"{kind}://{parts.host}:{port}", parts.auth)
@@ -106,7 +106,7 @@ def _refusal(failure: Exception, proxy: Proxy) -> str:
     if answered[1] != "407":
         return f"answered {answered[1]}"
     wants = "asks for a user and a password" if proxy.login is None else "does not take the user and the password given"
-    return f"{wants} (407); set {proxy.variable} to http://USER:PASSWORD@HOST:PORT"
+    return f"{wants} (407); put USER:PASSWORD@ before the host in {proxy.variable}"
 
 
 def _certificate(failure: Exception) -> str:

@@ -27,9 +27,9 @@ class ZooError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str = "") -> None:
+    def __init__(self, message: object = "") -> None:
         """Keep the message without the passwords and tokens of addresses in it."""
-        super().__init__(without_secrets(message))
+        super().__init__(without_secrets(str(message)))
 
 
 class UsageError(ZooError):

@@ -146,18 +146,18 @@ def _receive(
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if response.status == 206 and offset:
             if _first_byte(response) != offset or encoding != "identity":
-                raise _Stale(f"sent another part than asked for: {response.headers.get('Content-Range')!r}")
+                raise _Stale(f"sent another part than asked for: {response.headers.get('Content-Range')!r:.80}")
             into.from_one_answer = False
         elif response.status == 200:
             into.restart(url, _validator(response))
             offset = 0
             announced = response.headers.get("Content-Length", "")
             if encoding == "identity" and announced.isdecimal() and announced != str(size_bytes):
-                raise IntegrityError(f"announces {announced} bytes")
+                raise IntegrityError(f"announces {announced:.20} bytes")
         else:
             _refuse(response, resuming=bool(offset))
         if encoding not in ("identity", "gzip", "x-gzip", "deflate"):
-            raise IntegrityError(f"sent the content encoding {encoding!r}")
+            raise IntegrityError(f"sent the content encoding {encoding!r:.80}")
         # One byte more than promised is asked for, to notice a body that is longer.
         while chunk := response.read1(min(_CHUNK_BYTES, size_bytes - offset + 1), decode_content=True):
             offset += len(chunk)
@@ -226,7 +226,7 @@ def _redirected(url: str, location: str) -> str:
     except ValueError:
         target = location
     if not may_be_asked(target) or (urlsplit(url).scheme == "https" != urlsplit(target).scheme):
-        raise NotFoundError(f"redirects to {told(target)!r}, where only https may be followed")
+        raise NotFoundError(f"redirects to {told(target)!r:.300}, where only https may be followed")
     return target
 
 
