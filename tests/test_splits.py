@@ -82,6 +82,15 @@ def test_a_split_that_is_not_there_is_named(data, unbuilt, make_recipe, plugins,
         train(make_recipe(validate_every=5), tmp_path, plugins=plugins)
 
 
+def test_a_split_is_made_once(make_recipe, plugins, tmp_path, monkeypatch):
+    from zoo_toy.dataset import ToyDataset
+
+    made, split = [], ToyDataset.split
+    monkeypatch.setattr(ToyDataset, "split", lambda data, name: made.append(name) or split(data, name))
+    train(make_recipe(steps=2, validate_every=1), tmp_path, plugins=plugins)
+    assert sorted(made) == ["train", "validation"]
+
+
 def test_an_error_of_the_data_is_not_taken_for_a_split_that_is_not_there(data, make_recipe, plugins, monkeypatch):
     from zoo_toy.dataset import ToyDataset
 

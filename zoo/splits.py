@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zoo.components import make_dataset
 from zoo.errors import NotFoundError, UsageError, ZooError
@@ -22,6 +22,7 @@ class Splits:
     name: str
     dataset: Dataset
     inputs: Sequence[str]
+    _made: dict[str, Sequence[Sample]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, recipe: Recipe, plugins: Plugins) -> Splits:
@@ -38,7 +39,7 @@ class Splits:
         Raises NotFoundError if there is no such split, UsageError if it is empty or lacks all inputs.
         """
         try:
-            samples = self.dataset.split(split)
+            samples = self._samples(split)
         except KeyError as error:
             if error.args != (split,):
                 raise
@@ -70,10 +71,16 @@ class Splits:
         found = [f"{split!r} has {len(samples)}" for split, samples in self._others() if samples]
         return f"the split {joined(found)}" if found else "no split has any"
 
+    def _samples(self, split: str) -> Sequence[Sample]:
+        """Return the samples of a split, made once: a data set may take long to make them."""
+        if split not in self._made:
+            self._made[split] = self.dataset.split(split)
+        return self._made[split]
+
     def _others(self) -> Iterable[tuple[str, Sequence[Sample]]]:
         for split in _SPLITS:
             try:
-                yield split, self.dataset.split(split)
+                yield split, self._samples(split)
             except (ZooError, LookupError):  # it has none, and the message is about another
                 continue
 

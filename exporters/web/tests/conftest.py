@@ -32,6 +32,7 @@ RECIPE = {
     "training": {"steps": 1, "batch_size": 1, "learning_rate": 0.1},
 }
 FREE = {"low": None, "high": None}
+PARITY = {"cases": 1, "used": 0.5}
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def make_bundle(tmp_path):
         manifest = {
             "schema": 1,
             "origin": {"name": "colours", "license": "MIT", "data_license": ""},
-            "graphs": {name: {"file": f"{name}{suffix}", **graph} for name, graph in graphs.items()},
+            "graphs": {name: {"file": f"{name}{suffix}", "parity": PARITY, **graph} for name, graph in graphs.items()},
             "files": digests(folder),
         }
         (folder / "manifest.json").write_text(json.dumps(sealed(manifest)))

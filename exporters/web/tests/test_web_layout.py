@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,34 @@ def test_the_page_shows_what_the_graphs_can_do(make_bundle, colours, graphs, sea
     WebLayout().write(folder, colours)
     content = json.loads((folder / "page.json").read_text())
     assert (content["search"] is not None, content["latent"] is not None) == (search, latent)
+
+
+@pytest.fixture
+def without_pictures(colours, monkeypatch):
+    """The data, no sample of which has a picture."""
+    split = type(colours).split
+
+    def changed(data, name):
+        return [replace(sample, inputs={**sample.inputs, "picture": None}) for sample in split(data, name)]
+
+    monkeypatch.setattr(type(colours), "split", changed)
+    return colours
+
+
+def test_data_in_which_nothing_can_be_searched_are_named(make_bundle, without_pictures):
+    expected = (
+        r"data 'colours': no sample has both 'picture' and 'caption', so the page has nothing to search; add some, or "
+    )
+    with pytest.raises(UsageError, match=expected):
+        WebLayout().write(make_bundle(), without_pictures)
+
+
+def test_a_split_without_the_input_to_slide_through_is_named(make_bundle, without_pictures):
+    expected = (
+        r"data 'colours', split 'test': no sample has the input 'picture', whose latents the page slides through; add "
+    )
+    with pytest.raises(UsageError, match=expected):
+        WebLayout().write(make_bundle("encode_picture", "decode_picture"), without_pictures)
 
 
 def test_graphs_that_are_no_onnx_are_refused(make_bundle, colours):

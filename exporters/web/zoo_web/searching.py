@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import Dataset, NotFoundError, Sample
+from zoo import Dataset, NotFoundError, Sample, UsageError
 from zoo_web.tiles import write_tiles
 
 if TYPE_CHECKING:
@@ -83,6 +83,11 @@ def search_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
     if pair is None:
         return None
     things = _things(bundle, dataset, pair)
+    if not things:
+        raise UsageError(
+            f"data {bundle.recipe.data.name!r}: no sample has both {pair.thing!r} and {pair.text!r}, so the page has "
+            "nothing to search; add some, or export without --layout"
+        )
     vectors = bundle.run(pair.things, {pair.thing: [thing.value for thing in things]})[pair.things_output]
     arrays[VECTORS] = np.ascontiguousarray(vectors)
     names = [(place, language, name) for place, thing in enumerate(things) for language, name in thing.names.items()]

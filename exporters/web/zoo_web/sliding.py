@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import Dataset, Sample
+from zoo import Dataset, Sample, UsageError
 from zoo_web.tiles import write_tiles
 
 if TYPE_CHECKING:
@@ -66,6 +66,12 @@ def latent_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
     held_out = dataset.split(bundle.recipe.evaluation.split)
     known = [row for row in held_out[: 4 * _MEASURED_ROWS] if row.inputs.get(decoders[0].name) is not None]
     samples = known[:_MEASURED_ROWS]
+    if not samples:
+        raise UsageError(
+            f"data {bundle.recipe.data.name!r}, split {bundle.recipe.evaluation.split!r}: no sample has the input "
+            f"{decoders[0].name!r}, whose latents the page slides through; add some, choose another evaluation.split, "
+            "or export without --layout"
+        )
     latents = _latents(bundle, encode, samples)
     starts = _starts(samples)
     arrays[STARTS] = np.ascontiguousarray(latents[starts])
