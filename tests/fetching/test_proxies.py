@@ -108,9 +108,7 @@ def test_this_machine_is_asked_without_a_proxy(monkeypatch, tunnel):
     assert proxy_for("http://localhost:1/") is None
 
 
-UNREADABLE = (
-    "the proxy of HTTPS_PROXY cannot be read; expected http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with"
-)
+UNREADABLE = "the proxy of HTTPS_PROXY cannot be read; expected http://HOST:PORT, with USER:PASSWORD@ before HOST if"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +124,7 @@ UNREADABLE = (
             "socks5h://user:pa@127.0.0.1:1080",
             "the proxy of HTTPS_PROXY is SOCKS, which is not spoken here; expected http",
         ),
-        ("ftp://user:pa@127.0.0.1:21", "the proxy of HTTPS_PROXY is no HTTP proxy; expected http://HOST:PORT or"),
+        ("ftp://user:pa@127.0.0.1:21", "the proxy of HTTPS_PROXY is no HTTP proxy; expected http://HOST:PORT, with"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(proxy, reason, tunnel, monkeypatch, refused):
@@ -142,9 +140,9 @@ def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(proxy, reason, tun
         (
             b"407 Say \x1b[31mwho",
             "",
-            "asks for a user and a password (407); set HTTPS_PROXY to http://USER:PASSWORD@HOST",
+            "asks for a user and a password (407); put USER:PASSWORD@ before the host in HTTPS_PROXY",
         ),
-        (b"407 No", f"{LOGIN}@", "does not take the user and the password given (407); set HTTPS_PROXY to http://USER"),
+        (b"407 No", f"{LOGIN}@", "does not take the user and the password given (407); put USER:PASSWORD@ before the"),
         (b"403 No", f"{LOGIN}@", "answered 403"),
     ],
 )
