@@ -25,7 +25,7 @@ import numpy as np
 from zoo import home
 from zoo.bound import bound_files
 from zoo.components import options_of
-from zoo.errors import ZooError
+from zoo.errors import DiskError, ZooError
 from zoo.protocols import Modality
 from zoo.store import digests, staged_folder
 
@@ -36,6 +36,7 @@ _log = logging.getLogger(__name__)
 
 VARIABLE, _DEFAULT_GB = "ZOO_DECODED_GB", 8.0
 _FOLDER, _MANIFEST = "decoded", "manifest.json"
+_KEY_DIGITS = 40
 _FEWEST_FILES = 256
 _SPARE_BYTES = 1 << 30
 # A file that changed within the grain of the file system's clock may change once more without another date.
@@ -54,6 +55,10 @@ class Decoded:
     def of(cls, files: Sequence[Path], modality: Modality) -> Decoded | None:
         """Return the place for these files, None if it is not worth it, not wanted, or the key cannot be told."""
         if len(files) < _FEWEST_FILES or _most_bytes() <= 0:
+            return None
+        try:
+            home.home()
+        except DiskError:
             return None
         key = _key(files, modality)
         return None if key is None else cls(files, modality, key)
@@ -91,6 +96,8 @@ class Decoded:
                 wrong = {str(number): reason for number, reason in bad.items()}
                 manifest = {"arrays": names, "bad": wrong, "files": digests(staging)}
                 (staging / _MANIFEST).write_text(json.dumps(manifest))
+                for path in (staging, *staging.iterdir()):
+                    home.share(path)
         except (OSError, ValueError, ZooError) as error:
             _log.info("what was decoded is not kept: %s", error)
 
@@ -121,7 +128,7 @@ def _key(files: Sequence[Path], modality: Modality) -> str | None:
         facts = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
         digest.update(os.fsencode(path) + b"\0" + repr(facts).encode())
     settled = newest_ns <= time.time_ns() - _SETTLED_S * 1e9
-    return digest.hexdigest()[:40] if settled else None
+    return digest.hexdigest()[:_KEY_DIGITS] if settled else None
 
 
 def _described(modality: Modality) -> list[Any] | None:
@@ -158,12 +165,12 @@ def _source(kind: type) -> str:
 
 def _make_room(folder: Path, size_bytes: int) -> bool:
     """Delete what was not used for longest until so many bytes fit; tell whether they do."""
-    folder.mkdir(parents=True, exist_ok=True)
+    home.make_folder(folder)
     most_bytes = _most_bytes()
     if size_bytes > most_bytes or shutil.disk_usage(folder).free < size_bytes + _SPARE_BYTES:
         return False
     held = []
-    for manifest in folder.glob(f"*/{_MANIFEST}"):
+    for manifest in folder.glob(f"{'[0-9a-f]' * _KEY_DIGITS}/{_MANIFEST}"):
         with contextlib.suppress(OSError):  # another process deletes it
             one_bytes = sum(file.stat().st_size for file in manifest.parent.iterdir())
             held.append((manifest.stat().st_mtime, one_bytes, manifest.parent))

@@ -68,14 +68,14 @@ class Wanted:
 class Decision:
     """What the cache holds of a wanted file, and where the file belongs."""
 
-    state: Literal["present", "corrupt", "blocked", "absent"]
+    state: Literal["present", "corrupt", "unreadable", "blocked", "absent"]
     path: Path
 
 
 def decide(wanted: Wanted, cache: Path) -> Decision:
     """Look whether the cache holds the wanted bytes; they are hashed whole each time.
 
-    Bytes that cannot be read count as corrupt; a folder in the place of the file blocks it.
+    A folder in the place of the file blocks it.
     """
     path = cache / "files" / wanted.sha256[:2] / wanted.sha256 / wanted.name
     try:
@@ -85,7 +85,7 @@ def decide(wanted: Wanted, cache: Path) -> Decision:
             return Decision("absent", path)
         return Decision("present" if digest(path) == wanted.digest else "corrupt", path)
     except OSError:
-        return Decision("corrupt", path)
+        return Decision("unreadable", path)
 
 
 def fetch(
@@ -110,8 +110,8 @@ def fetch(
     if cache is not None and decision.state == "present":
         sweep(cache / "partial", wanted.sha256)
         return decision.path
-    if decision.state == "corrupt":
-        failures.append((f"the cached {decision.path}", ZooError("does not hold them")))
+    if cached := {"corrupt": "does not hold them", "unreadable": "cannot be read"}.get(decision.state):
+        failures.append((f"the cached {decision.path}", ZooError(cached)))
     for source in wanted.sources:
         try:
             place = locate(source, base)

@@ -11,7 +11,7 @@ import click
 from zoo import __version__
 from zoo.apart import Behaviour, behaviours
 from zoo.cli.output import note, print_table
-from zoo.errors import ZooError
+from zoo.errors import DiskError, ZooError
 from zoo.home import home
 from zoo.plugins import Plugin, Plugins, discovered, distribution_of, entry_points
 from zoo.registry import layers, named, read_registry
@@ -39,7 +39,7 @@ def command(limit: float) -> None:
     versions = {name: _version(name) for name in _PARTS}
     rows = [("modalzoo", __version__, ""), ("python", platform.python_version(), "")]
     rows += [(name, found or "not installed", _remark(name, found)) for name, found in versions.items()]
-    rows += [("files", str(home()), "")]
+    rows += [("files", *_files())]
     # First in processes of their own: a plugin may end or hold the process that imports it.
     found_versions = dict(distribution_of(point) for point in entry_points())
     behaved = behaviours(found_versions, limit)
@@ -56,6 +56,14 @@ def command(limit: float) -> None:
     if troubles:
         raise ZooError("; ".join(troubles))
     note("everything that is installed fits together")
+
+
+def _files() -> tuple[str, str]:
+    """Return where the cache lies, and what is wrong with that."""
+    try:
+        return str(home()), ""
+    except DiskError as error:
+        return "unknown", str(error)
 
 
 def _version(distribution: str) -> str | None:

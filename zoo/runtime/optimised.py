@@ -85,7 +85,7 @@ def _made_and_kept(path: Path, from_file: Makes) -> InferenceSession:
 
 def _sweep(kept: Path) -> None:
     """Remove what was not used for a month, such as graphs of bundles that are no more."""
-    for path in kept.glob("*/*"):
+    for path in kept.glob(f"??/{'[0-9a-f]' * 64}"):
         with suppress(OSError):
             if _age_s(path) > UNUSED_S:
                 path.unlink()
