@@ -259,6 +259,32 @@ def test_a_data_set_is_told_as_json_by_a_recipe_with_an_option(zoo, recipe_file,
     assert result.json["labels"] == {"parity": {"even": 6, "odd": 6}}
 
 
+def test_data_takes_the_options_that_train_takes(zoo, recipe_file, tmp_path):
+    out = ("--out", tmp_path / "toy.png", "--json")
+    for option in ("data.rows=4", "rows=4", 'data={name="toy", rows=4}'):
+        assert zoo("data", recipe_file(), "-o", option, "-o", "training.steps=2", *out).json["samples"]["train"] == 4
+    assert zoo("data", "toy", "-o", "data.rows=4", *out).json["samples"]["train"] == 4
+    assert "unknown key 'step'" in zoo("data", recipe_file(), "-o", "training.step=2").error
+
+
+def test_data_draws_with_the_recipes_modality_as_training_fits_it(zoo, recipe_file, tmp_path, monkeypatch):
+    from zoo_toy.modality import VectorsModality
+
+    drawn = []
+    draw = VectorsModality.draw
+    monkeypatch.setattr(VectorsModality, "draw", lambda self, value: drawn.append(self) or draw(self, value))
+    part = '{name="vectors", longest=9}'
+    options = ("-o", f"spec.inputs.left.modality={part}", "--rows", "1", "--out", tmp_path / "toy.png")
+    assert zoo("data", recipe_file(), *options).exit_code == 0
+    assert [one.longest for one in drawn] == [9, 6]
+    assert all(one._scale is not None for one in drawn)
+
+
+def test_data_names_the_input_that_a_modality_cannot_be_fitted_on(zoo, recipe_file, tmp_path):
+    options = ("-o", 'spec.inputs.left.modality={name="vectors", width=7}', "--out", tmp_path / "toy.png")
+    assert zoo("data", recipe_file(), *options).error.startswith("the split 'train', input 'left': value 0 is ")
+
+
 def test_a_data_set_that_there_is_not_is_a_usage_error(zoo):
     assert "no dataset 'toi'; there is toy. Did you mean 'toy'?" in zoo("data", "toi").error
     assert "data 'toy': unknown option 'row'; it takes rows: int = 32" in zoo("data", "toy", "-o", "row=3").error

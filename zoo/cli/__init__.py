@@ -25,7 +25,7 @@ COMMANDS = {
     "export": "Export a model as a bundle, judged against torch.",
     "parity": "Judge a bundle again by its own reference, without torch.",
     "run": "Run a graph of a bundle on values, without torch.",
-    "embed": "Embed the lines of a file, or the files of a folder, one vector each.",
+    "embed": "Embed the rows of a file, or the files of a folder, one vector each.",
     "search": "Find the rows whose vectors are nearest to a value's, among those that `zoo embed` wrote.",
     "plugins": "List what the installed plugins register, and which of them fail.",
     "plugin": "Write a plugin of one's own, and put it to its contracts.",

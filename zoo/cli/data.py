@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from zoo.cli.output import note, print_exactly, print_json, print_table
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError
 from zoo.places import DRAWING, SOFTWARE, file_place
 from zoo.plugins import Plugins, installed
 from zoo.spec import Part, Recipe, read_assignment
@@ -18,15 +19,22 @@ from zoo.spec import Part, Recipe, read_assignment
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from zoo.protocols import Sample
+    from zoo.protocols import Modality, Sample
 
 SPLITS = ("train", "validation", "test")
 _MOST_VALUES = 12
+_DATA = "data."
 
 
 @click.command("data")
 @click.argument("source", metavar="DATASET|RECIPE.toml")
-@click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the data set.")
+@click.option(
+    "-o",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set an option of the data set, or a key of the recipe.",
+)
 @click.option("--split", type=click.Choice(SPLITS), default="train", show_default=True, help="What the picture shows.")
 @click.option("--rows", type=click.IntRange(1, 100), default=8, show_default=True, help="Samples in the picture.")
 @click.option("--out", type=click.Path(path_type=Path), help="The picture's file.  [default: data/NAME.png]")
@@ -39,8 +47,8 @@ def command(source: str, options: tuple[str, ...], split: str, rows: int, out: P
     from zoo.components import make_dataset
 
     plugins = installed()
-    part = Recipe.load(Path(source)).data if source.endswith(".toml") else Part(source)
-    part = Part(part.name, {**part.options, **dict(map(read_assignment, options))})
+    recipe = Recipe.load(Path(source)).with_options(_of_recipe(options)) if source.endswith(".toml") else None
+    part = recipe.data if recipe else Part(source, dict(read_assignment(one.removeprefix(_DATA)) for one in options))
     dataset = make_dataset(part, plugins)
     picture = out or Path("data") / f"{part.name}.png"
     if picture.suffix.lower() != ".png":
@@ -49,7 +57,8 @@ def command(source: str, options: tuple[str, ...], split: str, rows: int, out: P
     samples = {name: dataset.split(name) for name in SPLITS}
     if not samples[split]:
         raise UsageError(f"the split {split!r} of {part.name} is empty; choose another by --split")
-    _save(_sheet(samples[split], dataset.inputs, rows, plugins), picture)
+    modalities = _modalities(dataset.inputs, recipe, samples["train"], plugins)
+    _save(_sheet(samples[split], modalities, rows), picture)
     held = {
         name: {split: sum(sample.inputs.get(name) is not None for sample in found) for split, found in samples.items()}
         for name in dataset.inputs
@@ -67,6 +76,32 @@ def command(source: str, options: tuple[str, ...], split: str, rows: int, out: P
         note(f"label {name}: {_written(counts)}")
     note(f"licence: {dataset.license}")
     print_exactly(picture)
+
+
+def _of_recipe(options: Sequence[str]) -> tuple[str, ...]:
+    """Return assignments to keys of a recipe; a key without a table is an option of the data set."""
+    tables = {field.name for field in fields(Recipe)}
+    return tuple(
+        one if one.partition("=")[0].partition(".")[0].strip() in tables else f"{_DATA}{one}" for one in options
+    )
+
+
+def _modalities(
+    inputs: Mapping[str, str], recipe: Recipe | None, samples: Sequence[Sample], plugins: Plugins
+) -> dict[str, Modality]:
+    """Return the modality of each input with the options of the recipe, fitted on what training would be fitted on."""
+    from zoo.components import make_modality
+
+    parts = {entry.name: entry.modality for entry in recipe.spec.inputs} if recipe else {}
+    found = {}
+    for name, kind in inputs.items():
+        modality = make_modality(parts.get(name, Part(kind)), f"the input {name}", plugins)
+        known = [sample.inputs[name] for sample in samples if sample.inputs.get(name) is not None]
+        try:
+            found[name] = modality.fit(known) if known else modality
+        except DataError as error:
+            raise DataError(f"the split 'train', input {name!r}: {error}") from error
+    return found
 
 
 def _save(drawn: Image, picture: Path) -> None:
@@ -96,15 +131,13 @@ def _written(counts: Mapping[str, int]) -> str:
     return ", ".join(shown) + (f" and {more:,} more values" if more else "")
 
 
-def _sheet(samples: Sequence[Sample], inputs: Mapping[str, str], rows: int, plugins: Plugins) -> Image:
+def _sheet(samples: Sequence[Sample], modalities: Mapping[str, Modality], rows: int) -> Image:
     """Return some samples of a split, evenly taken, a row each; a grey tile where an input is missing."""
     from PIL import Image as images
 
-    from zoo.components import make_modality
     from zoo.reporting.sheets import TILE, sheet
 
     gap = images.new("RGB", (TILE, TILE), (229, 231, 235))
-    modalities = {name: make_modality(Part(kind), f"the input {name}", plugins) for name, kind in inputs.items()}
     count = min(rows, len(samples))
     chosen = [samples[place * len(samples) // count] for place in range(count)]
     drawn = [
