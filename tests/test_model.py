@@ -9,10 +9,11 @@ import torch
 
 from zoo.components import make_modalities
 from zoo.errors import SpecError, UnknownNameError
+from zoo.folding import Folded, decode
 from zoo.graphs import as_tensors
 from zoo.loading import to_batch
 from zoo.model import build
-from zoo.modules import Folded, Losses, decode
+from zoo.modules import Losses
 from zoo.spec import Part
 
 

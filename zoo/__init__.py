@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from zoo.evaluation import evaluate as evaluate
     from zoo.exporting import export as export
     from zoo.fetching import Wanted as Wanted, fetch as fetch
+    from zoo.folding import Folded as Folded, decode as decode
     from zoo.graphs import (
         decode_graph as decode_graph,
         embed_graph as embed_graph,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
         CountsByTerm as CountsByTerm,
         Decoder as Decoder,
         Encoder as Encoder,
-        Folded as Folded,
         Front as Front,
         Input as Input,
         Likelihood as Likelihood,
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
         Objective as Objective,
         RunsGraphs as RunsGraphs,
         Tensors as Tensors,
-        decode as decode,
     )
     from zoo.offers import (
         ReadsFiles as ReadsFiles,
@@ -130,7 +129,7 @@ _PUBLIC = {
     "CountsByTerm": "zoo.modules",
     "Decoder": "zoo.modules",
     "Encoder": "zoo.modules",
-    "Folded": "zoo.modules",
+    "Folded": "zoo.folding",
     "Front": "zoo.modules",
     "Input": "zoo.modules",
     "Likelihood": "zoo.modules",
@@ -138,7 +137,7 @@ _PUBLIC = {
     "Objective": "zoo.modules",
     "RunsGraphs": "zoo.modules",
     "Tensors": "zoo.modules",
-    "decode": "zoo.modules",
+    "decode": "zoo.folding",
     "limited": "zoo.limits",
     "limited_scale": "zoo.limits",
     "decode_graph": "zoo.graphs",

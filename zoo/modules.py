@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -257,48 +256,3 @@ class CountsByTerm(Protocol):
 
     def counted(self, batch: Batch, *, player: str) -> Mapping[str, Bool[Tensor, " batch"]]:
         """Return the rows that each term is a mean of, from what is present alone."""
-
-
-class Folded:
-    """A likelihood whose leading axes (samples, experts) were folded into the batch; it gives them back."""
-
-    def __init__(self, likelihood: Likelihood, leading: tuple[int, ...]) -> None:
-        """``leading`` is the shape in front of the latent's last axis, the batch included."""
-        self.likelihood = likelihood
-        self.leading = leading
-
-    def log_prob(self, tensors: Tensors) -> Float[Tensor, "*leading"]:
-        """Return the log-likelihood of each row under each of its latents."""
-        if isinstance(self.likelihood, ScoresRepeatedly):
-            scores = self.likelihood.repeated_log_prob(tensors, math.prod(self.leading[:-1]))
-        else:
-            scores = self.likelihood.log_prob(self._repeated(tensors))
-        return scores.reshape(self.leading)
-
-    def mode(self) -> Tensors:
-        """Return the most probable tensors of each latent."""
-        return self._unfold(self.likelihood.mode())
-
-    def target(self, tensors: Tensors) -> Tensors:
-        """Return what the mode of each latent is compared with."""
-        return self._unfold(self.likelihood.target(self._repeated(tensors)))
-
-    def sample(self, generator: torch.Generator) -> Tensors:
-        """Draw from the distribution of each latent."""
-        return self._unfold(self.likelihood.sample(generator))
-
-    def _repeated(self, tensors: Tensors) -> Tensors:
-        copies = self.leading[:-1]
-        return {
-            name: tensor.expand(*copies, *tensor.shape).reshape(-1, *tensor.shape[1:])
-            for name, tensor in tensors.items()
-        }
-
-    def _unfold(self, tensors: Tensors) -> Tensors:
-        return {name: tensor.reshape(*self.leading, *tensor.shape[1:]) for name, tensor in tensors.items()}
-
-
-def decode(decoder: Decoder, latent: Float[Tensor, "*leading latent"]) -> Likelihood:
-    """Decode latents with any number of leading axes: they are folded into one batch, and nothing loops."""
-    flat: Likelihood = decoder(latent.reshape(-1, latent.shape[-1]))
-    return flat if latent.dim() == 2 else Folded(flat, tuple(latent.shape[:-1]))

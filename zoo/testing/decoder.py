@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from zoo.components import make_exporter
+from zoo.folding import decode
 from zoo.graphs import decode_graph
 from zoo.judging import judge, make_cases
-from zoo.modules import Decoder, Likelihood, Tensors, decode
+from zoo.modules import Decoder, Likelihood, Tensors
 from zoo.plugins import installed
 from zoo.protocols import Modality
 from zoo.testing.contract import Contract
