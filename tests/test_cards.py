@@ -16,7 +16,7 @@ from zoo import registering
 from zoo.cataloguing import catalogue
 from zoo.checkpoint import load
 from zoo.cli.info import measured
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, UsageError
 from zoo.registry import own_registry, read_registry
 from zoo.reporting.cards import LARGEST_BYTES, WIDTH, card_png, stacked
 from zoo.reporting.pictures import Picture
@@ -173,3 +173,11 @@ def test_every_entry_of_the_zoo_has_a_small_picture(entry):
     assert picture.stat().st_size <= LARGEST_BYTES
     with Image.open(picture) as drawn:
         assert drawn.width == WIDTH
+
+
+def test_a_file_that_is_no_registry_is_not_added_to(tmp_path):
+    path = tmp_path / "pyproject.toml"
+    path.write_text("[project]\nname = 'mine'\n")
+    with pytest.raises(UsageError, match=r"pyproject.toml is no registry: it has 'project'; name another file"):
+        registering.record(path, "toy", {}, {"metrics": {}})
+    assert path.read_text() == "[project]\nname = 'mine'\n"

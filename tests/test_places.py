@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -351,3 +353,22 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_can_be_started_again(
     (tmp_path / "run/recipe.toml").write_text("")
     (tmp_path / "run/log.jsonl").write_text('{"step": 1, "loss": 3.0}\n{"st')
     assert zoo("train", recipe_file(steps=1), "--out", tmp_path / "run").exit_code == 0
+
+
+def test_a_run_goes_through_a_link_that_leads_to_nothing_yet(zoo, recipe_file, tmp_path):
+    (tmp_path / "run").symlink_to(tmp_path / "disk" / "run")
+    data = {"broken_at": 3}
+    result = zoo("train", recipe_file(data=data, steps=1), "--out", tmp_path / "run", "--on-bad-sample", "skip")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "disk/run/skipped.jsonl").exists()
+
+
+def test_nothing_is_deleted_but_by_the_commit_and_in_the_cache():
+    root = Path(__file__).parent.parent
+    deleting = re.compile(r"rmtree\(|\.unlink\(|os\.remove\(|\.rmdir\(|os\.rename\(|os\.replace\(")
+    sources = [
+        path for folder in ("zoo", "plugins/*/zoo_*", "exporters/*/zoo_*") for path in root.glob(f"{folder}/**/*.py")
+    ]
+    assert len(sources) > 100
+    found = {path.relative_to(root).as_posix() for path in sources if deleting.search(path.read_text())}
+    assert found == {"zoo/store.py", "zoo/fetching.py", "zoo/decoded.py", "zoo/runtime/optimised.py"}

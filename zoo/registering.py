@@ -81,6 +81,8 @@ def record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping
 
 def _record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
     document = tomlkit.parse(registry.read_text()) if registry.exists() else tomlkit.document()
+    if others := [key for key in document if key not in ("schema", "entries")]:
+        raise UsageError(f"{registry} is no registry: it has {', '.join(map(repr, others))}; name another file")
     document.setdefault("schema", SCHEMA)
     entries = document.setdefault("entries", tomlkit.table(is_super_table=True))
     kept = entries.get(name, {})

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from zoo.errors import DataError
+from zoo.places import followed
 from zoo.protocols import Sample
 from zoo.tables import Table, parse_json
 
@@ -14,7 +15,7 @@ class SkippedSamples:
     """A file of JSON lines, to which several processes may add."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = followed(path)
         self._keys: set[str] = set()
         self._read_bytes = 0
 
