@@ -210,6 +210,19 @@ def test_only_frames_of_the_sound_are_scored_and_the_length_is():
     assert (frames(2, lasting=sure).log_prob(targets) > score).all()
 
 
+def test_a_frame_behind_the_end_changes_no_score_and_no_gradient_however_far_it_has_gone():
+    targets = tensors_of(sound(0.1))
+    results = []
+    for far in (0.0, 1e30):
+        likelihood = frames(1)
+        likelihood.centre[:, :, 10:] += far
+        likelihood.centre.requires_grad_()
+        score = likelihood.log_prob(targets)
+        results.append((score.detach(), *torch.autograd.grad(score.sum(), likelihood.centre)))
+    for near, far in zip(*results, strict=True):
+        torch.testing.assert_close(far, near, atol=0, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("noise", "distribution"),
     [(GaussianNoise(), torch.distributions.Normal), (LaplaceNoise(), torch.distributions.Laplace)],

@@ -152,3 +152,11 @@ class Sound:
 def test_what_cannot_be_built_is_refused(make, message):
     with pytest.raises(SpecError, match=message):
         make()
+
+
+def test_logits_of_pairs_without_nodes_are_in_no_score_however_large_they_are():
+    likelihood = a_likelihood(rows=1)
+    score = likelihood.log_prob(tensors_of(ALONE))
+    likelihood.edge_logits = torch.full_like(likelihood.edge_logits, 3e38)
+    likelihood.edge_logits[..., 0] = -3e38
+    torch.testing.assert_close(likelihood.log_prob(tensors_of(ALONE)), score)

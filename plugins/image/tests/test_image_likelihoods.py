@@ -259,3 +259,19 @@ def test_a_decoder_works_on_another_device(kind):
     decoder = _decoder(kind).to("meta")
     likelihood = decoder(torch.zeros(3, 2, device="meta"))
     assert likelihood.log_prob({"pixels": _pixels(3, 1, 8, 8).to("meta")}).device.type == "meta"
+
+
+@pytest.mark.parametrize("name", SCALED)
+@pytest.mark.parametrize("log_scale", [-1e4, 1e4])
+def test_a_learnt_scale_that_has_gone_far_has_a_finite_score_and_comes_back(name, log_scale):
+    decoder = MLPDecoder(ImageModality(4, channels=1), 2, likelihood=name)
+    with torch.no_grad():
+        decoder.likelihood.log_scale.fill_(log_scale)
+    likelihood = decoder(torch.ones(3, 2))
+    assert likelihood.scale.log().item() <= 30.0 + 1e-5
+    loss = -likelihood.log_prob({"pixels": _pixels(3, 1, 4, 4)}).sum()
+    loss.backward()
+    assert torch.isfinite(loss)
+    gradient = decoder.likelihood.log_scale.grad
+    assert torch.isfinite(gradient)
+    assert log_scale < 0 or gradient > 0  # of the loss: a step of descent makes the scale smaller

@@ -89,10 +89,10 @@ def products(
     """
     log_precision = torch.where(there.unsqueeze(-1), -experts.log_var, -torch.inf)
     of_subset = torch.where(subsets.unsqueeze(-1).unsqueeze(-1), log_precision, -torch.inf)
-    most = of_subset.amax(dim=1).detach()
+    most = of_subset.detach().amax(dim=1)
     nobody = most == -torch.inf
     largest = most.clamp(min=0) if prior_expert else torch.where(nobody, 0.0, most)
-    shares = (of_subset - largest.unsqueeze(1)).exp()
+    shares = of_subset.sub_(largest.unsqueeze(1)).exp_()  # in place: it is the largest tensor of a step
     # The prior has the precision 1; so has what stands for a subset without experts.
     others = (-largest).exp() if prior_expert else nobody.to(shares.dtype)
     total = shares.sum(dim=1) + others

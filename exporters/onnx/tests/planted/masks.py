@@ -98,8 +98,8 @@ def no_words(file):
     equivalent="the subsets that it is part of weigh nothing in a mixture of products",
 )
 def absent_counts(file):
-    node = file.user("exp", "Mul")
-    return file.replace(node, "Identity", node.input[0])
+    node = file.user("neg", "Where")
+    return file.replace(node, "Identity", "neg")
 
 
 @fault(KIND, "joint", "the presence of the inputs is exchanged")
