@@ -1,6 +1,7 @@
 """A spec becomes a model with the weights of its seed; what does not fit is refused with what would."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -76,6 +77,35 @@ def changed(spec, **parts):
     """Change the first input of a spec."""
     first, *others = spec.inputs
     return replace(spec, inputs=(replace(first, **parts), *others))
+
+
+def test_a_modality_of_width_0_is_refused(spec, modalities, plugins):
+    narrow = {**modalities, "left": replace(modalities["left"], width=0)}
+    message = (
+        "spec.inputs.left.modality 'vectors': its tensor 'values' has the axes batch, length, 0, one of which is at "
+        "most 0; give the options of the modality that say how wide a value is at least 1"
+    )
+    with pytest.raises(SpecError, match=re.escape(message)):
+        build(spec, narrow, plugins=plugins)
+
+
+EMPTY = pytest.mark.filterwarnings("ignore:Initializing zero-element tensors is a no-op")  # torch's own
+
+
+@EMPTY
+def test_a_part_of_width_0_is_refused_by_its_parameter(spec, modalities, plugins):
+    part = replace(spec.inputs[0], encoder=Part("linear", {"features": 0}))
+    message = (
+        r"the parameter 'encoders.right.linear.weight' has the shape \(0, \d\), which holds no number; give the options"
+    )
+    with pytest.raises(SpecError, match=message):
+        build(replace(spec, inputs=(part, *spec.inputs[1:])), modalities, plugins=plugins)
+
+
+@EMPTY
+def test_a_latent_of_width_0_is_refused_from_python_too(spec, modalities, plugins):
+    with pytest.raises(SpecError, match="which holds no number"):
+        build(replace(spec, latent_dim=0), modalities, plugins=plugins)
 
 
 def test_an_objective_that_needs_decoders_names_those_there_are(spec, modalities, plugins):

@@ -8,9 +8,11 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from PIL import Image
 
 from zoo.errors import UsageError
@@ -33,6 +35,21 @@ def page(kind: str) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_is_pinned(kind):
     assert page(kind) == (PINNED / f"{kind}.txt").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_tests_bring_no_second_onnxruntime(kind):
+    project = tomllib.loads(dict(written(kind, NAME))["pyproject.toml"])["project"]
+    extras = project["optional-dependencies"]
+    wanted, asked = set(project["dependencies"]), ["test"]
+    for name in asked:
+        for requirement in map(Requirement, extras[name]):
+            wanted.add(str(requirement))
+            if requirement.name == project["name"]:
+                asked += sorted(requirement.extras)
+    assert not [requirement for requirement in wanted if "onnxruntime" in requirement]
+    assert not {"cpu", "gpu"} & {extra for requirement in wanted for extra in Requirement(requirement).extras}
+    assert (extras["cpu"], extras["gpu"]) == (["modalzoo[cpu]"], ["modalzoo[gpu]"])
 
 
 def checked(*command, cwd):

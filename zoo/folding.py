@@ -12,7 +12,10 @@ from zoo.modules import Decoder, Likelihood, ScoresRepeatedly, Tensors
 
 
 class Folded:
-    """A likelihood whose leading axes (samples, experts) were folded into the batch; it gives them back."""
+    """A likelihood of folded latents, whose leading axes (samples, experts) became rows; it gives them back.
+
+    Each row of the tensors is scored under all latents of that row.
+    """
 
     def __init__(self, likelihood: Likelihood, leading: tuple[int, ...]) -> None:
         """``leading`` is the shape in front of the latent's last axis, the batch included."""
@@ -51,6 +54,10 @@ class Folded:
 
 
 def decode(decoder: Decoder, latent: Float[Tensor, "*leading latent"]) -> Likelihood:
-    """Decode latents with any number of leading axes: they are folded into one batch, and nothing loops."""
+    """Decode latents with any number of axes in front of the batch, such as several samples of each row.
+
+    They are folded: a decoder sees one batch in which each latent is a row, and nothing loops. What comes back is a
+    ``Folded``, whose answers have the axes in front again.
+    """
     flat: Likelihood = decoder(latent.reshape(-1, latent.shape[-1]))
     return flat if latent.dim() == 2 else Folded(flat, tuple(latent.shape[:-1]))

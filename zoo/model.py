@@ -80,6 +80,8 @@ def build(
     for part in spec.inputs:
         if hasattr(torch.nn.ModuleDict, part.name):
             raise SpecError(f"spec.inputs.{part.name}: torch keeps this name for itself; choose another")
+    for part in spec.inputs:
+        _require_width(modalities[part.name], f"spec.inputs.{part.name}.modality {part.modality.name!r}")
     inputs = parts_of(spec, modalities, plugins)
     for name, place in inputs.items():
         if objective.needs_decoders and place.make_decoder is None:
@@ -90,7 +92,25 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         with plugins.blaming("objective", spec.objective.name):
-            return Model(spec, modalities, objective(inputs, spec.latent_dim, **options), plugins)
+            made = objective(inputs, spec.latent_dim, **options)
+    for name, parameter in made.named_parameters():
+        if parameter.numel() == 0:
+            raise SpecError(
+                f"{where}: the parameter {name!r} has the shape {tuple(parameter.shape)}, which holds no number; give "
+                "the options of that part that say how wide it is at least 1"
+            )
+    return Model(spec, modalities, made, plugins)
+
+
+def _require_width(modality: Modality, where: str) -> None:
+    """Raise SpecError if a tensor of a modality holds no number."""
+    for name, declared in modality.tensors.items():
+        widths = [axis if isinstance(axis, int) else modality.axes[axis].largest for axis in declared.axes[1:]]
+        if min(widths, default=1) < 1:
+            raise SpecError(
+                f"{where}: its tensor {name!r} has the axes {', '.join(map(str, declared.axes))}, one of which is at "
+                "most 0; give the options of the modality that say how wide a value is at least 1"
+            )
 
 
 def parts_of(spec: ModelSpec, modalities: Mapping[str, Modality], plugins: Plugins) -> dict[str, Input]:

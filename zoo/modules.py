@@ -104,7 +104,11 @@ class Likelihood(Protocol):
         """Return the most probable tensors, differentiable where the kind of data allows."""
 
     def target(self, tensors: Tensors) -> Tensors:
-        """Return what ``mode`` is compared with: ``tensors`` by the names, shapes and units of the mode."""
+        """Return what ``mode`` is compared with: ``tensors`` by the names, shapes and units of the mode.
+
+        It follows from the tensors alone, and is the same for every latent: it hangs on no parameter of the
+        distribution.
+        """
 
     def sample(self, generator: torch.Generator) -> Tensors:
         """Draw from each row's distribution."""

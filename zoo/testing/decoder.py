@@ -18,6 +18,7 @@ from zoo.protocols import Modality
 from zoo.testing.contract import Contract
 from zoo.testing.drawing import has_padding, longer, tensors_of
 from zoo.testing.edges import check_edges, of_size
+from zoo.testing.naming import require_finite, require_finite_gradients, require_gradients, require_range
 
 
 class DecoderContract(Contract):
@@ -43,14 +44,14 @@ class DecoderContract(Contract):
             assert str(mode[name].dtype).removeprefix("torch.") == spec.dtype
             for axis, size in zip(spec.axes, (3, *mode[name].shape[1:]), strict=True):
                 assert not isinstance(axis, int) or axis == size, name
-            assert spec.low <= mode[name].min() <= mode[name].max() <= spec.high, name
+            require_range(f"the mode's {name}", mode[name], spec)
 
     def test_the_likelihood_scores_each_row(self, modality: Modality, decoder: Decoder) -> None:
         """One finite number of nats a row, at every size of the targets."""
         for share in (0.0, 1.0):
             log_prob = decoder.eval()(_latents(decoder, 4)).log_prob(tensors_of(modality, 4, share=share))
             assert log_prob.shape == (4,)
-            assert torch.isfinite(log_prob).all()
+            require_finite("log_prob", log_prob)
 
     def test_padding_of_the_targets_changes_nothing(self, modality: Modality, decoder: Decoder) -> None:
         """Zeros appended along a padded axis leave the likelihood as it was."""
@@ -84,22 +85,22 @@ class DecoderContract(Contract):
             assert decode(decoder.eval(), latents).log_prob(targets).shape == leading
 
     def test_folded_modes_stand_beside_their_targets(self, modality: Modality, decoder: Decoder) -> None:
-        """Each latent of a row has the row's target, shaped as its mode."""
+        """Each latent of a row has the row's target, which follows from the tensors alone, shaped as its mode."""
         latents, targets = _latents(decoder, 6).reshape(2, 3, -1), tensors_of(modality, 3)
         likelihood = decode(decoder.eval(), latents)
         mode, folded = likelihood.mode(), likelihood.target(targets)
         for name, target in decoder(latents[0]).target(targets).items():
             assert folded[name].shape == mode[name].shape == (2, *target.shape), name
-            torch.testing.assert_close(folded[name], torch.stack([target, target]))
+            told = f"the target {name} hangs on the latent; make it of the tensors alone"
+            torch.testing.assert_close(folded[name], torch.stack([target, target]), msg=told)
 
     def test_targets_of_zeros_give_finite_values_and_gradients(self, modality: Modality, decoder: Decoder) -> None:
         """A missing value is a row of zeros."""
         zeros = {name: torch.zeros_like(tensor) for name, tensor in tensors_of(modality, 2).items()}
         log_prob = decoder.train()(torch.zeros(2, decoder.latent_dim)).log_prob(zeros)
-        assert torch.isfinite(log_prob).all()
+        require_finite("log_prob of a row of zeros", log_prob)
         log_prob.sum().backward()
-        for name, parameter in decoder.named_parameters():
-            assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+        require_finite_gradients(decoder)
 
     def test_what_fits_float32_is_finite_in_it(self, modality: Modality, decoder: Decoder) -> None:
         """Scores and gradients of small and large latents and weights are finite where those of float64 are."""
@@ -111,9 +112,9 @@ class DecoderContract(Contract):
         check_edges(decoder.eval(), scores, doing="the decoder's likelihood")
 
     def test_every_parameter_gets_a_gradient(self, modality: Modality, decoder: Decoder) -> None:
-        """Nothing in the module is idle."""
+        """Nothing in the module is idle, but for what is not trained."""
         (-decoder.train()(_latents(decoder, 4)).log_prob(tensors_of(modality, 4, share=1.0)).sum()).backward()
-        assert not [name for name, parameter in decoder.named_parameters() if parameter.grad is None]
+        require_gradients(decoder)
 
     def test_it_works_in_float64(self, decoder: Decoder) -> None:
         """The parity contract's reference is the module in double precision."""
@@ -151,7 +152,7 @@ class LikelihoodContract(Contract):
         """One number of nats a row."""
         log_prob = likelihood.log_prob(targets)
         assert log_prob.shape == next(iter(targets.values())).shape[:1]
-        assert torch.isfinite(log_prob).all()
+        require_finite("log_prob", log_prob)
 
     def test_the_target_has_the_form_of_the_mode(self, likelihood: Likelihood, targets: Tensors) -> None:
         """What the mode is compared with has its names, shapes and dtype, and finite values."""
@@ -160,7 +161,7 @@ class LikelihoodContract(Contract):
         for name, tensor in mode.items():
             assert target[name].shape == tensor.shape, name
             assert target[name].dtype == tensor.dtype, name
-            assert torch.isfinite(target[name]).all(), name
+            require_finite(f"the target {name}", target[name])
 
     def test_samples_have_the_form_of_the_mode(self, likelihood: Likelihood) -> None:
         """A draw has the names and shapes of the mode, and follows from its generator."""

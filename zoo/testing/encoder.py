@@ -19,6 +19,7 @@ from zoo.protocols import Modality, TensorSpec
 from zoo.testing.contract import Contract
 from zoo.testing.drawing import has_padding, longer, tensors_of
 from zoo.testing.edges import SIZES_OF_ENCODERS, check_edges, of_size
+from zoo.testing.naming import require_finite, require_finite_gradients, require_gradients
 
 _TOLERANCE = 1e-5
 
@@ -44,7 +45,7 @@ class EncoderContract(Contract):
             for rows in (1, 3):
                 features = encoder.eval()(tensors_of(modality, rows, share=share))
                 assert features.shape == (rows, encoder.feature_dim)
-                assert torch.isfinite(features).all()
+                require_finite("features", features)
 
     def test_rows_do_not_see_each_other(self, modality: Modality, encoder: Encoder) -> None:
         """A row's features are the same alone and among others, in training mode too."""
@@ -68,10 +69,9 @@ class EncoderContract(Contract):
         """A missing value is a row of zeros."""
         zeros = {name: torch.zeros_like(tensor) for name, tensor in tensors_of(modality, 2).items()}
         features = encoder.train()(zeros)
-        assert torch.isfinite(features).all()
+        require_finite("features of a row of zeros", features)
         features.square().sum().backward()
-        for name, parameter in encoder.named_parameters():
-            assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+        require_finite_gradients(encoder)
 
     def test_what_fits_float32_is_finite_in_it(self, modality: Modality, encoder: Encoder) -> None:
         """Features and gradients of small and large inputs and weights are finite where those of float64 are."""
@@ -89,8 +89,7 @@ class EncoderContract(Contract):
         features = encoder.train()(tensors_of(modality, 8, share=1.0))
         weights = torch.randn(features.shape, generator=torch.Generator().manual_seed(0))
         (features * weights).sum().backward()
-        idle = [name for name, p in encoder.named_parameters() if p.requires_grad and p.grad is None]
-        assert not idle
+        require_gradients(encoder)
 
     def test_it_works_in_float64(self, modality: Modality, encoder: Encoder) -> None:
         """The parity contract's reference is the module in double precision."""

@@ -18,6 +18,7 @@ from zoo.offers import Truncates, WritesFiles
 from zoo.protocols import Modality
 from zoo.testing.contract import Contract
 from zoo.testing.drawing import sizes_of
+from zoo.testing.naming import require_range
 
 
 class ModalityContract(Contract):
@@ -46,6 +47,13 @@ class ModalityContract(Contract):
             assert spec.axes[0] == "batch", name
             free = {axis for axis in spec.axes[1:] if isinstance(axis, str)}
             assert free <= set(modality.axes), f"{name}: {free - set(modality.axes)} have no bounds"
+
+    def test_no_tensor_has_the_width_0(self, modality: Modality) -> None:
+        """Every fixed axis, and every free one at its largest, has room for a number."""
+        for name, spec in modality.tensors.items():
+            for axis in spec.axes[1:]:
+                largest = axis if isinstance(axis, int) else modality.axes[axis].largest
+                assert largest >= 1, f"{name}: the axis {axis} has at most {largest} places; declare at least 1"
 
     def test_arrays_are_as_declared(self, modality: Modality, values: Sequence[Any]) -> None:
         """Names, dtypes, fixed sizes, bounds and ranges hold for real values."""
@@ -159,5 +167,4 @@ def _check(modality: Modality, arrays: Any, rows: int) -> None:
                 bounds = modality.axes[axis]
                 assert bounds.smallest <= size <= bounds.largest, f"{name}: {axis} = {size} is out of bounds"
                 assert sizes.setdefault(axis, size) == size, f"{name}: {axis} differs between tensors"
-        if array.size and spec.dtype != "bool":
-            assert spec.low <= array.min() <= array.max() <= spec.high, f"{name} leaves its range"
+        require_range(name, array, spec)

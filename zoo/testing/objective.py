@@ -16,6 +16,7 @@ from zoo.modules import Batch, CountsByTerm, Losses, MeasuresAnswers, Objective
 from zoo.plugins import installed
 from zoo.testing.contract import Contract
 from zoo.testing.edges import check_edges, of_size
+from zoo.testing.naming import require_finite, require_finite_gradients, require_gradients
 
 _TOLERANCE = 1e-5
 
@@ -39,10 +40,11 @@ class ObjectiveContract(Contract):
         """One scalar to minimise; terms and weight of the batch's length."""
         losses = _losses(objective, batch)
         assert losses.loss.shape == ()
-        assert torch.isfinite(losses.loss)
+        require_finite("the loss", losses.loss)
         assert losses.terms
         for name, term in losses.terms.items():
             assert term.shape == (batch.rows,), name
+            require_finite(f"the term {name}", term)
         assert losses.weight.shape == (batch.rows,)
         for name, rows in losses.rows.items():
             assert name in losses.terms, f"rows of {name!r}, which is no term; there are {', '.join(losses.terms)}"
@@ -54,11 +56,11 @@ class ObjectiveContract(Contract):
         assert sorted(owned) == sorted(id(p) for p in objective.parameters() if p.requires_grad)
 
     def test_every_parameter_gets_a_gradient(self, objective: Objective, batch: Batch) -> None:
-        """Nothing in the model is idle."""
+        """Nothing in the model is idle, but for what is not trained."""
         for player, parameters in objective.players().items():
             objective.zero_grad()
             _losses(objective, batch, player=player).loss.backward()
-            assert all(parameter.grad is not None for parameter in parameters), player
+            require_gradients(objective, parameters)
 
     def test_what_fits_float32_is_finite_in_it(self, objective: Objective, batch: Batch) -> None:
         """Losses and gradients of small and large inputs and weights are finite where those of float64 are."""
@@ -124,7 +126,7 @@ class ObjectiveContract(Contract):
             gradients = [p.grad.clone() for p in objective.parameters() if p.grad is not None]
             results.append([losses.loss.detach(), *gradients])
         for one, other in zip(*results, strict=True):
-            assert torch.isfinite(one).all()
+            require_finite("the loss or a gradient beside a gap", one)
             torch.testing.assert_close(one, other, atol=0, rtol=0)
 
     def test_a_row_with_nothing_present_leaves_the_loss_of_the_others(self, objective: Objective, batch: Batch) -> None:
@@ -145,11 +147,10 @@ class ObjectiveContract(Contract):
         nothing = Batch(batch.inputs, {name: torch.zeros_like(there) for name, there in batch.present.items()})
         objective.zero_grad()
         loss = _losses(objective, nothing).loss
-        assert torch.isfinite(loss)
+        require_finite("the loss of a batch with nothing present", loss)
         if loss.requires_grad:
             loss.backward()
-        for name, parameter in objective.named_parameters():
-            assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+        require_finite_gradients(objective)
 
     def test_the_loss_of_a_batch_follows_from_its_parts(self, objective: Objective, batch: Batch) -> None:
         """It is the mean over the rows that count, or of a ``CountsByTerm`` the sum of the means that it names."""

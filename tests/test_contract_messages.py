@@ -1,0 +1,105 @@
+"""What a contract says of a part that fails it: NaN by its name, the idle parameter, the rule that is broken."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+from zoo_toy.modality import VectorsModality
+from zoo_toy.parts import GaussianDecoder, GaussianTotal, LinearEncoder
+
+from zoo.protocols import TensorSpec
+from zoo.testing import DecoderContract, EncoderContract, ModalityContract, ObjectiveContract, number_batch
+from zoo.testing.naming import require_finite, require_range
+
+MODALITY = VectorsModality()
+
+
+def broken_by(part, name, value):
+    with torch.no_grad():
+        part.get_parameter(name).flatten()[0] = value
+    return part
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[0.0, 1.0], [float("nan"), 2.0]], "features: 1 of 4 values are NaN, first in row 1"),
+        ([[0.0, float("inf")], [1.0, 2.0]], "features: 1 of 4 values are infinite, first in row 0"),
+        (float("nan"), "features: 1 of 1 values are NaN$"),
+    ],
+)
+def test_nan_and_infinity_are_named_with_the_row(values, message):
+    with pytest.raises(AssertionError, match=message):
+        require_finite("features", torch.tensor(values))
+
+
+def test_nan_is_not_called_a_value_out_of_range():
+    spec = TensorSpec("float32", ("batch", 2), 0, 1)
+    with pytest.raises(AssertionError, match="values: 1 of 2 values are NaN"):
+        require_range("values", torch.tensor([[0.5, float("nan")]]), spec)
+    with pytest.raises(AssertionError, match=r"values leaves its range: declared 0 to 1, found 0.5 to 2"):
+        require_range("values", torch.tensor([[0.5, 2.0]]), spec)
+
+
+def test_features_that_are_nan_are_called_so():
+    with pytest.raises(AssertionError, match=r"features: .* values are NaN, first in row 0"):
+        EncoderContract().test_features_are_rows_of_feature_dim(
+            MODALITY, broken_by(LinearEncoder(MODALITY), "linear.weight", float("nan"))
+        )
+
+
+def test_a_score_that_is_nan_is_called_so():
+    with pytest.raises(AssertionError, match="log_prob: 4 of 4 values are NaN, first in row 0"):
+        DecoderContract().test_the_likelihood_scores_each_row(
+            MODALITY, broken_by(GaussianDecoder(MODALITY, 2), "linear.weight", float("nan"))
+        )
+
+
+def with_idle(part, *, trained):
+    part.idle = nn.Parameter(torch.zeros(1), requires_grad=trained)
+    return part
+
+
+GRADIENTS = "test_every_parameter_gets_a_gradient"
+
+
+@pytest.mark.parametrize(
+    ("contract", "kind", "sizes"), [(EncoderContract, LinearEncoder, ()), (DecoderContract, GaussianDecoder, (2,))]
+)
+def test_an_idle_parameter_is_named_and_one_that_is_not_trained_may_be_idle(contract, kind, sizes):
+    check = getattr(contract(), GRADIENTS)
+    with pytest.raises(AssertionError, match="no gradient reaches idle; use each parameter in forward, or set"):
+        check(MODALITY, with_idle(kind(MODALITY, *sizes), trained=True))
+    check(MODALITY, with_idle(kind(MODALITY, *sizes), trained=False))
+
+
+def test_an_idle_parameter_of_an_objective_is_named():
+    from zoo_autoencoding.presets import Autoencoder
+
+    from zoo.testing import number_inputs
+
+    objective = with_idle(Autoencoder(number_inputs("only"), 2), trained=True)
+    with pytest.raises(AssertionError, match="no gradient reaches idle; use each parameter in forward"):
+        getattr(ObjectiveContract(), GRADIENTS)(objective, number_batch("only"))
+
+
+@dataclass(frozen=True)
+class ResidualTotal(GaussianTotal):
+    def target(self, tensors):
+        return {"total": super().target(tensors)["total"] - self.mean}
+
+
+class ResidualDecoder(GaussianDecoder):
+    def forward(self, latent):
+        return ResidualTotal(self.linear(latent))
+
+
+def test_a_target_that_hangs_on_the_latent_is_told_the_rule():
+    with pytest.raises(AssertionError, match="the target total hangs on the latent; make it of the tensors alone"):
+        DecoderContract().test_folded_modes_stand_beside_their_targets(MODALITY, ResidualDecoder(MODALITY, 2))
+
+
+def test_a_modality_of_width_0_is_told_the_axis():
+    with pytest.raises(AssertionError, match="values: the axis 0 has at most 0 places; declare at least 1"):
+        ModalityContract().test_no_tensor_has_the_width_0(VectorsModality(width=0))
