@@ -9,13 +9,13 @@ folder; they need not be installed, for the module of an entry point imports not
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import click
+import tomli
 
 from zoo.errors import PluginError, UsageError
 from zoo.hookspecs import ENTRY_POINT_GROUP
@@ -43,7 +43,7 @@ def enumerated(page: str, folder: Path) -> str:
 def _rows(folder: Path) -> Iterator[str]:
     root = folder.resolve().parent
     for path in sorted(root.glob("*/*/pyproject.toml")):
-        project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+        project = tomli.loads(path.read_text(encoding="utf-8"))["project"]
         with _importable(path.parent):
             points = project["entry-points"][ENTRY_POINT_GROUP].items()
             plugins = [load_plugin(EntryPoint(name, module, ENTRY_POINT_GROUP)) for name, module in points]
