@@ -25,8 +25,8 @@ for name in opened.graphs:
 """
 _LOADING = """
 import sys, time
-import onnxruntime
 from zoo.runtime import open_bundle
+import onnxruntime
 start = time.perf_counter()
 opened = open_bundle(sys.argv[1], keeps=sys.argv[2] == "kept")
 for name in opened.graphs:

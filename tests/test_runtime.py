@@ -208,7 +208,7 @@ def test_an_unknown_provider_is_refused_with_those_there_are(bundle):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA can be used here")
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_a_provider_that_cannot_be_used_fails_and_never_falls_back(provider, bundle):
-    with pytest.raises(ZooError, match=r"has no \w+ExecutionProvider; install|cannot be used here, onnxruntime fell"):
+    with pytest.raises(ZooError, match=r"has no \w+ExecutionProvider; install|cannot be used here[,:]"):
         open_bundle(bundle, provider=provider).graph("decode_left")
 
 

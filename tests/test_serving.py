@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from zoo.errors import UsageError, ZooError
@@ -64,6 +63,8 @@ def test_an_optimised_graph_is_kept_and_its_answers_are_equal_to_the_bit(bundle,
 
 def test_a_kept_graph_is_what_the_next_opening_loads(bundle, site, latents, monkeypatch):
     answers(bundle, latents)
+    import onnxruntime
+
     loaded = []
     make = onnxruntime.InferenceSession
 
@@ -170,14 +171,15 @@ def test_parity_options_reach_the_provider(bundle, site, monkeypatch):
     asked = []
 
     class Fake:
-        def __init__(self, graph, options, *, providers):
+        def __init__(self, graph, options, *, providers, enable_fallback):
+            assert not enable_fallback
             asked.append((graph, options, providers))
 
         def get_providers(self):
             return ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
-    monkeypatch.setattr(onnxruntime, "InferenceSession", Fake)
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr("onnxruntime.InferenceSession", Fake)
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
     settings = {"session.disable_cpu_ep_fallback": "1"}
     load(bundle / "decode_left.onnx", provider="cuda", threads=3, fixed_shapes=True, settings=settings, identity="a")
     ((graph, options, providers),) = asked

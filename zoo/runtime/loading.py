@@ -50,7 +50,8 @@ def load(
     chosen = [(wanted, provider_options(provider, fixed_shapes=fixed_shapes))]
 
     def make(graph: str | bytes, options: SessionOptions) -> InferenceSession:
-        return ort.InferenceSession(graph, options, providers=chosen)
+        # Its own fall-back would print to stdout, and load on another provider.
+        return ort.InferenceSession(graph, options, providers=chosen, enable_fallback=0)
 
     def from_file(save_to: Path | None = None) -> InferenceSession:
         options = session_options(threads, settings)
@@ -74,6 +75,11 @@ def load(
         else:
             session = from_file()
     except runtime_errors() as error:
+        if provider != "cpu" and isinstance(error, RuntimeError):
+            raise ZooError(
+                f"{wanted} cannot be used here: {first_line(error)}; check the driver and CUDA's libraries, or use "
+                "--provider cpu"
+            ) from error
         raise ZooError(
             f"onnxruntime cannot load the graph {path.stem!r}: {first_line(error)}; export the model again"
         ) from error
@@ -106,10 +112,11 @@ def provider_options(provider: str, *, fixed_shapes: bool = False) -> dict[str, 
 
 
 def runtime_errors() -> tuple[type[Exception], ...]:
-    """Return the errors of onnxruntime, which have no class in common."""
+    """Return the errors of onnxruntime, which have no class in common; a message that is no text is a ValueError."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    return tuple(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))
+    own = (kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))
+    return (*own, ValueError, RuntimeError)
 
 
 def first_line(error: Exception) -> str:

@@ -52,6 +52,8 @@ class VectorsModality:
 
     def with_state(self, state: Mapping[str, NDArray[Any]]) -> VectorsModality:
         """Return a copy with the scale of an earlier fit."""
+        if "scale" not in state or state["scale"].shape != (self.width,) or state["scale"].dtype.kind != "f":
+            raise DataError(f"the state of vectors holds 'scale', {self.width} numbers; this one holds {[*state]}")
         return replace(self, _scale=state["scale"])
 
     def to_arrays(self, values: Sequence[Any]) -> Mapping[str, NDArray[Any]]:
