@@ -36,8 +36,8 @@ IMPORTERS = {
     "a benchmark": "from benchmarks import gpu, opening; import onnxruntime",
 }
 
-# Sockets of a network; names are also looked up by daemons that listen at these places.
-SPEAKS = re.compile(r"AF_INET|nscd|systemd/resolve")
+# Sockets of a network, and the daemon that looks names of hosts up for others.
+SPEAKS = re.compile(r"AF_INET|systemd/resolve")
 RECIPE = """
 schema = 1
 [spec]

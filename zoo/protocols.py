@@ -203,7 +203,8 @@ class Exporter(Protocol):
     def open(self, graph: Graph, path: Path) -> RunsArrays:
         """Load the file that ``write`` left for ``graph``, ready to run many times.
 
-        Where a bundle is opened, ``graph`` has the names, tensors and axes alone: its module is None.
+        Where a bundle is opened, ``graph`` has the names, tensors and axes alone: its module is None. The files are
+        then copies beside each other, which are gone once this returns.
         """
 
     def versions(self) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ from zoo.bound import BoundFiles
 from zoo.errors import DiskError, IntegrityError, NotFoundError, UnknownNameError
 from zoo.runtime.external import external_files
 from zoo.runtime.manifest import manifest_bytes, spec_of
+from zoo.tables import parse_json
 
 # What reads specs and finds plugins is imported where it is needed: arrays go through a graph without either.
 if TYPE_CHECKING:
@@ -67,12 +68,8 @@ class Contents:
         """
         from zoo.spec import Recipe
 
-        path, content = self.files.folder / RECIPE, self.read(RECIPE)
-        try:
-            written = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise IntegrityError(f"{path} is no JSON ({error!s:.200}); export the model again") from error
-        return Recipe.read(written, str(path))
+        where = str(self.files.folder / RECIPE)
+        return Recipe.read(parse_json(self.read(RECIPE), where, cure="export the model again"), where)
 
     def modality(self, name: str) -> Modality:
         """Return the modality of an input as it was fitted; its plugin must be installed, those of others need not be.
