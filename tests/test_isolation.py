@@ -2,6 +2,7 @@
 
 import re
 import signal
+import subprocess
 import sys
 import time
 
@@ -42,6 +43,24 @@ def test_what_a_component_prints_is_not_among_the_data(site, zoo, recipe_file):
     result = zoo("train", path, "--out", site.folder / "run")
     assert result.stdout == ""
     assert result.stderr.startswith("tweet\nerror: the modality 'birds'")
+
+
+def test_data_leave_as_they_are_and_all_else_by_stderr():
+    script = """
+import os, sys
+from zoo.cli.output import print_exactly
+from zoo.cli.streams import data_apart
+with data_apart():
+    print("printed", flush=True)
+    sys.stdout.buffer.write(sys.stdout.encoding.encode() + b" bytes ")
+    sys.stdout.buffer.flush()
+    os.write(1, b"written")
+    print_exactly("path \\udcff")
+print("afterwards")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout == b"path \xff\nafterwards\n"
+    assert done.stderr == b"printed\nutf-8 bytes written"
 
 
 @pytest.mark.parametrize("command", ["--version", "--help", "list --help", "plugin new --help"])

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import BinaryIO
 
 _LONGEST = 1000
 
@@ -32,6 +33,17 @@ class Aside(io.TextIOBase):
         if sys.stderr is not None:
             sys.stderr.write(text)
         return len(text)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The encoding of stderr."""
+        return sys.stderr.encoding
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """The bytes of stderr, for what prints bytes."""
+        self.writes += 1
+        return sys.stderr.buffer
 
     def flush(self) -> None:
         """Print at once."""

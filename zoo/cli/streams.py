@@ -44,7 +44,8 @@ def _own(shown: TextIO | None) -> Iterator[TextIO]:
     kept = os.dup(descriptor)
     os.dup2(stderr, descriptor)
     try:
-        with open(kept, "w", encoding=shown.encoding, errors=shown.errors, closefd=False) as own:
+        # A path that is not UTF-8 leaves as the bytes that it has.
+        with open(kept, "w", encoding=shown.encoding, errors="surrogateescape", closefd=False) as own:
             yield own
     finally:
         os.dup2(kept, descriptor)
