@@ -131,7 +131,7 @@ def test_what_a_decoder_made_of_a_sound_can_be_listened_to(tmp_path):
             return {"speech": modality}[name]
 
     write_outputs(Bundle(), "translate_caption_to_speech", {"translate_caption_to_speech.log_mel": mel}, tmp_path)
-    assert {path.suffix for path in tmp_path.iterdir()} == {".npy", ".png", ".wav"}
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".npy", ".png", ".wav"}
     for number, sound in enumerate(modality.from_arrays({"log_mel": mel})):
         samples, _ = soundfile.read(tmp_path / f"translate_caption_to_speech-{number}.wav", dtype="float32")
         np.testing.assert_allclose(samples, np.clip(sound, -1, 1), atol=2**-14)

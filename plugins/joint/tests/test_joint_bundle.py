@@ -8,6 +8,7 @@ from zoo_onnx.exporter import OnnxExporter
 from zoo import Bundle, DataError, Recipe, UsageError, export, load, open_bundle, train
 from zoo.cli.run import write_outputs
 from zoo.components import make_dataset
+from zoo.errors import UnknownNameError
 from zoo.exporting import Origin
 from zoo.plugins import installed
 from zoo.reporting.pictures import pictures_of
@@ -66,7 +67,8 @@ def test_a_text_is_read_inside_the_graph_where_its_plugin_is_not_installed(bundl
     modality = Bundle.modality
 
     def without_text(self, name):
-        assert name != "caption"
+        if name == "caption":
+            raise UnknownNameError("modality", "text", ["image"], hint="`zoo plugins` lists them.")
         return modality(self, name)
 
     monkeypatch.setattr(Bundle, "modality", without_text)
