@@ -28,7 +28,7 @@ NAMES = (
     "opening",
     "embedding",
 )
-ON_REQUEST = ("peers", "runtimes", "compiled", "precisions", "exporting")
+ON_REQUEST = ("peers", "runtimes", "compiled", "precisions", "exporting", "reading")
 HEADER = ("WHAT", "OURS", "OTHER", "RATIO", "TARGET", "OK")
 
 

@@ -146,44 +146,66 @@ class _Pieces(Dataset[_Read]):
 
 def _joined(pieces: _Pieces, reading: Reading, observe: Callable[[int], None]) -> _Read:
     """Return all pieces as one; what is shorter than the longest is padded with zeros."""
-    found: list[dict[str, Array]] = []
+    if len(pieces) == 1:
+        read = pieces[0]
+        observe(len(pieces.samples))
+        return read
+    stacks: dict[str, _Stack] = {}
     bad: dict[int, str] = {}
     for number, (arrays, wrong) in enumerate(_in_turn(pieces, reading.workers)):
-        found.append(arrays)
+        for name, array in arrays.items():
+            stacks.setdefault(name, _Stack(len(pieces.samples))).add(array)
         bad |= {number * pieces.rows + place: reason for place, reason in wrong.items()}
         if bad and not pieces.all_bad:
             break
         observe(min((number + 1) * pieces.rows, len(pieces.samples)))
-    if not found:
-        return no_rows(pieces.modality), bad
-    return {name: _stacked([arrays.pop(name) for arrays in found]) for name in list(found[0])}, bad
+    return {name: stack.whole() for name, stack in stacks.items()} or no_rows(pieces.modality), bad
+
+
+class _Stack:
+    """The rows of several arrays in one, at most ``rows`` of them, each as long as the longest."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows, self._filled = rows, 0
+        self._sizes: tuple[int, ...] = ()
+        self._array: Array | None = None
+
+    def add(self, part: Array) -> None:
+        """Copy the rows of ``part`` behind those that are there."""
+        if self._array is None:
+            self._sizes = part.shape[1:]
+            self._array = np.zeros((self._rows, *self._sizes), part.dtype)
+        elif any(longer := [size > held for size, held in zip(part.shape[1:], self._array.shape[1:], strict=True)]):
+            # By a quarter more than is needed, so that lengths that go on growing are seldom copied.
+            grown = np.where(longer, np.array(part.shape[1:]) * 5 // 4, self._array.shape[1:])
+            before, self._array = self._array, np.zeros((self._rows, *grown), part.dtype)
+            self._put(before[: self._filled], 0)
+        self._sizes = tuple(map(max, self._sizes, part.shape[1:]))
+        self._put(part, self._filled)
+        self._filled += len(part)
+
+    def whole(self) -> Array:
+        """Return all rows."""
+        if self._array is None:
+            raise ValueError("no part was added")
+        return self._array[(slice(self._filled), *map(slice, self._sizes))]
+
+    def _put(self, part: Array, start: int) -> None:
+        if self._array is not None:
+            self._array[(slice(start, start + len(part)), *map(slice, part.shape[1:]))] = part
 
 
 def _in_turn(pieces: _Pieces, workers: int) -> Iterator[_Read]:
     if workers == 0 or not pieces.of_files() or len(pieces.samples) < _WORTH_WORKERS:
         yield from map(pieces.__getitem__, range(len(pieces)))
         return
+    # Whoever takes a piece copies it: the memory that is shared with the workers is scarce.
     loader = DataLoader(pieces, batch_size=None, num_workers=workers, worker_init_fn=leave_signals)
     for arrays, bad in loader:
-        # Copied out of the memory that is shared with the workers, of which there may be little.
-        yield {name: tensor.numpy().copy() for name, tensor in arrays.items()}, bad
+        yield {name: tensor.numpy() for name, tensor in arrays.items()}, bad
 
 
 def leave_signals(worker: int) -> None:
     """Let the main process decide what Ctrl-C means; it ends its workers by SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _stacked(parts: list[Array]) -> Array:
-    """Return the rows of all parts, each of which is given free as it is copied."""
-    if len(parts) == 1:
-        return parts[0]
-    sizes = np.max([part.shape[1:] for part in parts], axis=0)
-    whole = np.zeros((sum(map(len, parts)), *sizes), parts[0].dtype)
-    start = 0
-    while parts:
-        part = parts.pop(0)
-        whole[(slice(start, start + len(part)), *map(slice, part.shape[1:]))] = part
-        start += len(part)
-    return whole

@@ -39,6 +39,7 @@ _FOLDER, _MANIFEST = "decoded", "manifest.json"
 _KEY_DIGITS = 40
 _FEWEST_FILES = 256
 _SPARE_BYTES = 1 << 30
+_UNKNOWN = object()  # the value of an option that cannot be read off a modality
 # A file that changed within the grain of the file system's clock may change once more without another date.
 _SETTLED_S = 2.0
 
@@ -134,9 +135,9 @@ def _key(files: Sequence[Path], modality: Modality) -> str | None:
 def _described(modality: Modality) -> list[Any] | None:
     """Return what a modality makes of a file follows from, None if its options cannot be told."""
     kind = type(modality)
-    options = {name: getattr(modality, name, None) for name in options_of(kind, given=())}
+    options = {name: getattr(modality, name, _UNKNOWN) for name in options_of(kind, given=())}
     source = _source(kind)
-    if not source or not all(isinstance(value, str | int | float | bool | tuple) for value in options.values()):
+    if not source or not all(isinstance(value, str | int | float | bool | tuple | None) for value in options.values()):
         return None
     state = {
         name: hashlib.sha256(np.ascontiguousarray(a).tobytes()).hexdigest() for name, a in modality.state().items()
