@@ -36,10 +36,12 @@ from zoo.errors import IntegrityError
 folder, stop = sys.argv[1], sys.argv[2]
 latents = np.random.default_rng(0).standard_normal((3, 2), np.float32)
 values = {"left.values": np.ones((2, 3, 3), np.float32), "left.mask": np.ones((2, 3), bool)}
-answers, refused = set(), 0
+answers, refused, opened_so_far = set(), 0, 0
 while not os.path.exists(stop):
+    opened_so_far += 1
     try:
-        opened = open_bundle(folder)
+        opened = open_bundle(folder, keeps=opened_so_far % 2 == 0)
+        time.sleep(0.005)
         decoded = opened.graph("decode_left")({"latent": latents})["decode_left.total"]
         time.sleep(0.005)
         encoded = opened.graph("encode_left")(values)["encode_left.latent"]
@@ -48,6 +50,8 @@ while not os.path.exists(stop):
         refused += 1
     else:
         answers.add(decoded.tobytes().hex() + " " + encoded.tobytes().hex())
+        if opened_so_far < 5:
+            open(f"{stop}-{os.getpid()}", "w").close()  # ready
 print(refused, *sorted(answers), sep="\\n")
 """
 
@@ -179,18 +183,20 @@ def exchanges_against(live, two, tmp_path, processes, exchanges):
     """Exchange a bundle while processes open it; return how often they refused it, and all that they answered."""
     import time
 
-    stop = tmp_path / "stop"
+    (tmp_path / "readers").mkdir()
+    stop = tmp_path / "readers/stop"
     path = os.pathsep.join([str(Path(__file__).parent / "toy")])
     command = [sys.executable, "-c", READER, str(live), str(stop)]
     readers = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
         for _ in range(processes)
     ]
-    time.sleep(1 + processes / 10)
+    while len(list(stop.parent.iterdir())) < processes:
+        assert all(reader.poll() is None for reader in readers)
+        time.sleep(0.05)
     for number in range(exchanges):
         replace_by(live, two[(number + 1) % 2])
         time.sleep(0.02)
-    time.sleep(1)
     stop.touch()
     lines = []
     for reader in readers:
