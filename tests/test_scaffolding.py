@@ -71,10 +71,9 @@ def test_what_is_written_is_typed(tmp_path):
     checked("mypy", "--strict", f"--cache-dir={tmp_path / 'cache'}", *packages, cwd=tmp_path)
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def stranger(request, tmp_path_factory):
-    """The kind of a fresh scaffold, and what runs a command where it is installed beside the first-party plugins."""
-    folder = scaffold(request.param, NAME, tmp_path_factory.mktemp("stranger"), plugins=Plugins(()))
+def installed_scaffold(kind, place):
+    """Return the folder of a fresh scaffold, and what runs a command where it stands beside the first-party plugins."""
+    folder = scaffold(kind, NAME, place, plugins=Plugins(()))
     metadata = folder / "installed/modalzoo_time_series-0.1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: modalzoo-time-series\nVersion: 0.1.0\n")
@@ -87,7 +86,13 @@ def stranger(request, tmp_path_factory):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    return request.param, run
+    return folder, run
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def stranger(request, tmp_path_factory):
+    """The kind of a fresh scaffold, and what runs a command beside it."""
+    return request.param, installed_scaffold(request.param, tmp_path_factory.mktemp("stranger"))[1]
 
 
 def test_it_passes_its_own_contracts(stranger):
@@ -109,6 +114,39 @@ def test_it_trains_exports_and_runs_as_its_readme_says(stranger, tmp_path):
     )
     answer = json.loads(run(zoo, "run", "bundle", graph, "-i", value, "--json"))
     assert len(answer[f"{graph}.latent"][0]) == (4 if kind == "modality" else 8)
+
+
+PAIRS = """
+from zoo import Sample
+from zoo_time_series.waves import Waves
+
+
+class Pairs(Waves):
+    @property
+    def inputs(self):
+        return {"row": "time-series", "name": "text"}
+
+    def split(self, name):
+        told = ((one, f"a {one.labels['pace']} wave") for one in super().split(name))
+        return [Sample(one.key, {**one.inputs, "name": words}, one.labels) for one, words in told]
+"""
+TEXT = '{modality = "text", encoder = "bag-of-embeddings", decoder = "bag-of-words"}'
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("objective", ["mopoe", "mvae", "mmvae", "mvtcae", "jmvae", "dmvae"])
+def test_a_modality_of_ones_own_is_joined_with_a_text_and_exported(objective, tmp_path):
+    folder, run = installed_scaffold("modality", tmp_path)
+    (folder / "zoo_time_series/pairs.py").write_text(PAIRS)
+    entry = folder / "zoo_time_series/__init__.py"
+    waves = '"time-series-waves": "zoo_time_series.waves:Waves"'
+    assert waves in entry.read_text()
+    entry.write_text(entry.read_text().replace(waves, f'{waves}, "pairs": "zoo_time_series.pairs:Pairs"'))
+    zoo = str(Path(sys.executable).with_name("zoo"))
+    options = [f"spec.objective={objective}", f"spec.inputs.name={TEXT}", "data.name=pairs", "training.steps=200"]
+    run(zoo, "train", "recipe.toml", *(word for option in options for word in ("-o", option)), "--out", "run")
+    run(zoo, "export", "run", "--to", "onnx", "--out", "bundle")
+    assert (folder / "bundle/embed.onnx").is_file()
 
 
 @pytest.mark.parametrize("name", ["Time", "time_series", "../time", "", "time-", "1time", "a b", "a" * 41])
