@@ -229,3 +229,9 @@ def test_a_label_is_the_same_in_whichever_form_it_is_written(label):
     for one in (modality, again):
         ids = one.to_arrays([{"nodes": [label, "é" if label == "e\u0301" else "\ufffd"]}])["node_ids"]
         assert ids.tolist() == [[2, 2]]
+
+
+@pytest.mark.parametrize("held", [np.array(10**12), np.ones(3), np.frombuffer(b"{}", np.uint8)])
+def test_a_state_that_is_no_list_of_labels_is_refused_and_takes_no_memory(held):
+    with pytest.raises(DataError, match="holds 'node_labels' as JSON; this one holds edge_labels, node_labels"):
+        GraphModality().with_state({"node_labels": held, "edge_labels": held})

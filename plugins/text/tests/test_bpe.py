@@ -133,8 +133,8 @@ def test_byte_pairs_that_were_not_learnt_are_asked_for():
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({}, "with the tokenizer 'bpe' holds 'tokenizer'; this one holds nothing; take the state of a modality"),
-        ({"vocabulary": b"red"}, "holds 'tokenizer'; this one holds vocabulary"),
+        ({}, "with the tokenizer 'bpe' holds 'tokenizer' as bytes; this one holds nothing; take the state of"),
+        ({"vocabulary": b"red"}, "holds 'tokenizer' as bytes; this one holds vocabulary"),
         ({"tokenizer": b"{"}, "the state 'tokenizer' of a text modality is no JSON of a tokenizer: .*; fetch or train"),
         ({"tokenizer": b"\xff"}, "the state 'tokenizer' of a text modality is no UTF-8 from byte 0 on; fetch or train"),
     ],

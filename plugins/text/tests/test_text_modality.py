@@ -254,3 +254,11 @@ def test_any_text_can_be_drawn(text):
 def test_a_long_text_is_drawn_on_more_lines():
     modality = TextModality()
     assert modality.draw("fire engine " * 8).height > modality.draw("fire engine").height
+
+
+@pytest.mark.parametrize("tokenizer", ["words", "wordpiece", "bpe"])
+@pytest.mark.parametrize("held", [np.array(10**12), np.ones(3), np.ones((2, 2), np.uint8)])
+def test_a_state_that_is_no_bytes_is_refused_and_takes_no_memory(tokenizer, held):
+    state = {"vocabulary": held, "pieces": held, "tokenizer": held}
+    with pytest.raises(DataError, match=r"holds '\w+' as bytes; this one holds pieces, tokenizer, vocabulary"):
+        TextModality(tokenizer=tokenizer).with_state(state)

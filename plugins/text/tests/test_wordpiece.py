@@ -135,7 +135,7 @@ def test_pieces_that_were_not_learnt_are_asked_for():
 
 def test_the_state_of_another_tokenizer_is_refused():
     state = TextModality().fit(["red"]).state()
-    with pytest.raises(DataError, match="with the tokenizer 'wordpiece' holds 'pieces'; this one holds vocabulary"):
+    with pytest.raises(DataError, match="tokenizer 'wordpiece' holds 'pieces' as bytes; this one holds vocabulary"):
         TextModality(tokenizer="wordpiece").with_state(state)
 
 
