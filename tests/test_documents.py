@@ -59,3 +59,12 @@ def test_the_architecture_page_names_every_module():
             assert f"`{path.name}`" in page, path.name
         elif path.is_dir() and (path / "__init__.py").exists():
             assert f"`{path.name}/`" in page, path.name
+
+
+def test_every_test_that_the_page_of_faults_names_exists():
+    named = re.findall(r"`((?:[\w/]+/)?test_\w+\.py)::(test_\w+)(\*?)`", (ROOT / "docs/faults.md").read_text())
+    assert len(named) > 50
+    for file, name, rest in named:
+        path = ROOT / (file if file.startswith(("plugins/", "exporters/")) else f"tests/{file}")
+        defined = re.findall(r"def (test_\w+)\(", path.read_text())
+        assert any(one.startswith(name) if rest else one == name for one in defined), f"{file}::{name}"
