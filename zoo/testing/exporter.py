@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import numpy as np
@@ -58,15 +59,14 @@ class ExporterContract(Contract):
             for place in (Path(__file__).parent.parent.parent, Path(torch.__file__).parent, tmp_path):
                 assert str(place).encode() not in content
 
-    def test_outputs_have_the_declared_names(self, exporter: Exporter, tmp_path: Path) -> None:
+    def test_outputs_have_the_declared_names(self, exporter: Exporter) -> None:
         """A loaded graph answers by the names of the graph's outputs, when its files are gone, too."""
         graph = _graph()
-        path = tmp_path / f"graph{exporter.suffix}"
-        exporter.write(graph, path)
         arrays = graph.draw(2, {"words.length": 4}, np.random.default_rng(0))
-        opened = exporter.open(replace(graph, module=cast(Any, None)), path)  # as where a bundle is served
-        for file in tmp_path.iterdir():
-            file.unlink()
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / f"graph{exporter.suffix}"
+            exporter.write(graph, path)
+            opened = exporter.open(replace(graph, module=cast(Any, None)), path)  # as where a bundle is served
         assert set(opened(arrays)) == set(graph.outputs)
 
 
