@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -210,7 +211,7 @@ def test_decoded_values_are_written_as_arrays_and_pictures(zoo, bundle, tmp_path
         (["latent=absent.npy"], 1, "-i latent=absent.npy: absent.npy cannot be read as an array"),
         (["latent=one"], 2, "'latent' takes numbers of float32 with axes ('batch', 2)"),
         (["laten=1"], 2, "the graph 'decode_left' has no input 'laten'; it takes latent"),
-        ([], 2, "the graph 'decode_left' takes latent: float32 (batch, 2); got nothing"),
+        ([], 2, "the graph 'decode_left' takes latent; give a value per row by -i latent=VALUE"),
     ],
 )
 def test_wrong_values_say_what_the_graph_takes(values, exit_code, message, zoo, bundle):
@@ -283,6 +284,26 @@ def test_data_draws_with_the_recipes_modality_as_training_fits_it(zoo, recipe_fi
 def test_data_names_the_input_that_a_modality_cannot_be_fitted_on(zoo, recipe_file, tmp_path):
     options = ("-o", 'spec.inputs.left.modality={name="vectors", width=7}', "--out", tmp_path / "toy.png")
     assert zoo("data", recipe_file(), *options).error.startswith("the split 'train', input 'left': value 0 is ")
+
+
+def test_data_leave_out_samples_whose_files_are_not_there_and_name_them(zoo, tmp_path, monkeypatch):
+    from zoo_toy.dataset import ToyDataset
+
+    split = ToyDataset.split
+
+    def with_a_missing_file(self, name):
+        samples = list(split(self, name))
+        samples[1] = replace(samples[1], inputs={**samples[1].inputs, "right": tmp_path / "none.png"})
+        return samples
+
+    monkeypatch.setattr(ToyDataset, "split", with_a_missing_file)
+    result = zoo("data", "toy", "-o", "rows=4", "--out", tmp_path / "toy.png", "--json")
+    assert result.json["samples"] == {"train": 3, "validation": 3, "test": 3}
+    assert result.json["left_out"] == {"train": ["train-1"], "validation": ["validation-1"], "test": ["test-1"]}
+    assert (
+        f"samples whose files are not there: 3, left out; the first: sample 'train-1', input 'right': there is no file "
+        f"{tmp_path / 'none.png'}; correct the path\n"
+    ) in result.stderr
 
 
 def test_a_data_set_that_there_is_not_is_a_usage_error(zoo):

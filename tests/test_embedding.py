@@ -308,8 +308,13 @@ def test_a_row_of_a_table_that_cannot_be_read_is_a_bad_one(tmp_path):
         ),
         ("rows.json", b"[]", "is of no kind that holds rows"),
         ("cat.png", b"\x89PNG", "is of no kind that holds rows"),
-        ("rows.txt", b"PK\x03\x04\x00", "is no text in UTF-8: it begins with bytes that are none"),
-        ("rows", b"\x7fELF\x00", "is no text in UTF-8: it begins with bytes that are none"),
+        (
+            "rows.txt",
+            b"PK\x03\x04\x00",
+            "is not text in UTF-8: it holds zero bytes, as UTF-16 and files of other kinds d",
+        ),
+        ("rows.txt", "red".encode("utf-16"), "If it is text, save it as UTF-8; expected a folder of files"),
+        ("rows", b"\x7fELF\x00", "is not text in UTF-8: it holds zero bytes"),
         ("rows.txt", b"key,caption\n1,red\n", "begins as a table (.csv); give it a name that ends so, or take that l"),
         ("rows.txt", b'{"caption": "red"}\n', "begins as JSON lines (.jsonl); give it a name that ends so"),
     ],
@@ -350,17 +355,28 @@ def test_a_folder_without_one_file_that_the_input_reads_says_which_it_would(tmp_
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("rows.csv", "picture\na.png\nb.png\n"),
-        ("rows.jsonl", '{"picture": "a.png"}\n{"picture": "b.png"}'),
-        ("rows.txt", "a.png\nb.png"),
+        ("rows.csv", "picture\n{}\n{}\n{}\n{}\n"),
+        ("rows.jsonl", '{{"picture": "{}"}}\n{{"picture": "{}"}}\n{{"picture": "{}"}}\n{{"picture": "{}"}}'),
+        ("rows.txt", "{}\n{}\n{}\n{}"),
     ],
 )
-def test_a_path_is_looked_for_beside_the_file_that_names_it(name, text, tmp_path):
+def test_a_path_is_looked_for_beside_the_file_that_names_it_then_in_the_working_folder(
+    name, text, tmp_path, monkeypatch
+):
     (tmp_path / "a.png").write_text("a")
-    (tmp_path / name).write_text(text)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "b.png").write_text("b")
+    monkeypatch.chdir(tmp_path / "here")
+    long = "a picture" + " of nothing" * 40
+    (tmp_path / name).write_text(text.format("a.png", "b.png", "none.png", long))
     ends = {"picture": frozenset((".png",))}
     rows = list(open_source(tmp_path / name, ("picture",), suffixes=ends).rows())
-    assert [row.values["picture"] for row in rows] == [str(tmp_path / "a.png"), "b.png"]
+    assert [row.values["picture"] for row in rows] == [
+        str(tmp_path / "a.png"),
+        "b.png",
+        str(tmp_path / "none.png"),
+        long,
+    ]
     assert next(open_source(tmp_path / name, ("picture",)).rows()).values == {"picture": "a.png"}
 
 

@@ -125,7 +125,7 @@ def test_the_doctor_finds_a_plugin_that_ends_or_holds_the_process(source, said, 
     told = run_process("doctor", "--limit", 5)
     assert told.exit_code == 1
     assert re.search(r"^modalzoo-birds +1\.0 +out$", told.stdout, re.MULTILINE)
-    assert re.search(r"^modalzoo-toy +1\.0 +\d+ components$", told.stdout, re.MULTILINE)
+    assert re.search(r"^modalzoo-toy +1\.0 +components: \d+$", told.stdout, re.MULTILINE)
     advice = "leave it out by ZOO_PLUGINS=-modalzoo-birds, and tell its authors"
     assert f"error: modalzoo-birds 1.0 {said}; {advice}" in told.stderr
 
@@ -135,7 +135,7 @@ def test_the_doctor_names_a_plugin_that_writes_to_stdout_past_python(site, run_p
     told = run_process("doctor")
     assert told.exit_code == 0
     assert re.search(
-        r"^modalzoo-birds +1\.0 +1 components; writes to stdout while it is imported$", told.stdout, re.MULTILINE
+        r"^modalzoo-birds +1\.0 +components: 1; writes to stdout while it is imported$", told.stdout, re.MULTILINE
     )
 
 

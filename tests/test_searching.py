@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.errors import IntegrityError, NotFoundError, UsageError
-from zoo.runtime import open_bundle, searching
+from zoo.errors import DataError, IntegrityError, NotFoundError, UsageError
+from zoo.runtime import Bundle, open_bundle, searching
 from zoo.runtime.embedding import embed
 from zoo.runtime.manifest import sealed
 from zoo.runtime.searching import nearest, query_vector
@@ -117,6 +117,26 @@ def test_a_value_that_no_graph_reads_is_told_with_every_reason(bundle, embedded)
         UsageError, match=r"no graph of .* embeds 'red': encode_right: value 0 is 'red'; .*encode_left:"
     ):
         query_vector(open_bundle(bundle), Vectors.open(embedded), "red")
+
+
+def test_a_file_that_is_not_there_is_not_taken_for_a_text(bundle, embedded, monkeypatch):
+    opened, prepared = open_bundle(bundle), Bundle.prepared
+
+    def reading_files(self, graph, values):
+        if graph == "encode_right":
+            raise DataError("picture 0 (none.png): there is no file /none.png; correct the path")
+        return prepared(self, graph, {"left": [ROWS[0]]})
+
+    monkeypatch.setattr(Bundle, "prepared", reading_files)
+    monkeypatch.setattr(
+        searching, "file_suffixes", lambda bundle, inputs: {"right": frozenset({".png"})} if "right" in inputs else {}
+    )
+    with pytest.raises(
+        UsageError, match=r"no file /none.png; correct the path; to search for 'none.PNG' itself, name a graph by --gra"
+    ):
+        query_vector(opened, Vectors.open(embedded), "none.PNG")
+    assert query_vector(opened, Vectors.open(embedded), "none.PNG", graph="encode_left").shape == (1, 2)
+    assert query_vector(opened, Vectors.open(embedded), "red").shape == (1, 2)
 
 
 def test_vectors_of_another_model_are_refused(bundle, embedded):

@@ -145,7 +145,9 @@ def test_samples_that_cannot_be_read_may_be_skipped_and_are_counted(zoo, recipe_
     assert Run(tmp_path / "run").skipped() == {
         "train-5": "sample 'train-5', input 'left': value 0 is 'nonsense'; expected up to 6 vectors of 3"
     }
-    assert "skipped 1 samples that cannot be read, all in " in result.stderr
+    assert (
+        f"samples that cannot be read: 1, skipped; {tmp_path / 'run' / 'skipped.jsonl'} lists them, " in result.stderr
+    )
     assert "the first: sample 'train-5', input 'left': value 0 is 'nonsense'" in result.stderr
 
 

@@ -93,7 +93,7 @@ def _providers() -> str:
 
 def _registers(plugin: Plugin, behaved: Mapping[str, Behaviour]) -> str:
     prints = "; writes to stdout while it is imported" if behaved[plugin.distribution].prints else ""
-    return f"{'out' if plugin.fault else f'{len(plugin.components)} components'}{prints}"
+    return f"{'out' if plugin.fault else f'components: {len(plugin.components)}'}{prints}"
 
 
 def _troubles(versions: dict[str, str | None], plugins: Plugins) -> list[str]:

@@ -49,12 +49,16 @@ def command(
 ) -> None:
     """Run a graph of a bundle on values, without torch."""
     from zoo.runtime import open_bundle
+    from zoo.runtime.ends import inputs_of
     from zoo.runtime.values import decoded_input
 
     if out is not None:
         replaceable(out, OUTPUTS)
     opened = open_bundle(bundle, provider=provider, threads=threads, precision=precision)
     given = parse_inputs(inputs)
+    if not given:
+        first, *_ = takes = inputs_of(opened, graph)
+        raise UsageError(f"the graph {graph!r} takes {', '.join(takes)}; give a value per row by -i {first}=VALUE")
     prepared = opened.prepared(graph, given)
     outputs = opened.run_arrays(graph, prepared.arrays)
     note_truncated(prepared.truncated, {name: len(values) for name, values in given.items()})

@@ -79,7 +79,8 @@ def command(
         return
     if skipped := Run(out).skipped():
         error = next(iter(skipped.values()))
-        note(f"skipped {len(skipped)} samples that cannot be read, all in {out / 'skipped.jsonl'}; the first: {error}")
+        where = out / "skipped.jsonl"
+        note(f"samples that cannot be read: {len(skipped)}, skipped; {where} lists them, the first: {error}")
     print_exactly(path)
     note(f"trained {recipe.training.steps} steps; the log is {out / 'log.jsonl'}")
     try:

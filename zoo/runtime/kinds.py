@@ -28,7 +28,10 @@ def check_is_text(path: Path, inputs: Sequence[str]) -> None:
     with path.open("rb") as stream:
         head = stream.read(_FIRST_BYTES)
     if b"\0" in head:
-        raise UsageError(f"{path} is no text in UTF-8: it begins with bytes that are none; expected {KINDS}")
+        raise UsageError(
+            f"{path} is not text in UTF-8: it holds zero bytes, as UTF-16 and files of other kinds do. If it is text, "
+            f"save it as UTF-8; expected {KINDS}"
+        )
     first = head.decode("utf-8-sig", errors="replace").partition("\n")[0].strip()
     if kind := _other_kind(first, inputs):
         raise UsageError(f"{path} begins as {kind}; give it a name that ends so, or take that line out")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from zoo.errors import DataError, IntegrityError, UsageError
 from zoo.runtime.bundle import Bundle
-from zoo.runtime.ends import inputs_of, output_of
+from zoo.runtime.ends import file_suffixes, inputs_of, output_of
 from zoo.runtime.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ def query_vector(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "
 def query_of(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "") -> Query:
     """Return the vector of one raw value by the graph that fits: it reads the value and gives what ``vectors`` holds.
 
-    Raises IntegrityError where the vectors are of another model, UsageError where no graph fits or several do.
+    Raises IntegrityError where the vectors are of another model, UsageError where no graph fits or several do, or the
+    value is named as a file that one of them would read, and cannot.
     """
     made_by = vectors.manifest.get("checkpoint", "")
     if made_by and made_by != bundle.manifest.get("checkpoint_sha256", ""):
@@ -129,12 +131,19 @@ def query_of(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "") -
             answers[name] = Query(vector, bool(prepared.truncated))
         except DataError as error:
             refusals.append(f"{name}: {error}")
+            if not graph and _ends_as_file(bundle, inputs[0], value):
+                raise UsageError(f"{error}; to search for {value!r:.80} itself, name a graph by --graph") from error
     if len(answers) > 1:
         raise UsageError(f"{value!r:.80} may be read by {', '.join(answers)}; say by --graph which one is meant")
     if not answers:
         reasons = "; ".join(refusals) or f"no graph gives {output or 'a vector'}"
         raise UsageError(f"no graph of {bundle.folder} embeds {value!r:.80}: {reasons}")
     return next(iter(answers.values()))
+
+
+def _ends_as_file(bundle: Bundle, input: str, value: Any) -> bool:
+    ends = file_suffixes(bundle, (input,)).get(input, frozenset())
+    return isinstance(value, str) and Path(value).suffix.lower() in ends
 
 
 def _graphs_that_give(bundle: Bundle, output: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def open_source(
     that the graph takes; ``name`` says which one a line or a file is, if there are several.
 
     ``suffixes`` are the ends of the names of files that an input reads, where that is known: of a folder others are
-    left out, and a value that names a file beside the source is that file.
+    left out. A value that names a file is looked for beside the source, then from the working folder.
 
     Raises NotFoundError where nothing is there, UsageError where it is empty or of another kind, no column bears an
     input's name, or ``name`` is wrong or missing; DataError where a table cannot be told into rows.
@@ -80,7 +81,7 @@ def open_source(
     listed(inputs, "inputs of the graph")
     if name and name not in inputs:
         raise UsageError(f"the graph has no input {name!r}; it takes {', '.join(inputs)}")
-    placed = _Placed(path.parent, frozenset(input for input, ends in suffixes.items() if ends))
+    placed = _Placed(path.parent, suffixes)
     if path.is_dir():
         single = _single(inputs, name)
         source = _of_folder(path, single, suffixes.get(single, frozenset()))
@@ -101,19 +102,23 @@ def open_source(
 
 @dataclass(frozen=True)
 class _Placed:
-    """Puts the path in place of a value that names a file in ``folder``, for the inputs that read files."""
+    """Puts the path in place of a value that names a file in ``folder``, for the inputs that read files.
+
+    So does one whose end is that of a file which the input reads, if it is in neither folder: messages name that place.
+    """
 
     folder: Path
-    inputs: frozenset[str]
+    suffixes: Mapping[str, frozenset[str]]
 
     def __call__(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: self._placed(value) if name in self.inputs else value for name, value in values.items()}
+        return {name: self._placed(value, self.suffixes.get(name, frozenset())) for name, value in values.items()}
 
-    def _placed(self, value: Any) -> Any:
-        if not isinstance(value, str) or not value or "\0" in value or len(value) > _LONGEST_PATH:
+    def _placed(self, value: Any, ends: frozenset[str]) -> Any:
+        if not ends or not isinstance(value, str) or not value or "\0" in value or len(value) > _LONGEST_PATH:
             return value
         file = self.folder / value
-        return str(file) if file.is_file() else value
+        is_gone = file.suffix.lower() in ends and not os.path.isfile(value)
+        return str(file) if is_gone or os.path.isfile(file) else value
 
 
 def _single(inputs: Sequence[str], name: str) -> str:

@@ -92,10 +92,17 @@ def test_a_wrong_ending_does_not_matter(tmp_path):
 
 
 @pytest.mark.parametrize("make", [lambda path: path, lambda path: path.mkdir()])
-def test_what_is_no_file_is_named(make, tmp_path):
+def test_what_is_no_file_is_named_with_the_place_that_was_looked_at(make, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     make(tmp_path / "none.wav")
-    with pytest.raises(DataError, match=r"sound 1 \(.*none\.wav\): no such file; paths are relative to the working"):
-        AudioModality().to_arrays([chirp(), tmp_path / "none.wav"])
+    message = rf"sound 1 \(none\.wav\): there is no file {tmp_path}/none\.wav; correct the path"
+    with pytest.raises(DataError, match=message):
+        AudioModality().to_arrays([chirp(), "none.wav"])
+
+
+def test_a_text_longer_than_any_name_of_a_file_is_no_file():
+    with pytest.raises(DataError, match=r"sound 0 \(no+\): there is no file /.*; correct the path"):
+        AudioModality().to_arrays(["n" + "o" * 300])
 
 
 def test_a_file_without_samples_is_refused(tmp_path):

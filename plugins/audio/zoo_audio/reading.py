@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -68,8 +69,8 @@ class Reader:
         return math.ceil((self.most_samples / self.sample_rate_hz + _MARGIN_SECONDS) * rate_hz)
 
     def _opened(self, path: Path, what: str) -> tuple[NDArray[Any], float]:
-        if not path.is_file():
-            raise DataError(f"{what}: no such file; paths are relative to the working folder")
+        if not os.path.isfile(path):
+            raise DataError(f"{what}: there is no file {path.absolute()}; correct the path")
         said = LibraryMessages()
         try:
             with path.open("rb") as stream:

@@ -160,7 +160,7 @@ def test_drawn_graphs_hold_no_edge_twice_and_none_of_a_node_with_itself():
             "has 21 edges, expected at most 16; leave it out, or .* option 'max_edges'",
         ),
         (7, "expected a GraphValue, a mapping with nodes, edges, .* or the path of such a file; got int"),
-        ("gone.json", r"\(gone.json\): no such file; paths are relative to the working folder"),
+        ("gone.json", r"\(gone.json\): there is no file /.*/gone.json; correct the path"),
         (".", r"\(\.\): cannot be read: .*; name a JSON file"),
         ("{", "cannot be read as JSON: .*; write an object with nodes, edges"),
     ],

@@ -59,7 +59,7 @@ def _content(path: Path, what: str) -> bytes:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE_BYTES + 1)
     except FileNotFoundError as error:
-        raise DataError(f"{what}: no such file; paths are relative to the working folder") from error
+        raise DataError(f"{what}: there is no file {path.absolute()}; correct the path") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{what}: cannot be read: {error}; name a JSON file") from error
     if len(content) > LARGEST_FILE_BYTES:

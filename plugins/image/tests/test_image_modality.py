@@ -147,7 +147,7 @@ def test_a_file_that_is_no_picture_is_refused_by_position_and_name(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_refused_by_name():
-    with pytest.raises(DataError, match=r"picture 0 \(gone.png\): no such file"):
+    with pytest.raises(DataError, match=r"picture 0 \(gone.png\): there is no file /.*/gone.png; correct the path"):
         _pixels("gone.png")
 
 

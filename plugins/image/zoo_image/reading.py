@@ -41,7 +41,7 @@ def _opened(path: Path, what: str) -> Image.Image:
         with Image.open(path, formats=FORMATS) as image:
             return _decoded(image, what, ours=True)
     except FileNotFoundError as error:
-        raise DataError(f"{what}: no such file; paths are relative to the working folder") from error
+        raise DataError(f"{what}: there is no file {path.absolute()}; correct the path") from error
     except _TOO_LARGE as error:
         raise DataError(f"{what}: {_too_large()}: {error}") from error
     except _BROKEN as error:
