@@ -117,3 +117,13 @@ def test_a_bundle_that_was_replaced_since_it_was_pickled_is_refused(bundle, site
 def test_a_loaded_graph_is_not_pickled_but_its_bundle_is(bundle, site):
     with pytest.raises(UsageError, match="the graph 'decode_left' belongs to its process; pickle the bundle, and take"):
         pickle.dumps(open_bundle(bundle).graph("decode_left"))
+
+
+def test_a_bundle_that_was_opened_by_a_relative_path_is_found_from_another_folder(bundle, site, tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(bundle).parent)
+    opened = open_bundle(Path(bundle).name)
+    monkeypatch.chdir(tmp_path)
+    latents = {"latent": np.ones((1, 2), np.float32)}
+    expected = open_bundle(bundle).graph("decode_left")(latents)["decode_left.total"]
+    for one in (opened, pickle.loads(pickle.dumps(opened))):
+        assert np.array_equal(one.graph("decode_left")(latents)["decode_left.total"], expected)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from zoo.errors import DataError, IntegrityError, NotFoundError, UnknownNameError, UsageError
+from zoo.exclusive import sole_writer
 from zoo.runtime import open_bundle
 from zoo.runtime.embedding import embed
 from zoo.runtime.ends import output_of
 from zoo.runtime.sources import BadRow, Row, open_source
-from zoo.runtime.vectors import Vectors
+from zoo.runtime.vectors import Vectors, part_of, write_manifest, write_part
 
 
 @pytest.fixture
@@ -419,3 +420,34 @@ def test_a_run_that_met_a_bad_row_goes_on_or_tells_what_to_remove(zoo, bundle, l
     mended = (*arguments[:4], lines(rows[:3]), *arguments[5:])
     assert f"{folder} was begun with another source: " in zoo(*mended).error
     assert zoo("embed", bundle, "encode_left", "--input", lines(rows), *arguments[5:], "--skip-bad").exit_code == 0
+
+
+def test_a_name_of_a_file_that_is_no_utf_8_is_kept_at_its_row(bundle, site, lines, tmp_path):
+    name = os.fsdecode(b"a\xff")
+    part = part_of(tmp_path, 0)
+    write_part(part, [([Row(1, name, {})], np.zeros((1, 2), np.float32))], [2], [BadRow(2, name)])
+    write_manifest(tmp_path / "manifest.json", {"source": {"name": name}, "shards": [1]})
+    held = Vectors.open(tmp_path)
+    assert held.keys([0]) == [{"number": 1, "value": name}]
+    assert held.manifest["source"] == {"name": name}
+    assert json.loads(part.skipped.read_text())["reason"] == name
+
+
+@pytest.mark.parametrize("name", ["shard_rows", "batch_rows"])
+def test_fewer_rows_than_one_at_a_time_are_refused(name, made):
+    with pytest.raises(UsageError, match=f"^{name} is at least 1, got 0$"):
+        made(toy_rows(3), **{name: 0})
+
+
+@pytest.mark.parametrize("out", ["vectors", "vectors.npy"])
+def test_another_process_at_the_same_place_is_refused_and_leaves_it_as_it_is(out, made, tmp_path):
+    folder = tmp_path / (f"{out}.parts" if out.endswith(".npy") else out)
+    with (
+        sole_writer(folder, "zoo embed"),
+        pytest.raises(
+            UsageError, match=r"^another `zoo embed` is writing to .*vectors.* right now; wait until .*ended"
+        ),
+    ):
+        made(toy_rows(3), out=out)
+    assert not folder.exists()
+    assert made(toy_rows(3), out=out).rows == 3

@@ -1,17 +1,23 @@
 """A bundle is whole and judged, or there is none; the same model gives the same bytes."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from zoo.checkpoint import load
 from zoo.components import make_exporter
 from zoo.describing import reference
 from zoo.errors import ParityError, SpecError
 from zoo.exporting import Origin, export
 from zoo.judging import Case
+from zoo.reporting.page import report
+from zoo.runtime import open_bundle, replay
+from zoo.targets import resolve
+from zoo.training import train
 
 FILES = {"README.md", "manifest.json", "reference.safetensors", "spec.json", "state.safetensors"}
 GRAPHS = {f"{verb}_{name}" for verb in ("encode", "decode", "reconstruct") for name in ("left", "right")}
@@ -151,3 +157,15 @@ def test_a_new_export_takes_the_place_of_an_older_bundle_as_a_whole(bundle, chec
     assert (bundle / "decode_left.onnx").exists()
     export(checkpoint, right, bundle, origin=Origin("newer"), graphs=["encode_left"])
     assert set(contents(bundle)) == FILES | {"encode_left.onnx"}
+
+
+def test_places_whose_names_are_no_utf_8_are_trained_in_and_exported_to(make_recipe, plugins, right, site, tmp_path):
+    run, bundle = (tmp_path / os.fsdecode(name) for name in (b"run\xff", b"bundle\xff"))
+    train(make_recipe(steps=1), run, plugins=plugins)
+    train(make_recipe(steps=2), run, resume=True, accept_changes=True, plugins=plugins)
+    report(run, plugins=plugins)
+    target = resolve(str(run), plugins)
+    export(load(target.weights, plugins=plugins), right, bundle, origin=Origin(target.name))
+    opened = open_bundle(bundle)
+    replay(opened)
+    assert opened.manifest["origin"]["name"] == "run\\udcff"

@@ -28,12 +28,12 @@ def test_the_newest_two_checkpoints_are_kept(run):
 
 def test_a_sample_is_listed_once_whoever_skips_it(tmp_path):
     first, second = Run(tmp_path), Run(tmp_path)
-    for key in ("a", "b", "a"):
+    for key in ("a", "\udcff", "a"):
         first.skip(Sample(key, {}), DataError(f"no {key}"))
-    for key in ("b", "c"):
+    for key in ("\udcff", "c"):
         second.skip(Sample(key, {}), DataError(f"no {key}"))
     first.skip(Sample("c", {}), DataError("no c"))
-    assert read_log(tmp_path / "skipped.jsonl") == [{"sample": key, "error": f"no {key}"} for key in "abc"]
+    assert read_log(tmp_path / "skipped.jsonl") == [{"sample": key, "error": f"no {key}"} for key in "a\udcffc"]
 
 
 def test_a_line_that_was_never_finished_spoils_no_other(tmp_path):

@@ -196,6 +196,11 @@ def test_a_session_has_one_thread_or_as_many_as_were_asked_for(bundle):
         open_bundle(bundle, threads=0).graph("decode_left")
 
 
+def test_a_batch_of_less_than_a_row_is_refused(bundle, site):
+    with pytest.raises(UsageError, match=r"^batch_rows is at least 1, got 0$"):
+        open_bundle(bundle).run("encode_left", {"left": values(3)}, batch_rows=0)
+
+
 def test_rows_in_batches_answer_as_they_do_alone_and_in_their_order(bundle, site):
     opened, rows = open_bundle(bundle), values(50)
     together = opened.run("encode_left", {"left": rows}, batch_rows=8)["encode_left.latent"]

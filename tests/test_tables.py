@@ -1,5 +1,6 @@
 """Tables are read strictly: each key once, of the right type, and errors say where."""
 
+import json
 from contextlib import suppress
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from zoo import tables
 from zoo.errors import DataError, IntegrityError, NotFoundError, SpecError, UsageError
-from zoo.tables import Table, check_values, checked_slug, parse_json, parse_toml, read_toml, shown
+from zoo.tables import Table, check_values, checked_slug, json_text, parse_json, parse_toml, read_toml, shown
 
 VALUES = {int: 3, float: 1.5, str: "a", bool: True, list: [1], dict: {"a": 1}}
 
@@ -145,3 +146,15 @@ def test_a_short_value_is_shown_as_it_is():
 def test_json_that_cannot_be_read_says_where_and_what_to_do(text):
     with pytest.raises(IntegrityError, match=r"^here is damaged \(.{1,200}\); remove it$"):
         parse_json(text, "here", cure="remove it")
+
+
+def test_half_a_surrogate_pair_becomes_an_escape_in_json_and_comes_back():
+    value = {"name": "a\udcff ü", "half": ["\ud83d"]}
+    text = json_text(value)
+    assert text == '{"name": "a\\udcff ü", "half": ["\\ud83d"]}'
+    assert json.loads(text.encode()) == value
+
+
+def test_a_text_of_a_recipe_is_utf_8():
+    with pytest.raises(SpecError, match=r"^here: a text is UTF-8, got 'a\\udcff'; rename what it names$"):
+        check_values({"path": ["a\udcff"]}, "here")

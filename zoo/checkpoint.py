@@ -24,7 +24,7 @@ from zoo.errors import IntegrityError, NotFoundError, PluginError, SpecError
 from zoo.model import Model, build
 from zoo.plugins import Plugins, installed
 from zoo.spec import Recipe
-from zoo.store import staged_file
+from zoo.store import staged_file, with_plain_name
 from zoo.tables import SCHEMA, Table
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not path.is_file():
         raise NotFoundError(f"no checkpoint {path}; expected a .safetensors file that `zoo train` or `zoo fetch` left")
     try:
-        with safe_open(path, framework="pt") as file:
+        with with_plain_name(path) as named, safe_open(named, framework="pt") as file:
             metadata = (file.metadata() or {}).get(_METADATA_KEY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         if metadata is None:

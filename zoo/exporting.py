@@ -7,7 +7,6 @@ can, all graphs share one file of weights, which is the checkpoint itself.
 from __future__ import annotations
 
 import functools
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,7 +28,7 @@ from zoo.protocols import Exporter, FindsFault, Graph, SharesWeights, Stamps
 from zoo.runtime import Bundle
 from zoo.runtime.manifest import sealed
 from zoo.store import digests, staged_folder
-from zoo.tables import SCHEMA
+from zoo.tables import SCHEMA, json_text
 
 WEIGHTS = "model.safetensors"
 _log = logging.getLogger(__name__)
@@ -205,7 +204,7 @@ def _completed(
     )
     (folder / "state.safetensors").write_bytes(save(modality_arrays(model.modalities)))
     _write_json(folder / "spec.json", recipe_json(checkpoint.recipe))
-    (folder / "README.md").write_text(card(model, manifest, _precisions(placed, found)))
+    (folder / "README.md").write_text(card(model, manifest, _precisions(placed, found)), encoding="utf-8")
     manifest = sealed({**manifest, "files": digests(folder)})
     _write_json(folder / "manifest.json", manifest)
     return manifest if layout is None else layout.add_to(folder, manifest)
@@ -218,4 +217,4 @@ def _precisions(placed: Mapping[str, Sequence[Placed]], found: Sequence[Worth]) 
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(json_text(value, indent=1) + "\n", encoding="utf-8")

@@ -48,5 +48,5 @@ def dropped(samples: Sequence[Sample], shares: Mapping[str, float], *, seed: int
 
 
 def _goes(key: str, name: str, shares: Mapping[str, float], seed: int) -> bool:
-    digest = hashlib.sha256(f"{seed}/{name}/{key}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}/{name}/{key}".encode(errors="surrogatepass")).digest()
     return int.from_bytes(digest[:8]) < shares.get(name, 0) * 2**64

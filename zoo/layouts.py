@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from zoo.protocols import Dataset, Layout
 from zoo.runtime.manifest import sealed
 from zoo.spec import Recipe
 from zoo.store import digests
+from zoo.tables import json_text
 
 _MANIFEST = "manifest.json"
 
@@ -45,7 +45,7 @@ class Arranged:
                 )
         del after[_MANIFEST]
         found = sealed({**manifest, "layout": self.name, "files": after})
-        (folder / _MANIFEST).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        (folder / _MANIFEST).write_text(json_text(found, indent=1) + "\n", encoding="utf-8")
         return found
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +21,13 @@ from zoo.bound import BoundFiles, bound_files, read_bounded
 from zoo.changes import Changes, changes, written
 from zoo.checkpoint import checkpoint_bytes, recipe_json, save_checkpoint
 from zoo.errors import DataError, IntegrityError, SpecError, UsageError
+from zoo.exclusive import sole_writer
 from zoo.model import Model
 from zoo.places import CHECKPOINT, RUN, fillable
 from zoo.protocols import Sample
 from zoo.skipping import SkippedSamples
 from zoo.spec import Recipe
-from zoo.store import check_room, digests, remove_folder, staged_file, staged_folder
+from zoo.store import check_room, digests, remove_folder, staged_file, staged_folder, with_plain_name
 from zoo.tables import Table, parse_json
 
 _FOLDER = "checkpoint-"
@@ -70,7 +72,8 @@ class SavedStep:
         """
         path = self.folder / _OPTIMISERS
         try:
-            tensors = load_file(path)
+            with with_plain_name(path) as named:
+                tensors = load_file(named)
             for player, optimiser in optimisers.items():
                 groups = optimiser.state_dict()["param_groups"]
                 state: dict[int, dict[str, Tensor]] = {}
@@ -101,6 +104,20 @@ class Run:
                 f"{self.folder} already holds checkpoints up to step {max(saved)}; "
                 "go on from them with --resume, or choose another --out"
             )
+
+    @contextmanager
+    def held(self, newest: SavedStep | None) -> Iterator[None]:
+        """Keep other trainings from the folder, which begin where this one does: at the checkpoint ``newest``.
+
+        Raises UsageError where another one writes to it, or has done so since ``newest`` was read.
+        """
+        with sole_writer(self.folder, RUN.command):
+            if max(self.saved(), default=0) != (newest.step if newest else 0):
+                raise UsageError(
+                    f"another `{RUN.command}` wrote checkpoints to {self.folder} while this one began; go on from them "
+                    "with --resume, or choose another --out"
+                )
+            yield
 
     def newest(self) -> SavedStep | None:
         """Return the newest whole checkpoint, None where there is none.

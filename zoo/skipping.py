@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from zoo.errors import DataError
 from zoo.places import followed
 from zoo.protocols import Sample
-from zoo.tables import Table, parse_json
+from zoo.tables import Table, json_text, parse_json
 
 
 class SkippedSamples:
@@ -28,9 +27,9 @@ class SkippedSamples:
             self._read(stream.seek(0, 2))
             if sample.key in self._keys:
                 return
-            line = json.dumps({"sample": sample.key, "error": str(error)}, ensure_ascii=False) + "\n"
+            line = json_text({"sample": sample.key, "error": str(error)}) + "\n"
             stream.truncate(self._read_bytes)  # of a line that was never finished
-            stream.write(line.encode(errors="replace"))
+            stream.write(line.encode())
 
     def _read(self, size_bytes: int) -> None:
         """Take note of the lines that others added, in a file of ``size_bytes``."""

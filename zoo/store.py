@@ -10,8 +10,9 @@ import errno
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from glob import escape
 from pathlib import Path
@@ -125,6 +126,29 @@ def check_room(path: Path, size_bytes: int) -> None:
                         _reserve(stream.fileno(), max(1, size_bytes))
             finally:
                 staging.unlink(missing_ok=True)
+
+
+@contextmanager
+def with_plain_name(path: Path) -> Iterator[Path]:
+    """Give a path to a file that libraries can open: its own, or one through a link to its folder if that is not UTF-8.
+
+    The file's own name must be UTF-8.
+    """
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder) / "linked"
+            link.symlink_to(path.parent.absolute(), target_is_directory=True)
+            yield link / path.name
+    else:
+        yield path
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Delete a folder if nothing is in it."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def flush(path: Path) -> None:

@@ -18,6 +18,7 @@ SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _LARGEST_BYTES = 16 << 20
 _LARGEST_INT = 1 << 63
 _DEEPEST = 64
+_LONE = re.compile("[\ud800-\udfff]")
 _ENDLESS = re.compile(r"\d[\d_]{999,}")
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
@@ -112,6 +113,17 @@ def checked_slug(name: str, where: str) -> str:
     return name
 
 
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Return a value as JSON that can be written as UTF-8.
+
+    Half a surrogate pair, as names of files hold it that are not UTF-8, becomes an escape, which JSON reads again.
+    """
+    import json
+
+    written = json.dumps(value, indent=indent, ensure_ascii=False)
+    return written if written.isascii() else _LONE.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
+
+
 def shown(value: Any) -> str:
     """Return a value for a message: as Python writes it, cut to some 200 characters, whatever it is."""
     try:
@@ -121,11 +133,13 @@ def shown(value: Any) -> str:
 
 
 def check_values(values: Any, where: str) -> None:
-    """Raise SpecError for whole numbers beyond 64 bits, and for what is nested more deeply than recipes are handled."""
+    """Raise SpecError for whole numbers beyond 64 bits, texts that are not UTF-8, and what is nested too deeply."""
     level = [values]
     for _ in range(_DEEPEST):
         inner: list[Any] = []
         for value in level:
+            if type(value) is str and _LONE.search(value):
+                raise SpecError(f"{where}: a text is UTF-8, got {shown(value)}; rename what it names")
             if type(value) is int and not -_LARGEST_INT <= value < _LARGEST_INT:
                 raise SpecError(f"{where}: a whole number has at most 64 bits, got {shown(value)}")
             if type(value) is dict:

@@ -30,7 +30,8 @@ def resolve(text: str, plugins: Plugins, *, progress: Callable[[int, int], None]
     if path.is_dir():
         from zoo.runs import newest_weights
 
-        return Target(path.resolve().name, newest_weights(path), None)
+        name = path.resolve().name.encode(errors="backslashreplace").decode()  # it goes into texts of UTF-8
+        return Target(name, newest_weights(path), None)
     if path.suffix == ".safetensors" or path.is_file():
         return Target(path.stem, path, None)
     entry = find(text, plugins)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,9 @@ def train(
         refuse(changed, newest.folder, accepted=accept_changes)
         if newest.step >= recipe.training.steps:
             return newest.weights
-    with stopping() as stop:
+    with stopping() as stop, ExitStack() as alone:
         accelerator = accelerator_for(recipe.training, out)
+        alone.enter_context(run.held(newest) if is_first_process() else nullcontext())
         reading = Reading(recipe.training.workers, observe_reading)
         try:
             with stop.at_once():  # there are no weights yet, or they are saved already

@@ -15,9 +15,10 @@ import click
 from zoo.cli.output import note, print_json, print_lines
 from zoo.cli.serving import note_truncated, serving_options
 from zoo.errors import DataError, UnknownNameError, UsageError
+from zoo.exclusive import sole_writer
 from zoo.places import MANIFEST, OUTPUTS, outputs_in, replaceable
 from zoo.store import staged_folder
-from zoo.tables import SCHEMA
+from zoo.tables import SCHEMA, json_text
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -135,7 +136,7 @@ def write_outputs(bundle: Bundle, graph: str, outputs: Mapping[str, Array], fold
 
     They take the place of what an earlier run of the same graph left in the folder.
     """
-    with staged_folder(folder, replaces=OUTPUTS) as staging:
+    with sole_writer(folder, OUTPUTS.command, waits=True), staged_folder(folder, replaces=OUTPUTS) as staging:
         values = _write(bundle, graph, outputs, staging)
         written = {graph: sorted(path.name for path in staging.iterdir())}
         for other, names in outputs_in(folder).items():
@@ -144,7 +145,7 @@ def write_outputs(bundle: Bundle, graph: str, outputs: Mapping[str, Array], fold
                 shutil.copy2(folder / name, staging / name)
                 written.setdefault(other, []).append(name)
         described = {"schema": SCHEMA, "kind": "outputs", "graphs": written}
-        (staging / MANIFEST).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (staging / MANIFEST).write_text(json_text(described, indent=1) + "\n", encoding="utf-8")
     note(f"wrote {len(written[graph])} files to {folder}")
     return values
 

@@ -67,7 +67,7 @@ def report(folder: Path | str, *, took_s: float | None = None, plugins: Plugins 
     ]
     path = folder / _REPORT
     with staged_file(path) as staging:
-        staging.write_text("\n".join(parts), encoding="utf-8")
+        staging.write_text("\n".join(parts), encoding="utf-8", errors="backslashreplace")
     return path
 
 

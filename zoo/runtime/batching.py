@@ -26,6 +26,8 @@ def in_batches(session: Session, arrays: Mapping[str, Array], *, rows: int, trim
     With ``trims`` the rows are sorted by length, each batch is padded no further than its longest row needs, and rows
     of less than half of that begin another batch. A graph whose answers are as long as its inputs is not to be trimmed.
     """
+    if rows < 1:
+        raise UsageError(f"batch_rows is at least 1, got {rows}")
     session.check(arrays)
     count = len(next(iter(arrays.values())))
     if count <= min(rows, _FEWEST_ROWS):

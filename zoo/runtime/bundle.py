@@ -49,7 +49,7 @@ class Bundle:
 
     def __reduce__(self) -> tuple[Callable[..., Bundle], tuple[Any, ...]]:
         settings = (self.provider, self.threads, self.fixed_shapes, self.keeps, self.precision)
-        return _opened_again, (str(self.folder.absolute()), self.manifest["sha256"], settings)
+        return _opened_again, (str(self.contents.files.folder), self.manifest["sha256"], settings)
 
     @property
     def manifest(self) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from zoo.errors import DataError, IntegrityError, UsageError
+from zoo.exclusive import sole_writer
 from zoo.places import VECTORS, VECTORS_FILE, file_place, fillable
 from zoo.runtime.ahead import one_ahead
 from zoo.runtime.batching import BATCH_ROWS
@@ -69,8 +70,11 @@ def embed(
 
     Raises DataError, naming the line, where a row cannot be read and ``skips_bad`` is false; IntegrityError where
     ``out`` holds vectors of another bundle or source, UsageError where it was begun with other settings or holds
-    something else.
+    something else, or another process is at it.
     """
+    for name, number in (("shard_rows", shard_rows), ("batch_rows", batch_rows)):
+        if number < 1:
+            raise UsageError(f"{name} is at least 1, got {number}")
     output = output_of(bundle, graph, output)
     shape = bundle.described(graph)["outputs"][output]["axes"][1:]
     task = {
@@ -87,22 +91,22 @@ def embed(
         _check_reads_files(bundle, graph, source)
     single = out.suffix == ".npy"
     folder = out.with_name(f"{out.name}.parts") if single else out
-    begun = _begun(out, folder)
-    if begun is not None and ("shards" in begun or any(folder.glob("vectors-*.npy"))):
-        _check_same(out if out.exists() else folder, begun, task)
-    numbers = range(-(-source.count // shard_rows))
-    if begun is not None and "shards" in begun:
-        before = source.count
-    else:
-        before = min(source.count, shard_rows * sum(part_of(folder, number).vectors.exists() for number in numbers))
-        write_manifest(folder / MANIFEST, task)
-        reader = _Reader(bundle, graph, output, source, folder, batch_rows, skips_bad, observe)
-        _write_missing(folder, numbers, shape, shard_rows, reader)
-        shards = [part_of(folder, number).rows for number in numbers]
-        begun = {**task, "shards": shards, "skipped": source.count - sum(shards)}
-        write_manifest(folder / MANIFEST, begun)
-    if single and not out.exists():
-        join(folder, out, shape)
+    begun, before = _begun_same(out, folder, task), source.count
+    if begun is None or "shards" not in begun or (single and not out.exists()):
+        numbers = range(-(-source.count // shard_rows))
+        with sole_writer(folder, VECTORS.command):
+            begun = _begun_same(out, folder, task)  # another process may have ended since
+            if begun is None or "shards" not in begun:
+                there = sum(part_of(folder, number).vectors.exists() for number in numbers)
+                before = min(source.count, shard_rows * there)
+                write_manifest(folder / MANIFEST, task)
+                reader = _Reader(bundle, graph, output, source, folder, batch_rows, skips_bad, observe)
+                _write_missing(folder, numbers, shape, shard_rows, reader)
+                shards = [part_of(folder, number).rows for number in numbers]
+                begun = {**task, "shards": shards, "skipped": source.count - sum(shards)}
+                write_manifest(folder / MANIFEST, begun)
+            if single and not out.exists():
+                join(folder, out, shape)
     skipped_in = beside(out, ".skipped.jsonl") if single else out / "skipped-*.jsonl"
     truncated = Vectors.open(out).truncated()
     return Embedded(out, sum(begun["shards"]), begun["skipped"], skipped_in, before, truncated)
@@ -216,6 +220,17 @@ def _check_reads_files(bundle: Bundle, graph: str, source: Source) -> None:
                 f"{', '.join(first.values)} of {graph!r} reads no files, the path itself would be the value; give a "
                 "file with a value a line"
             )
+
+
+def _begun_same(out: Path, folder: Path, task: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the manifest of what an earlier run left, None where there is nothing.
+
+    Raises IntegrityError or UsageError where that was begun otherwise.
+    """
+    begun = _begun(out, folder)
+    if begun is not None and ("shards" in begun or any(folder.glob("vectors-*.npy"))):
+        _check_same(out if out.exists() else folder, begun, task)
+    return begun
 
 
 def _begun(out: Path, folder: Path) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -38,7 +39,7 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 def read_manifest(folder: Path) -> tuple[dict[str, Any], BoundFiles]:
     """Read the manifest of the bundle in ``folder`` and compare every file with it.
 
-    A bundle that is replaced meanwhile is read anew.
+    A bundle that is replaced meanwhile is read anew. Its files are found again from any working folder.
 
     Raises NotFoundError where it is no bundle, UsageError where a newer modalzoo wrote it, IntegrityError where the
     manifest or a file is damaged, missing, changed or elsewhere.
@@ -52,7 +53,7 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], BoundFiles]:
             if manifest_bytes(folder) == content:
                 raise
         else:
-            return manifest, files
+            return manifest, replace(files, folder=folder.absolute())
     raise IntegrityError(f"{folder} was replaced {_MOST_TRIES} times while it was opened; open it again")
 
 

@@ -15,6 +15,7 @@ from zoo.protocols import Axis, RunsArrays, TensorSpec
 from zoo.runtime.binding import Bound
 from zoo.runtime.forking import of_this_process
 from zoo.runtime.loading import first_line, load, runtime_errors
+from zoo.store import with_plain_name
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -120,9 +121,10 @@ def open_session(
 
     Raises ZooError where onnxruntime is missing, cannot use the provider or cannot read the file.
     """
-    session = load(
-        path, provider=provider, threads=threads, fixed_shapes=fixed_shapes, settings=settings, identity=identity
-    )
+    with with_plain_name(path) as named:
+        session = load(
+            named, provider=provider, threads=threads, fixed_shapes=fixed_shapes, settings=settings, identity=identity
+        )
     failures, names = runtime_errors(), list(outputs)
     if fixed_shapes:
         run: RunsArrays = Bound(session, outputs, device="cpu" if provider == "cpu" else "cuda")

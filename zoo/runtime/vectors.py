@@ -28,14 +28,13 @@ from zoo.npy import read_npy
 from zoo.places import MANIFEST as MANIFEST, VECTORS, followed
 from zoo.runtime.sources import BadRow, Row
 from zoo.store import remove_folder, staged_file
-from zoo.tables import SCHEMA, parse_json
+from zoo.tables import SCHEMA, json_text, parse_json
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
 BESIDE = (".json", ".keys.jsonl", ".skipped.jsonl")  # the single file
 _KIND = "vectors"
-_json_line = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
     """Write a manifest in one step."""
     with staged_file(path) as staging:
-        staging.write_text(json.dumps({"schema": SCHEMA, "kind": _KIND, **content}, indent=1, ensure_ascii=False))
+        staging.write_text(json_text({"schema": SCHEMA, "kind": _KIND, **content}, indent=1), encoding="utf-8")
 
 
 def write_part(
@@ -183,13 +182,13 @@ def write_part(
             stream.write(_header(rows, shape))
             for known, array in answered:
                 stream.write(np.ascontiguousarray(array, "<f4").data)
-                lines.writelines(f"{_json_line(_key(row))}\n" for row in known)
+                lines.writelines(f"{json_text(_key(row))}\n" for row in known)
                 rows += len(known)
             stream.seek(0)
             stream.write(_header(rows, shape))  # as long as the first one: NumPy leaves room for any number of rows
         if skipped:
             with staged_file(part.skipped) as staging:
-                staging.write_text("".join(f"{_json_line(asdict(row))}\n" for row in skipped), encoding="utf-8")
+                staging.write_text("".join(f"{json_text(asdict(row))}\n" for row in skipped), encoding="utf-8")
 
 
 def _key(row: Row) -> dict[str, Any]:

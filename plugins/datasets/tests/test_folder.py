@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import pytest
@@ -243,6 +244,12 @@ def test_pictures_need_no_table(tmp_path):
     assert dataset.inputs == {"picture": "image"}
     samples = {sample.key: sample.inputs for sample in every(dataset)}
     assert samples == {name: {"picture": tmp_path / name} for name in ("a.jpg", "b.png", "cats/a.jpg")}
+
+
+def test_names_that_are_no_utf_8_have_a_split(tmp_path):
+    name = os.fsdecode(b"\xff.png")
+    (tmp_path / name).write_bytes(b"")
+    assert [sample.key for sample in every(Folder(str(tmp_path)))] == [name]
 
 
 def test_a_picture_and_a_sound_of_one_name_belong_together(tmp_path):

@@ -154,7 +154,8 @@ def _content(row: Row) -> str:
 
 def _by_hash(names: Sequence[str]) -> list[str]:
     """Return the split of each name; equal names share one."""
-    places = {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64 for name in names}
+    digests = {name: hashlib.sha256(name.encode(errors="surrogatepass")).digest() for name in names}
+    places = {name: int.from_bytes(digest[:8], "big") / 2**64 for name, digest in digests.items()}
     first, last = min(places.values(), default=0), max(places.values(), default=0)
 
     def side(place: float) -> str:
