@@ -301,7 +301,7 @@ def test_data_leave_out_samples_whose_files_are_not_there_and_name_them(zoo, tmp
     assert result.json["samples"] == {"train": 3, "validation": 3, "test": 3}
     assert result.json["left_out"] == {"train": ["train-1"], "validation": ["validation-1"], "test": ["test-1"]}
     assert (
-        f"samples whose files are not there: 3, left out; the first: sample 'train-1', input 'right': there is no file "
+        f"samples that cannot be read: 3, left out; the first: sample 'train-1', input 'right': there is no file "
         f"{tmp_path / 'none.png'}; correct the path\n"
     ) in result.stderr
 

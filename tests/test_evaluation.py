@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zoo.errors import MetricError, UsageError
+from zoo.errors import DataError, MetricError, UsageError
 from zoo.evaluation import evaluate, verify
+from zoo.missing import LeftOut
 from zoo.registry import Metric
-from zoo.spec import Evaluation
+from zoo.spec import Evaluation, Part
 
 
 def test_the_same_model_measures_the_same(checkpoint, plugins):
@@ -45,6 +46,28 @@ def test_measuring_leaves_the_model_in_its_mode_and_without_gradients(checkpoint
     checkpoint.model.objective.eval()
     assert all(parameter.grad is None for parameter in checkpoint.model.objective.parameters())
     assert torch.is_grad_enabled()
+
+
+def test_samples_that_cannot_be_read_are_left_out_if_that_is_asked_for(checkpoint, plugins):
+    recipe = replace(checkpoint.recipe, data=Part("toy", {"broken_at": 5}), evaluation=Evaluation(probe=True))
+    with pytest.raises(DataError, match=r"^sample 'test-5', input 'left': value 0 is 'nonsense'"):
+        evaluate(checkpoint.model, recipe, plugins=plugins)
+    left_out = LeftOut()
+    measured = evaluate(checkpoint.model, recipe, plugins=plugins, skip=left_out)
+    assert measured["rows"] == 31
+    assert {"left.embedding.parity.probe", "left.latent.parity.probe"} & set(measured)
+    assert list(left_out.errors) == ["test-5", "train-5"]
+
+
+def test_the_command_stops_at_a_sample_that_cannot_be_read_or_tells_that_it_is_left_out(zoo, recipe_file, tmp_path):
+    recipe, run = recipe_file(data={"broken_at": 5}, steps=1), tmp_path / "run"
+    assert zoo("train", recipe, "--out", run, "--on-bad-sample", "skip").exit_code == 0
+    assert "sample 'test-5', input 'left': value 0 is 'nonsense'" in zoo("evaluate", run).error
+    result = zoo("evaluate", run, "--on-bad-sample", "skip", "--json")
+    assert result.json["rows"] == 31
+    assert result.stderr.startswith(
+        "samples that cannot be read: 1, left out; the first: sample 'test-5', input 'left'"
+    )
 
 
 @pytest.mark.parametrize("found", [0.5, 0.6, 0.4])

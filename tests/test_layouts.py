@@ -1,6 +1,7 @@
 """A layout adds files to a bundle, and the manifest binds them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from zoo.errors import DataError, IntegrityError, PluginError, UnknownNameError
 from zoo.exporting import Origin, export, renew
 from zoo.layouts import Arranged, arranged
 from zoo.plugins import Plugins
+from zoo.protocols import Sample
 from zoo.runtime import open_bundle
 
 
@@ -55,6 +57,28 @@ def test_a_layout_that_removes_a_file_is_refused(bundle):
 def test_a_layout_with_folders_is_refused(bundle):
     with pytest.raises(PluginError, match=r"left 'assets', which is no file; all its files stand in one folder"):
         add(bundle, Notes(lambda folder: (folder / "assets").mkdir()))
+
+
+def test_a_layout_gets_the_data_without_samples_whose_files_are_not_there(
+    bundle, make_recipe, plugins, monkeypatch, caplog
+):
+    from zoo_toy.dataset import ToyDataset
+
+    samples = [Sample("gone", {"left": Path("/none.txt")}), Sample("there", {"left": [[1, 2, 3]]})]
+    shown = []
+
+    class Shows:
+        def write(self, folder, dataset):
+            shown.append((dataset.inputs["left"], dataset.license, dataset.split("test"), dataset.split("train")))
+
+    monkeypatch.setattr(ToyDataset, "split", lambda self, name: samples)
+    monkeypatch.setattr("zoo.layouts.make_layout", lambda name, plugins: Shows())
+    arranged("shows", make_recipe(), plugins).add_to(bundle, open_bundle(bundle).manifest)
+    assert shown == [("vectors", "CC0-1.0", samples[1:], samples[1:])]
+    assert [record.getMessage() for record in caplog.records] == [
+        "samples that cannot be read: 1, left out; the first: sample 'gone', input 'left': there is no file /none.txt; "
+        "correct the path"
+    ]
 
 
 def test_an_unknown_layout_is_told_with_those_there_are(make_recipe):

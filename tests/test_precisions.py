@@ -223,6 +223,27 @@ def test_what_calibrates_nothing_is_made_without_the_data_and_the_card_says_so(
     assert set(replay(open_bundle(tmp_path / "bundle"))) == {"encode_left", f"encode_left.{precision}"}
 
 
+def test_samples_that_cannot_be_read_are_left_out_of_calibrating_and_measuring_and_are_told(
+    checkpoint, plugins, tmp_path, caplog
+):
+    from dataclasses import replace
+
+    from zoo.precisions import Data
+    from zoo.spec import Part
+
+    recipe = replace(checkpoint.recipe, data=Part("toy", {"broken_at": 5}))
+    card, _ = exported_left(replace(checkpoint, recipe=recipe), tmp_path / "bundle", "fp16")
+    assert "drawn cases alone" not in card
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo.exporting"]
+    assert told.startswith(
+        "samples that cannot be read: 1, left out; the first: sample 'test-5', input 'left': value 0"
+    )
+    data = Data.load(checkpoint.model, recipe, plugins)
+    (graph,) = checkpoint.model.graphs(["encode_left"])
+    assert sum(len(rows["left.mask"]) for rows in data.calibration(graph)) == 31
+    assert list(data.left_out.errors) == ["test-5", "train-5"]
+
+
 def test_with_the_data_the_card_does_not_speak_of_drawn_cases(reduced):
     assert "drawn cases alone" not in (reduced / "README.md").read_text()
 

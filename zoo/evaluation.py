@@ -73,7 +73,13 @@ class HeldOut:
 
 
 def evaluate(
-    model: Model, recipe: Recipe, *, split: str = "", plugins: Plugins | None = None, seed: int = 0
+    model: Model,
+    recipe: Recipe,
+    *,
+    split: str = "",
+    plugins: Plugins | None = None,
+    seed: int = 0,
+    skip: Skip | None = None,
 ) -> dict[str, float]:
     """Return the metrics that the model's objective reports on a split, by name.
 
@@ -81,16 +87,20 @@ def evaluate(
     label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Where it asks for
     probes, they are fitted on the split ``train`` and measured on the whole split: ``picture.latent.class.probe``,
     see ``zoo.probing``; likewise for the classifiers of ``zoo.coherence``. Deterministic for one ``seed``.
+    With ``skip`` samples that cannot be read are left out, and it is told of each and why.
 
     Raises UsageError if the split has no samples or none of the inputs, DataError if no row has what the objective
-    measures; an input that no row has is told of by a warning.
+    measures or, without ``skip``, a sample cannot be read; an input that no row has is told of by a warning.
     """
     plugins = plugins or installed()
     splits = Splits.of(recipe, plugins)
     reading = Reading(recipe.training.workers)
-    held_out = HeldOut.load(splits, split or recipe.evaluation.split, model.modalities, reading=reading)
+    wanted = split or recipe.evaluation.split
+    held_out = HeldOut.load(splits, wanted, model.modalities, skip=skip, reading=reading)
     fitted = recipe.evaluation.probe or recipe.evaluation.coherence
     training = splits.read(TRAIN, advice=_FITTED) if fitted else ()
+    if skip is not None:
+        training = list(readable(training, model.modalities, skip=skip))
     measured = measure(model, recipe, held_out, seed=seed)
     if recipe.evaluation.probe:
         measured |= probed(model, training, held_out.samples, held_out.rows, seed=seed)

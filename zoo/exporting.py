@@ -89,6 +89,8 @@ def export(
                     placed[precision].append(reduced)
                     _tell([reduced], observe)
             found = worth(placed, staging / WEIGHTS, exporter, data)
+            if data is not None and (told := str(data.left_out)):
+                _log.warning("%s", told)
         return _completed(staging, checkpoint, exporter, exporter_name, origin, placed, found, layout)
 
 

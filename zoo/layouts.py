@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zoo.components import make_dataset, make_layout
 from zoo.errors import PluginError
+from zoo.missing import LeftOut, WithFiles
 from zoo.plugins import Plugins
 from zoo.protocols import Dataset, Layout
 from zoo.runtime.manifest import sealed
@@ -17,15 +19,17 @@ from zoo.store import digests
 from zoo.tables import json_text
 
 _MANIFEST = "manifest.json"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Arranged:
-    """A layout by its registered name, and the data that it shows."""
+    """A layout by its registered name, and the data that it shows; ``left_out`` are samples without their files."""
 
     name: str
     layout: Layout
     dataset: Dataset
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def add_to(self, folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Have the layout add its files to the bundle in ``folder``; write and return the manifest that binds them.
@@ -34,6 +38,8 @@ class Arranged:
         """
         before = digests(folder)
         self.layout.write(folder, self.dataset)
+        if told := str(self.left_out):
+            _log.warning("%s", told)
         after = digests(folder)
         for name in before:
             if after.get(name) != before[name]:
@@ -51,4 +57,5 @@ class Arranged:
 
 def arranged(name: str, recipe: Recipe, plugins: Plugins) -> Arranged:
     """Return a registered layout, ready for the data of a recipe."""
-    return Arranged(name, make_layout(name, plugins), make_dataset(recipe.data, plugins))
+    left_out = LeftOut()
+    return Arranged(name, make_layout(name, plugins), WithFiles(make_dataset(recipe.data, plugins), left_out), left_out)

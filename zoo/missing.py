@@ -1,18 +1,54 @@
-"""Files that samples name and that are not there: told of before anything is read, and all of them at once."""
+"""Samples that are left out since they cannot be read; files that are not there are told of before any is read."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.errors import DataError
-from zoo.protocols import Sample
+from zoo.protocols import Dataset, Sample
 
 _SHOWN = 10
 
 # Told of each sample that is left out, since it cannot be read.
 Skip = Callable[[Sample, DataError], None]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Takes note of samples that are left out, each once: a ``Skip`` whose text is what to tell a person."""
+
+    errors: dict[str, DataError] = field(default_factory=dict)
+
+    def __call__(self, sample: Sample, error: DataError) -> None:
+        """Keep why a sample is left out, by its key."""
+        self.errors.setdefault(sample.key, error)
+
+    def __str__(self) -> str:
+        """Return how many there are, and the first; nothing where there is none."""
+        if not self.errors:
+            return ""
+        first = next(iter(self.errors.values()))
+        return f"samples that cannot be read: {len(self.errors)}, left out; the first: {first}"
+
+
+class WithFiles:
+    """A data set without the samples of which a file is not there; ``skip`` is told of these."""
+
+    def __init__(self, dataset: Dataset, skip: Skip) -> None:
+        """Stand before ``dataset``."""
+        self.dataset, self.skip, self.license = dataset, skip, dataset.license
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """The modality of each input."""
+        return self.dataset.inputs
+
+    def split(self, name: str) -> Sequence[Sample]:
+        """Return the samples of a split whose files are there."""
+        return with_files(self.dataset.split(name), self.dataset.inputs, where="", skip=self.skip)
 
 
 def with_files(samples: Sequence[Sample], inputs: Iterable[str], *, where: str, skip: Skip | None) -> Sequence[Sample]:
@@ -37,8 +73,8 @@ def with_files(samples: Sequence[Sample], inputs: Iterable[str], *, where: str, 
         more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
         raise DataError(
             f"{where}: {len(missing)} of {len(samples)} samples name files that are not there: "
-            f"{', '.join(named[:_SHOWN])}{more}; correct the paths, put the files there, or train without such samples "
-            "by --on-bad-sample skip"
+            f"{', '.join(named[:_SHOWN])}{more}; correct the paths, put the files there, or leave such samples out by "
+            "--on-bad-sample skip"
         )
     for position, lacking in missing.items():
         sample = samples[position]

@@ -19,7 +19,7 @@ from zoo.spec import Part, Recipe, read_assignment
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from zoo.protocols import Dataset, Modality, Sample
+    from zoo.protocols import Modality, Sample
 
 SPLITS = ("train", "validation", "test")
 _MOST_VALUES = 12
@@ -45,6 +45,7 @@ def command(source: str, options: tuple[str, ...], split: str, rows: int, out: P
     The path of the picture is printed last.
     """
     from zoo.components import make_dataset
+    from zoo.missing import LeftOut, WithFiles
 
     plugins = installed()
     recipe = Recipe.load(Path(source)).with_options(_of_recipe(options)) if source.endswith(".toml") else None
@@ -54,8 +55,8 @@ def command(source: str, options: tuple[str, ...], split: str, rows: int, out: P
     if picture.suffix.lower() != ".png":
         raise UsageError(f"--out takes the name of a PNG, such as data/{part.name}.png; got {picture}")
     file_place(picture, DRAWING)
-    left_out: dict[str, dict[str, DataError]] = {name: {} for name in SPLITS}
-    samples = {name: _there(dataset, name, left_out[name]) for name in SPLITS}
+    left_out = {name: LeftOut() for name in SPLITS}
+    samples = {name: WithFiles(dataset, left_out[name]).split(name) for name in SPLITS}
     if not samples[split]:
         raise UsageError(f"the split {split!r} of {part.name} is empty; choose another by --split")
     modalities = _modalities(dataset.inputs, recipe, samples["train"], plugins)
@@ -66,8 +67,8 @@ def command(source: str, options: tuple[str, ...], split: str, rows: int, out: P
     }
     sizes = {name: len(found) for name, found in samples.items()}
     labels = _labels([sample for found in samples.values() for sample in found])
-    if errors := [error for gone in left_out.values() for error in gone.values()]:
-        note(f"samples whose files are not there: {len(errors)}, left out; the first: {errors[0]}")
+    if told := str(LeftOut({key: error for gone in left_out.values() for key, error in gone.errors.items()})):
+        note(told)
     if as_json:
         inputs = {name: {"modality": dataset.inputs[name], **counts} for name, counts in held.items()}
         described = {"name": part.name, "license": dataset.license, "samples": sizes, "inputs": inputs}
@@ -75,7 +76,7 @@ def command(source: str, options: tuple[str, ...], split: str, rows: int, out: P
             {
                 **described,
                 "labels": labels,
-                "left_out": {name: list(gone) for name, gone in left_out.items()},
+                "left_out": {name: list(gone.errors) for name, gone in left_out.items()},
                 "picture": str(picture),
             }
         )
@@ -94,16 +95,6 @@ def _of_recipe(options: Sequence[str]) -> tuple[str, ...]:
     return tuple(
         one if one.partition("=")[0].partition(".")[0].strip() in tables else f"{_DATA}{one}" for one in options
     )
-
-
-def _there(dataset: Dataset, split: str, left_out: dict[str, DataError]) -> Sequence[Sample]:
-    """Return the samples of a split whose files are there, and put the others into ``left_out`` by their keys."""
-    from zoo.missing import with_files
-
-    def leave_out(sample: Sample, error: DataError) -> None:
-        left_out[sample.key] = error
-
-    return with_files(dataset.split(split), dataset.inputs, where=f"split {split!r}", skip=leave_out)
 
 
 def _modalities(

@@ -12,9 +12,16 @@ from zoo.targets import require_plugins, resolve
 @click.command("evaluate")
 @click.argument("source", metavar="NAME|CHECKPOINT")
 @click.option("--split", default="", help="Another split than the recipe's.")
+@click.option(
+    "--on-bad-sample",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="Stop at a sample that cannot be read, or leave it out and say so.",
+)
 @click.option("--verify", "verified", is_flag=True, help="Compare with the entry's recorded metrics; exit 4 on a miss.")
 @click.option("--json", "as_json", is_flag=True, help="Print an object of metrics.")
-def command(source: str, split: str, verified: bool, as_json: bool) -> None:
+def command(source: str, split: str, on_bad_sample: str, verified: bool, as_json: bool) -> None:
     """Measure a model on held-out data."""
     plugins = installed()
     target = resolve(source, plugins)
@@ -24,9 +31,14 @@ def command(source: str, split: str, verified: bool, as_json: bool) -> None:
         raise UsageError("--verify compares an entry's recorded metrics on its own split; name an entry and no --split")
     from zoo.checkpoint import load
     from zoo.evaluation import evaluate, verify
+    from zoo.missing import LeftOut
 
     checkpoint = load(target.weights, plugins=plugins)
-    measured = evaluate(checkpoint.model, checkpoint.recipe, split=split, plugins=plugins)
+    left_out = LeftOut()
+    skip = left_out if on_bad_sample == "skip" else None
+    measured = evaluate(checkpoint.model, checkpoint.recipe, split=split, plugins=plugins, skip=skip)
+    if told := str(left_out):
+        note(told)
     if as_json:
         print_json(measured)
     else:

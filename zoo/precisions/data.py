@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ from zoo.errors import UsageError
 from zoo.evaluation import HeldOut
 from zoo.gaps import with_gaps
 from zoo.latents import latents_of
-from zoo.loading import load_rows, to_batch
+from zoo.loading import load_rows, readable, to_batch
+from zoo.missing import LeftOut
 from zoo.model import Model
 from zoo.offers import TakesRaw
 from zoo.plugins import Plugins
@@ -39,12 +40,13 @@ def drawn(samples: Sequence[Sample], rows: int, *, seed: int) -> list[Sample]:
 
 @dataclass(frozen=True)
 class Data:
-    """Rows of an entry's data as the inputs of its graphs."""
+    """Rows of an entry's data as the inputs of its graphs, without the samples that cannot be read: ``left_out``."""
 
     model: Model
     recipe: Recipe
     splits: Splits
     held_out: HeldOut
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @classmethod
     def load(cls, model: Model, recipe: Recipe, plugins: Plugins) -> Data:
@@ -52,9 +54,9 @@ class Data:
 
         Raises ZooError if it cannot be read or has none of the model's inputs.
         """
-        splits = Splits.of(recipe, plugins)
-        held_out = HeldOut.load(splits, recipe.evaluation.split, model.modalities, advice=_MEASURED)
-        return cls(model, recipe, splits, held_out)
+        splits, left_out = Splits.of(recipe, plugins), LeftOut()
+        held_out = HeldOut.load(splits, recipe.evaluation.split, model.modalities, advice=_MEASURED, skip=left_out)
+        return cls(model, recipe, splits, held_out, left_out)
 
     def calibration(self, graph: Graph) -> list[Mapping[str, Array]]:
         """Return inputs of a graph from rows that the model was trained on, drawn over the split.
@@ -62,7 +64,8 @@ class Data:
         Raises UsageError, naming the split and the inputs, if no row has what the graph takes.
         """
         samples = drawn(self._training, _CALIBRATION_ROWS, seed=self.recipe.training.seed)
-        return self._required(graph, list(self._inputs(graph, samples)), TRAIN)
+        found = list(readable(samples, self.model.modalities, skip=self.left_out))
+        return self._required(graph, list(self._inputs(graph, found)), TRAIN)
 
     def judged(self, graph: Graph) -> list[Mapping[str, Array]]:
         """Return inputs of a graph from held-out rows, drawn over the split; none if no row has what it takes."""
