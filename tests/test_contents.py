@@ -121,6 +121,27 @@ def test_what_was_not_loaded_before_is_refused_and_the_way_on_is_told(keeps, two
     assert decoded(open_bundle(live)) == decoded(open_bundle(two[1]))
 
 
+def test_a_bundle_that_was_replaced_and_put_back_meanwhile_is_read_again(two, live, monkeypatch):
+    from zoo.bound import BoundFiles
+
+    copy, tries = BoundFiles.copy, []
+
+    def exchanged(files, name, folder):
+        tries.append(name)
+        if len(tries) > 1:
+            return copy(files, name, folder)
+        replace_by(live, two[1])
+        try:
+            return copy(files, name, folder)
+        finally:
+            replace_by(live, two[0])
+
+    opened = open_bundle(live, keeps=False)
+    monkeypatch.setattr(BoundFiles, "copy", exchanged)
+    assert decoded(opened) == decoded(open_bundle(two[0], keeps=False))
+    assert tries[:2] == ["decode_left.onnx", "decode_left.onnx"]
+
+
 def test_nothing_is_kept_of_a_bundle_that_was_replaced(two, live):
     opened = open_bundle(live)
     replace_by(live, two[1])

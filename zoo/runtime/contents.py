@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.bound import BoundFiles
 from zoo.errors import DiskError, IntegrityError, NotFoundError, UnknownNameError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 RECIPE, STATE, REFERENCE = "spec.json", "state.safetensors", "reference.safetensors"
 ONNX = ".onnx"
+Read = TypeVar("Read")
+_MOST_TRIES = 3
 _SHARED_MEMORY = Path("/dev/shm")  # it may be written where containers have a read-only disk
 
 
@@ -42,8 +44,7 @@ class Contents:
 
         Raises IntegrityError where they are not those that were promised, or the manifest lists no such file.
         """
-        with self._telling_of_renewal():
-            return self.files.read(name)
+        return self._unless_renewed(lambda: self.files.read(name))
 
     def arrays(self, name: str) -> dict[str, Array]:
         """Return the arrays of a safetensors file.
@@ -111,18 +112,20 @@ class Contents:
             yield path, " ".join(["made of", *digests])
 
     def _copied(self, name: str, folder: Path) -> tuple[Path, list[str]]:
+        def copied() -> tuple[Path, list[str]]:
+            path = self.files.copy(name, folder)
+            others = self._read_by(path)
+            for other in others:
+                self.files.copy(other, folder)
+            return path, others
+
         try:
-            with self._telling_of_renewal():
-                path = self.files.copy(name, folder)
-                others = self._read_by(path)
-                for other in others:
-                    self.files.copy(other, folder)
+            return self._unless_renewed(copied)
         except OSError as error:
             raise DiskError(
                 f"a graph is loaded from a copy in {folder}, which cannot be written ({error.strerror}); free some "
                 "space there, or set TMPDIR to another folder"
             ) from error
-        return path, others
 
     def _read_by(self, path: Path) -> list[str]:
         """Return what a graph's file reads, all files where that is known to its exporter alone."""
@@ -142,16 +145,24 @@ class Contents:
                 )
         return sorted(found)
 
-    @contextmanager
-    def _telling_of_renewal(self) -> Iterator[None]:
-        try:
-            yield
-        except IntegrityError as error:
-            if self._is_renewed():
-                raise IntegrityError(
-                    f"{self.files.folder} was replaced by another bundle after it was opened; open it again"
-                ) from error
-            raise
+    def _unless_renewed(self, read: Callable[[], Read]) -> Read:
+        """Return what ``read`` does; of a bundle that was replaced, say so.
+
+        Where files differ and the manifest does not, the bundle may have been replaced and put back meanwhile: what is
+        there then is the bundle that was opened, and is read again.
+        """
+        tries = 1
+        while True:
+            try:
+                return read()
+            except IntegrityError as error:
+                if self._is_renewed():
+                    raise IntegrityError(
+                        f"{self.files.folder} was replaced by another bundle after it was opened; open it again"
+                    ) from error
+                if tries == _MOST_TRIES:
+                    raise
+            tries += 1
 
     def _is_renewed(self) -> bool:
         try:
