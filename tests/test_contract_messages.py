@@ -1,6 +1,7 @@
 """What a contract says of a part that fails it: NaN by its name, the idle parameter, the rule that is broken."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 import torch
@@ -9,7 +10,14 @@ from zoo_toy.modality import VectorsModality
 from zoo_toy.parts import GaussianDecoder, GaussianTotal, LinearEncoder
 
 from zoo.protocols import TensorSpec
-from zoo.testing import DecoderContract, EncoderContract, ModalityContract, ObjectiveContract, number_batch
+from zoo.testing import (
+    DatasetContract,
+    DecoderContract,
+    EncoderContract,
+    ModalityContract,
+    ObjectiveContract,
+    number_batch,
+)
 from zoo.testing.naming import require_finite, require_range
 
 MODALITY = VectorsModality()
@@ -54,6 +62,14 @@ def test_a_score_that_is_nan_is_called_so():
         DecoderContract().test_the_likelihood_scores_each_row(
             MODALITY, broken_by(GaussianDecoder(MODALITY, 2), "linear.weight", float("nan"))
         )
+
+
+def test_a_modality_that_is_not_registered_is_named():
+    class Sky:
+        inputs: ClassVar = {"sound": "sky"}
+
+    with pytest.raises(AssertionError, match="no installed plugin registers the modality sky; install it, or correct"):
+        DatasetContract().test_its_inputs_have_modalities(Sky())
 
 
 def with_idle(part, *, trained):

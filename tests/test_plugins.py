@@ -146,6 +146,13 @@ def test_the_setting_allows_only_those_it_names(site, monkeypatch):
     assert [plugin.distribution for plugin in installed().plugins] == ["modalzoo-birds"]
 
 
+def test_the_doctor_tells_names_in_the_setting_that_no_plugin_has(site, run_process):
+    site.add("birds", SOUND)
+    told = run_process("doctor", ZOO_PLUGINS="modalzoo-birds, modalzoo-toi, -modalzoo-duck")
+    assert "ZOO_PLUGINS names modalzoo-duck, modalzoo-toi, of which no plugin is installed; correct" in told.stderr
+    assert "ZOO_PLUGINS names" not in run_process("doctor", ZOO_PLUGINS="modalzoo-birds,-modalzoo-toy").stderr
+
+
 def test_a_plugin_that_is_denied_is_not_imported(site, monkeypatch):
     site.add("birds", "import pathlib\npathlib.Path(__file__).with_name('imported').touch()")
     monkeypatch.setenv("ZOO_PLUGINS", "-modalzoo-birds")

@@ -151,6 +151,18 @@ def test_samples_that_cannot_be_read_may_be_skipped_and_are_counted(zoo, recipe_
     assert "the first: sample 'train-5', input 'left': value 0 is 'nonsense'" in result.stderr
 
 
+def test_the_folder_of_a_run_in_the_place_of_an_entry_tells_how_to_go_on(zoo, recipe_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    zoo("train", recipe_file(steps=1), "--out", "run")
+    told = zoo("train", "run")
+    assert told.exit_code == 2
+    assert told.error == (
+        "no entry 'run', but a folder with a recipe: train it by `zoo train run/recipe.toml`, and add --out run "
+        "--resume to go on with a run"
+    )
+    assert zoo("train", "run/recipe.toml", "--out", "run", "--resume").exit_code == 0
+
+
 def test_who_watches_is_told_how_far_the_data_are_read(make_recipe, plugins, tmp_path):
     told = []
     train(make_recipe(validate_every=6), tmp_path, plugins=plugins, observe_reading=lambda *far: told.append(far))

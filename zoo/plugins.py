@@ -138,6 +138,13 @@ def entry_points() -> list[importlib.metadata.EntryPoint]:
     return [point for point in points if wanted(distribution_of(point)[0])]
 
 
+def unknown_in_setting() -> list[str]:
+    """Return the names in ``ZOO_PLUGINS`` that no installed distribution with a plugin has."""
+    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+    named = {name.removeprefix("-") for name in _names(os.environ.get("ZOO_PLUGINS", ""))}
+    return sorted(named - {distribution_of(point)[0] for point in points})
+
+
 def translations(exporter: str) -> dict[str, Callable[[], Any]]:
     """Return what loads the translation of each operator for an exporter, by operator: ``zoo_text::packed_lstm``.
 
@@ -234,8 +241,12 @@ def distribution_of(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
     return stated.get("Name", point.name), stated.get("Version", "unknown")
 
 
+def _names(setting: str) -> list[str]:
+    return [name.strip() for name in setting.split(",") if name.strip()]
+
+
 def _filter(setting: str) -> Any:
-    names = [name.strip() for name in setting.split(",") if name.strip()]
+    names = _names(setting)
     denied = {name[1:] for name in names if name.startswith("-")}
     allowed = {name for name in names if not name.startswith("-")}
     return lambda distribution: distribution not in denied and (not allowed or distribution in allowed)

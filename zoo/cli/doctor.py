@@ -13,7 +13,7 @@ from zoo.apart import Behaviour, behaviours
 from zoo.cli.output import note, print_table
 from zoo.errors import DiskError, ZooError
 from zoo.home import home
-from zoo.plugins import Plugin, Plugins, discovered, distribution_of, entry_points
+from zoo.plugins import Plugin, Plugins, discovered, distribution_of, entry_points, unknown_in_setting
 from zoo.registry import layers, named, read_registry
 
 TESTED_TORCH = "2.13"
@@ -48,6 +48,10 @@ def command(limit: float) -> None:
     rows += [(name, found_versions[name], "out") for name in unfit]
     rows += [(plugin.distribution, plugin.version, _registers(plugin, behaved)) for plugin in plugins.plugins]
     print_table(("WHAT", "VERSION", "REMARK"), rows)
+    if unknown := unknown_in_setting():
+        note(
+            f"ZOO_PLUGINS names {', '.join(unknown)}, of which no plugin is installed; correct the name, or take it out"
+        )
     troubles = [
         f"{name} {found_versions[name]} {behaviour.fault}; leave it out by ZOO_PLUGINS=-{name}, and tell its authors"
         for name, behaviour in unfit.items()

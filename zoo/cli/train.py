@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.output import note, print_exactly, progress_bar
-from zoo.errors import UsageError, ZooError
-from zoo.plugins import installed
-from zoo.registry import find
+from zoo.errors import UnknownNameError, UsageError, ZooError
+from zoo.plugins import Plugins, installed
+from zoo.registry import RegistryEntry, find
 from zoo.spec import Recipe
 from zoo.targets import require_plugins
 
@@ -45,7 +45,7 @@ def command(
     if source.endswith(".toml"):
         recipe, name = Recipe.load(Path(source)), Path(source).stem
     else:
-        entry = find(source, plugins)
+        entry = _entry(source, plugins)
         require_plugins(entry, plugins)
         recipe, name = entry.recipe, entry.name
     recipe = recipe.with_options(options) if options else recipe
@@ -87,3 +87,15 @@ def command(
         note(f"the report is {report(out, took_s=took_s, plugins=plugins)}")
     except (ZooError, OSError, ValueError) as error:  # the weights are safe, and a missing font must not fail them
         note(f"there is no report: {error}")
+
+
+def _entry(name: str, plugins: Plugins) -> RegistryEntry:
+    try:
+        return find(name, plugins)
+    except UnknownNameError as error:
+        if not (recipe := Path(name) / "recipe.toml").is_file():
+            raise
+        raise UsageError(
+            f"no entry {name!r}, but a folder with a recipe: train it by `zoo train {recipe}`, and add "
+            f"--out {name} --resume to go on with a run"
+        ) from error

@@ -30,7 +30,9 @@ class DatasetContract(Contract):
     def test_its_inputs_have_modalities(self, dataset: Dataset) -> None:
         """Each input names a registered modality."""
         assert dataset.inputs
-        assert set(dataset.inputs.values()) <= set(installed().names("modality"))
+        unknown = sorted({*dataset.inputs.values()} - {*installed().names("modality")})
+        told = f"no installed plugin registers the modality {', '.join(unknown)}; install it, or correct `inputs`"
+        assert not unknown, told
 
     def test_samples_hold_the_declared_inputs(self, dataset: Dataset) -> None:
         """No sample has an input that the data set does not declare, and none is empty."""
