@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from zoo.cli import main
+from zoo.errors import ZooError
 from zoo.plugins import installed
 
 SOUND = """
@@ -97,6 +99,26 @@ def test_ctrl_c_while_a_plugin_is_imported_ends_the_command(afterwards, site, zo
     stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout) == (130, "")
     assert stderr.endswith("interrupted\n")
+
+
+def test_what_ctrl_c_raises_is_not_taken_for_a_fault_of_what_it_broke(monkeypatch, capsys):
+    def broken(**settings):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ZooError("onnxruntime is not installed") from None
+
+    monkeypatch.setattr("zoo.cli.group", broken)
+    with pytest.raises(SystemExit, match=r"^130$"):
+        main()
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_what_is_printed_as_python_ends_is_not_among_the_data(site, run_process):
+    site.add("birds", f"import atexit, os\natexit.register(lambda: (print('bye'), os.write(1, b'bye')))\n{SOUND}")
+    told = run_process("list", "--json")
+    assert (told.exit_code, type(told.json)) == (0, list)
+    assert "bye" in told.stderr
 
 
 def test_handlers_of_signals_are_what_they_were_before_a_plugin(site):

@@ -51,7 +51,9 @@ def test_training_on_an_empty_split_names_it_and_those_that_have_samples(data, u
     data(empty=["train", "test"])
     with pytest.raises(UsageError) as caught:
         train(make_recipe(), tmp_path, plugins=plugins)
-    assert str(caught.value) == (f"data 'toy', split 'train' has no samples; the split 'validation' has 32. {TRAINED}")
+    assert str(caught.value) == (
+        "data 'toy', split 'train' has no samples; the split 'validation' has 32. Add samples to it"
+    )
 
 
 def test_training_on_an_input_that_no_sample_has_names_it_before_the_model_is_built(

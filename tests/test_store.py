@@ -13,8 +13,8 @@ import pytest
 from zoo import store
 from zoo.errors import DiskError
 from zoo.owners import host
-from zoo.places import Kind
-from zoo.store import digest, staged_file, staged_folder
+from zoo.places import CHECKPOINT, Kind
+from zoo.store import digest, remove_folder, staged_file, staged_folder
 
 PAIR = Kind("a pair", "pairing", lambda folder: {"one", "two"}.__contains__)
 
@@ -246,3 +246,22 @@ def test_a_digest_is_the_size_and_the_sha256(tmp_path):
     found = digest(tmp_path / "empty")
     assert found.size_bytes == 0
     assert found.sha256 == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_removal_that_was_killed_leaves_the_whole_folder_or_none_and_is_swept(tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "state.json").write_text("{}")
+
+    def killed(folder, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        remove_folder(tmp_path / "first", CHECKPOINT)
+    monkeypatch.undo()
+    assert not (tmp_path / "first").exists()
+    (left,) = tmp_path.glob(".*")
+    assert (left / "state.json").exists()
+    remove_folder(tmp_path / "second", CHECKPOINT)
+    assert not list(tmp_path.iterdir())

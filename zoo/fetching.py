@@ -151,7 +151,12 @@ def locate(source: str, base: Path | str | None = None) -> Path | str:
                 "hf:OWNER/REPOSITORY@REVISION/PATH or a path beside the registry"
             )
     if isinstance(place, str) and not may_be_asked(place):
-        raise UsageError("is no source: http is used to this machine only; expected https")
+        plain = place.lower().startswith("http:")
+        raise UsageError(
+            "is no source: http is used to this machine only; expected https"
+            if plain
+            else "is no source: expected an address of the form https://HOST[:PORT]/PATH"
+        )
     return place
 
 

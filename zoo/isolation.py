@@ -89,6 +89,21 @@ def isolated(*passing: type[BaseException]) -> Iterator[None]:
         raise raised[0]
 
 
+@contextmanager
+def signals_first() -> Iterator[None]:
+    """Raise what the handler of a signal raised, whatever error the block made of it.
+
+    Ctrl-C amid the import of a library may come out as an ImportError, amid a class as a RuntimeError.
+    """
+    with _signals() as raised:
+        try:
+            yield
+        except BaseException:
+            if raised:
+                raise raised[0] from None
+            raise
+
+
 def reason(error: BaseException) -> str:
     """Name an exception in a line: its kind and its message, whatever its class does."""
     kind = type(error).__name__

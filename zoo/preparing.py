@@ -23,6 +23,7 @@ from zoo.splits import TRAIN, VALIDATION, Splits, joined
 from zoo.unread import Unread, unread
 
 _TRAINED = "Add samples that have it to this split, or take the input out of the recipe's [spec.inputs]"
+_FILLED = "Add samples to it"
 _VALIDATED = "Add some, or set training.validate_every to 0"
 
 
@@ -68,7 +69,7 @@ def prepare(
 
 
 def _training_samples(splits: Splits, recipe: Recipe, skip: Skip | None) -> Sequence[Sample]:
-    samples = splits.read(TRAIN, advice=_TRAINED)
+    samples = splits.read(TRAIN, advice=_TRAINED, empty=_FILLED)
     splits.require(samples, splits.inputs, TRAIN, advice=_TRAINED)
     kept = dropped(samples, recipe.training.drop, seed=recipe.training.seed)
     splits.require(kept, splits.inputs, TRAIN, advice="training.drop takes all of it away; lower its share")

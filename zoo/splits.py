@@ -33,8 +33,10 @@ class Splits:
         """Return the words that name a split in a message."""
         return f"data {self.name!r}, split {split!r}"
 
-    def read(self, split: str, *, advice: str) -> Sequence[Sample]:
+    def read(self, split: str, *, advice: str, empty: str = "") -> Sequence[Sample]:
         """Return the samples of a split in which some input occurs; ``advice`` says what to do if none does.
+
+        ``empty`` says what to do if there is no sample at all, where that is something else.
 
         Raises NotFoundError if there is no such split, UsageError if it is empty or lacks all inputs.
         """
@@ -45,7 +47,7 @@ class Splits:
                 raise
             raise NotFoundError(f"{self.where(split)} is not there; {self._told()}. {advice}") from error
         if not samples:
-            raise UsageError(f"{self.where(split)} has no samples; {self._told()}. {advice}")
+            raise UsageError(f"{self.where(split)} has no samples; {self._told()}. {empty or advice}")
         if len(absent(samples, self.inputs)) == len(self.inputs):
             self.require(samples, self.inputs, split, advice=advice)
         return samples

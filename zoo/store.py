@@ -104,6 +104,8 @@ def staged_folder(path: Path, *, replaces: Kind | None = None) -> Iterator[Path]
 def remove_folder(path: Path, kind: Kind) -> None:
     """Delete a folder of this kind, if there is one; a link to it is left as it is.
 
+    It loses its name in one step: after a kill it is whole, or a staging place that the next removal beside it sweeps.
+
     Raises UsageError, and deletes nothing, if it is of another kind or anything else stands in it.
     """
     if not path.exists():
@@ -111,7 +113,13 @@ def remove_folder(path: Path, kind: Kind) -> None:
     if kind.belongs(path) is None:
         raise UsageError(f"{path} is not {kind.what} that `{kind.command}` wrote, and is not deleted; remove it")
     check_alone(path, kind)
-    shutil.rmtree(followed(path))
+    place = followed(path)
+    removed = place.with_name("removed")
+    with owner_mark() as mark:
+        aside = _staging_name(removed, mark)
+        os.rename(place, aside)
+        shutil.rmtree(aside)
+    _sweep(removed)
 
 
 def check_room(path: Path, size_bytes: int) -> None:
@@ -169,9 +177,13 @@ def _staging(place: Path) -> Iterator[Path]:
     if place.exists():
         _sweep(place)
     with owner_mark() as mark:
-        yield place.with_name(f".{place.name}{_STAGING}{mark}")
+        yield _staging_name(place, mark)
     if place.exists():
         _sweep(place)
+
+
+def _staging_name(place: Path, mark: str) -> Path:
+    return place.with_name(f".{place.name}{_STAGING}{mark}")
 
 
 def _reserve(descriptor: int, size_bytes: int) -> None:
@@ -196,7 +208,7 @@ def _put_in_place(staging: Path, place: Path) -> None:
         os.rename(staging, place)
     elif not _exchange(staging, place):
         with owner_mark() as mark:
-            aside = place.with_name(f".{place.name}{_STAGING}{mark}")
+            aside = _staging_name(place, mark)
             os.rename(place, aside)
             os.rename(staging, place)
             shutil.rmtree(aside)

@@ -136,6 +136,11 @@ def test_a_relative_source_lies_beside_a_registry_on_the_network(server, fetched
     [
         ("ftp://example.org/weights.bin", "is no source: expected https:"),
         ("http://example.org/weights.bin", "is no source: http is used to this machine only; expected https"),
+        (
+            "https://example.org:99999/w.bin",
+            "is no source: expected an address of the form https://HOST[:PORT]/PATH",
+        ),
+        ("https:", "is no source: expected an address of the form https://HOST[:PORT]/PATH"),
         ("weights.bin", "is no source: expected https:"),
         ("hf:owner/repository/weights.bin", "is no source: expected https:"),
         ("hf:../..@main/weights.bin", "is no source: expected https:"),

@@ -87,10 +87,14 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what a library tells programmers is no word to whoever runs a command
     from zoo.cli.logs import log_plainly
+    from zoo.cli.streams import end_of_data
+    from zoo.isolation import signals_first
 
     log_plainly()
     try:
-        group(prog_name="zoo", standalone_mode=False)
+        with signals_first():
+            group(prog_name="zoo", standalone_mode=False)
+        end_of_data()
     except ZooError as error:
         _leave(str(error), error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TextIO
 
 from zoo.cli import output
@@ -27,6 +27,15 @@ def data_apart() -> Iterator[None]:
         undo.callback(setattr, sys, "stdout", shown)
         yield
         output.data[-1].flush()
+
+
+def end_of_data() -> None:
+    """Lead stdout to stderr from here on: what libraries still print while Python ends is no part of the data."""
+    if sys.stdout is None or sys.stdout is not sys.__stdout__:
+        return
+    with suppress(AttributeError, OSError, ValueError):  # one of them is closed, or is no file
+        sys.stdout.flush()
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
 @contextmanager
