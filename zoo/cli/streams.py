@@ -31,11 +31,13 @@ def data_apart() -> Iterator[None]:
 
 def end_of_data() -> None:
     """Lead stdout to stderr from here on: what libraries still print while Python ends is no part of the data."""
-    if sys.stdout is None or sys.stdout is not sys.__stdout__:
+    stdout: TextIO | None = sys.stdout
+    stderr: TextIO | None = sys.stderr
+    if stdout is not sys.__stdout__ or stdout is None or stderr is None:
         return
-    with suppress(AttributeError, OSError, ValueError):  # one of them is closed, or is no file
-        sys.stdout.flush()
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with suppress(OSError, ValueError):  # one of them is closed, or is no file
+        stdout.flush()
+        os.dup2(stderr.fileno(), stdout.fileno())
 
 
 @contextmanager

@@ -98,7 +98,6 @@ class Preparing:
         A graph that takes the UTF-8 of texts needs no modality; where there is one, it tells of tokens that are left
         out behind the last one that is read.
         """
-        from zoo.gaps import no_rows
         from zoo.offers import truncated
         from zoo.utf8 import as_utf8, longer
 
@@ -108,11 +107,24 @@ class Preparing:
             modality = self.known(name) if len(values) else None
             cut = truncated(modality, values, modality.to_arrays(values)) if modality else []
             return made, sorted({*cut, *longer(values, most_bytes, raw.normal_form)})
-        modality = self.modality(name)
         if not len(values):
-            return no_rows(modality), []
+            return self._no_rows(name), []
+        modality = self.modality(name)
         arrays = modality.to_arrays(values)
         return arrays, truncated(modality, values, arrays)
+
+    def _no_rows(self, name: str) -> dict[str, Array]:
+        """Return the tensors of an input that no row has, for which no modality is needed: as small as they may be."""
+        import numpy as np
+
+        axes = self.session.axes
+        return {
+            tensor.removeprefix(f"{name}."): np.zeros(
+                (0, *(axis if isinstance(axis, int) else axes[axis].smallest for axis in spec.axes[1:])), spec.dtype
+            )
+            for tensor, spec in self.session.inputs.items()
+            if tensor.startswith(f"{name}.") and not tensor.endswith(f".{PRESENT}")
+        }
 
 
 def decoded_input(outputs: Iterable[str]) -> str:

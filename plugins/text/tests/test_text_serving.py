@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from zoo_text.modality import TextModality
 
-from zoo import Axis, TensorSpec, UsageError
+from zoo import Axis, TensorSpec, UnknownNameError, UsageError
 from zoo.runtime.session import Session
 from zoo.runtime.values import Preparing
 
@@ -59,3 +59,27 @@ def test_a_lone_text_is_no_list_of_texts(lone):
     with pytest.raises(UsageError, match="texts: expected a list of values, got one "):
         TextModality().fit(lone)
     assert TextModality().fit(iter(["red heart"])).token_count == 4
+
+
+def test_texts_that_no_row_has_need_no_plugin():
+    def missing(name):
+        raise UnknownNameError("modality", "text", known=())
+
+    axes = {"caption.length": Axis(1, 2, padded=True)}
+    session = Session("embed", tokens(True), axes, ("embed.embedding",), lambda arrays: arrays)
+    arrays = Preparing(session, missing, missing)({"caption": [None, None]}).arrays
+    expected = prepared(tokens(True), [None, None]).arrays
+    assert {name: (array.dtype, array.tolist()) for name, array in arrays.items()} == {
+        name: (array.dtype, array.tolist()) for name, array in expected.items()
+    }
+    with pytest.raises(UnknownNameError, match="no modality 'text'"):
+        Preparing(session, missing, missing)({"caption": [None, "red"]})
+
+
+def test_inputs_that_no_row_has_are_as_their_modality_makes_them():
+    arrays = prepared(tokens(True), [None, None]).arrays
+    assert {name: (array.dtype, array.shape, array.any()) for name, array in arrays.items()} == {
+        "caption.ids": (np.int64, (2, 1), False),
+        "caption.mask": (np.bool_, (2, 1), False),
+        "caption.present": (np.bool_, (2,), False),
+    }
