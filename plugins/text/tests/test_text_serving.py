@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from zoo_text.modality import TextModality
 
-from zoo import Axis, TensorSpec, UnknownNameError, UsageError
+from zoo import Axis, TensorSpec, UsageError
+from zoo.errors import UnknownNameError
 from zoo.runtime.session import Session
 from zoo.runtime.values import Preparing
 
@@ -14,7 +15,7 @@ PRESENT = {"caption.present": TensorSpec("bool", ("batch",), 0, 1)}
 
 
 def prepared(inputs, texts, *, modality=WORDS, known=WORDS, bytes_read=512):
-    axes = {"caption.length": Axis(1, 2, padded=True), "caption.bytes": Axis(1, bytes_read, padded=True)}
+    axes = {"length": Axis(1, 2, padded=True), "caption.bytes": Axis(1, bytes_read, padded=True)}
     session = Session("encode_caption", inputs, axes, ("encode_caption.embedding",), lambda arrays: arrays)
     return Preparing(session, lambda name: modality, lambda name: known)({"caption": texts})
 
@@ -65,7 +66,7 @@ def test_texts_that_no_row_has_need_no_plugin():
     def missing(name):
         raise UnknownNameError("modality", "text", known=())
 
-    axes = {"caption.length": Axis(1, 2, padded=True)}
+    axes = {"length": Axis(1, 2, padded=True)}
     session = Session("embed", tokens(True), axes, ("embed.embedding",), lambda arrays: arrays)
     arrays = Preparing(session, missing, missing)({"caption": [None, None]}).arrays
     expected = prepared(tokens(True), [None, None]).arrays
