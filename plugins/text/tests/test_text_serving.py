@@ -64,7 +64,7 @@ def test_a_lone_text_is_no_list_of_texts(lone):
 
 def test_texts_that_no_row_has_need_no_plugin():
     def missing(name):
-        raise UnknownNameError("modality", "text", known=())
+        raise UnknownNameError("modality", "text", known=(), hint="Install it.")
 
     axes = {"length": Axis(1, 2, padded=True)}
     session = Session("embed", tokens(True), axes, ("embed.embedding",), lambda arrays: arrays)
