@@ -109,7 +109,8 @@ def test_a_bundle_that_was_replaced_since_it_was_pickled_is_refused(bundle, site
     path = bundle / "manifest.json"
     path.write_text(json.dumps(sealed({**json.loads(path.read_text()), "origin": {}})))
     with pytest.raises(
-        IntegrityError, match=r"was replaced by another bundle after the one that comes from another pr"
+        IntegrityError,
+        match=r"was replaced by another bundle after it was opened in the process that sent it; open it ag",
     ):
         pickle.loads(pickled)
 

@@ -249,7 +249,7 @@ def _opened_again(folder: str, sha256: str, settings: tuple[str, int, bool, bool
     )
     if bundle.manifest["sha256"] != sha256:
         raise IntegrityError(
-            f"{folder} was replaced by another bundle after the one that comes from another process was opened; open "
-            "it again there"
+            f"{folder} was replaced by another bundle after it was opened in the process that sent it; open it again "
+            "there, and send that one"
         )
     return bundle
