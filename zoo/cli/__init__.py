@@ -86,12 +86,12 @@ def main() -> None:
     """Run the command and leave with its exit code; an error is one paragraph on stderr, never a traceback."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what a library tells programmers is no word to whoever runs a command
-    from zoo.cli.logs import log_plainly
-    from zoo.cli.streams import end_of_data
-    from zoo.isolation import signals_first
-
-    log_plainly()
     try:
+        from zoo.cli.logs import log_plainly
+        from zoo.cli.streams import end_of_data
+        from zoo.isolation import signals_first
+
+        log_plainly()
         with signals_first():
             group(prog_name="zoo", standalone_mode=False)
         end_of_data()
