@@ -213,6 +213,9 @@ def test_the_files_of_a_folder_are_rows_by_name(tmp_path):
 def test_a_source_that_cannot_be_one_says_why(tmp_path, lines):
     with pytest.raises(NotFoundError, match=r"there is no .*absent; expected a folder of files, a text with a value"):
         open_source(tmp_path / "absent", ("left",))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match=r"pipe is neither a file nor a folder, and cannot be read twice; expected a"):
+        open_source(tmp_path / "pipe", ("left",))
     with pytest.raises(UsageError, match=r"empty.txt is empty; expected at least one row"):
         open_source(lines([], "empty.txt"), ("left",))
     with pytest.raises(UsageError, match="the graph takes left, right: say by --name which one the rows are, or give"):

@@ -99,6 +99,7 @@ def test_a_folder_of_the_users_own_is_no_checkpoint(name, run):
 
 def test_the_weights_of_a_folder_are_its_newest(run):
     assert newest_weights(run.folder) == run.folder / "checkpoint-00000012/model.safetensors"
+    assert newest_weights(newest_weights(run.folder).parent) == newest_weights(run.folder)
 
 
 def test_a_folder_without_checkpoints_is_refused(tmp_path):

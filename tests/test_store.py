@@ -209,6 +209,10 @@ def test_a_file_is_written_through_a_link(tmp_path):
         (errno.EROFS, "Read-only file system; its file system is read-only: choose another folder"),
         (errno.EACCES, "Permission denied; ask its owner for the right to write there, or choose another folder"),
         (errno.EPERM, "Operation not permitted; ask its owner for the right to write there, or choose another folder"),
+        (
+            errno.ENAMETOOLONG,
+            "File name too long; choose a shorter name: it gets some 30 characters more while it is written",
+        ),
         (errno.EIO, "Input/output error; check that path"),
     ],
 )

@@ -238,10 +238,12 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def newest_weights(folder: Path) -> Path:
-    """Return the newest checkpoint file of a run's folder.
+    """Return the newest checkpoint file of a run's folder, or the file of a folder that is one checkpoint.
 
     Raises UsageError where it holds none.
     """
+    if CHECKPOINT.belongs(folder) is not None and (folder / _WEIGHTS).is_file():
+        return folder / _WEIGHTS
     found = [path for one in Run(folder).saved().values() if (path := one / _WEIGHTS).is_file()]
     if not found:
         raise UsageError(f"{folder} holds no checkpoint; name a .safetensors file or a folder that `zoo train` left")

@@ -27,10 +27,12 @@ _STAGING = ".staging-"
 _FULL = "free some space"
 _FORBIDDEN = "ask its owner for the right to write there, or choose another folder"
 _IN_THE_WAY = "remove what stands in its way, or choose another folder"
+_TOO_LONG = "choose a shorter name: it gets some 30 characters more while it is written"
 _ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
     **dict.fromkeys((errno.EACCES, errno.EPERM), _FORBIDDEN),
     **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY), _IN_THE_WAY),
+    errno.ENAMETOOLONG: _TOO_LONG,
     errno.EROFS: "its file system is read-only: choose another folder",
 }
 

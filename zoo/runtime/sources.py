@@ -85,8 +85,10 @@ def open_source(
     if path.is_dir():
         single = _single(inputs, name)
         source = _of_folder(path, single, suffixes.get(single, frozenset()))
-    elif not path.is_file():
+    elif not path.exists():
         raise NotFoundError(f"there is no {path}; expected {KINDS}")
+    elif not path.is_file():
+        raise UsageError(f"{path} is neither a file nor a folder, and cannot be read twice; expected {KINDS}")
     elif path.suffix.lower() in OF_CELLS:
         source = _of_table(path, (name,) if name else tuple(inputs), placed)
     elif path.suffix.lower() in OF_OBJECTS:
