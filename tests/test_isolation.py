@@ -114,6 +114,18 @@ def test_what_ctrl_c_raises_is_not_taken_for_a_fault_of_what_it_broke(monkeypatc
     assert capsys.readouterr().err == "interrupted\n"
 
 
+def test_memory_that_does_not_suffice_is_told_in_a_paragraph(monkeypatch, capsys):
+    def full(**settings):
+        raise MemoryError("Unable to allocate 2.73 TiB")
+
+    monkeypatch.setattr("zoo.cli.group", full)
+    with pytest.raises(SystemExit, match=r"^1$"):
+        main()
+    assert capsys.readouterr().err.startswith(
+        "error: more memory is needed than there is (Unable to allocate 2.73 TiB)"
+    )
+
+
 def test_what_is_printed_as_python_ends_is_not_among_the_data(site, run_process):
     site.add("birds", f"import atexit, os\natexit.register(lambda: (print('bye'), os.write(1, b'bye')))\n{SOUND}")
     told = run_process("list", "--json")

@@ -246,3 +246,15 @@ def test_an_npy_holds_all_rows_of_an_input(zoo, bundle, tmp_path, order):
     result = zoo("run", bundle, "decode_left", *(part for one in order for part in ("-i", named[one])))
     assert result.exit_code == 2
     assert result.error == f"-i {named[order[1]]}: 'latent' came before; an .npy holds all rows of an input"
+
+
+def test_values_that_take_more_memory_than_there_is_are_told(opened, monkeypatch):
+    def full(modality, values):
+        raise MemoryError("Unable to allocate 2.73 TiB")
+
+    monkeypatch.setattr("zoo_toy.modality.VectorsModality.to_arrays", full)
+    expected = (
+        r"^the values of 'left' take more memory than there is \(Unable to allocate 2.73 TiB\); give fewer at a time"
+    )
+    with pytest.raises(DataError, match=expected):
+        opened.run("encode_left", {"left": VECTORS})

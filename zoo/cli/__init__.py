@@ -110,6 +110,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except MemoryError as error:
+        _leave(f"more memory is needed than there is ({error}); take smaller sizes, or fewer rows at a time", 1)
     except OSError as error:
         _leave(f"{error.strerror or error}: {error.filename or 'no file named'}; check that path", ZooError.exit_code)
 

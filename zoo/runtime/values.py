@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError
 from zoo.lists import listed
 from zoo.protocols import PRESENT, UTF8, Modality, TensorSpec
 from zoo.runtime.session import Session
@@ -110,7 +110,13 @@ class Preparing:
         if not len(values):
             return self._no_rows(name), []
         modality = self.modality(name)
-        arrays = modality.to_arrays(values)
+        try:
+            arrays = modality.to_arrays(values)
+        except MemoryError as error:
+            raise DataError(
+                f"the values of {name!r} take more memory than there is ({error}); give fewer at a time, or export a "
+                "model that reads smaller ones"
+            ) from error
         return arrays, truncated(modality, values, arrays)
 
     def _no_rows(self, name: str) -> dict[str, Array]:
