@@ -30,7 +30,11 @@ def test_an_entry_exports_with_parity(name, exporter, tmp_path):
 
 
 # Some graph of theirs lies further off than the tolerance, as docs/deployment.md tells.
-MISSES = {"digits-mvae": ("int8", "int8-static"), "digits-mvtcae": ("int8-static",), "emoji-speech": ("int8-static",)}
+MISSES = {
+    "digits-mvae": ("int8", "int8-static"),
+    "digits-mvtcae": ("int8", "int8-static"),
+    "emoji-speech": ("int8-static",),
+}
 
 
 @pytest.mark.parametrize("name", ENTRIES)
