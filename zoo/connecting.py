@@ -83,12 +83,7 @@ def watched(opened: PoolManager, url: str, watch: Watch) -> None:
 
     def connect(**settings: Any) -> Any:
         connection = kind(**settings)
-
-        def fileno() -> int:
-            open_now = connection.sock  # which another thread may close and take away
-            return -1 if open_now is None else int(open_now.fileno())
-
-        watch.follow(fileno)
+        watch.follow(lambda: -1 if connection.sock is None else connection.sock.fileno())
         return connection
 
     to_host.ConnectionCls = connect  # type: ignore[assignment]

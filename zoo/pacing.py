@@ -99,7 +99,8 @@ class Watch:
 
 
 def _shut(fileno: Callable[[], int]) -> None:
-    with suppress(OSError, ValueError):
+    # The thread that downloads may close the connection meanwhile, and take away what has a descriptor.
+    with suppress(OSError, ValueError, AttributeError):
         descriptor = fileno()
         if descriptor >= 0:
             with socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as same:

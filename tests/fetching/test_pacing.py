@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from zoo.errors import OfflineError
-from zoo.pacing import Patience
+from zoo.pacing import Patience, _shut
 
 HURRY = Patience(read_timeout_s=5, attempts=3, first_pause_s=0.01, least_bytes_per_s=1000, window_s=0.5)
 SLOW = ["slow_body", "slow_headers", "slow_chunk", "slow_gzip", "asks_to_go_on", "slow_redirects"]
@@ -67,3 +67,10 @@ def test_the_deadline_grows_with_the_file():
 
 def test_a_file_that_comes_at_more_than_the_least_rate_is_taken(server, fetched, right):
     assert fetched(server.url + "pieces", patience=replace(HURRY, window_s=0.3)).read_bytes() == right
+
+
+def test_a_connection_that_is_closed_meanwhile_is_shut_already():
+    class Closed:
+        sock = None
+
+    _shut(lambda: Closed.sock.fileno())
