@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 from zoo_web.checking import check_in_browser
 
-from zoo.runtime import open_bundle, replay
+from zoo.runtime.bundle import open_bundle
+from zoo.runtime.replay import replay
 
 
 @click.command("browser")

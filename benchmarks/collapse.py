@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo import Recipe, load, train
-from zoo.components import make_dataset
-from zoo.plugins import installed
+from zoo.discovery.components import make_dataset
+from zoo.discovery.plugins import installed
 from zoo.reporting.chart import chart
 
 if TYPE_CHECKING:
-    from zoo.model import Model
-    from zoo.training import Progress
+    from zoo.models.build import Model
+    from zoo.training.train import Progress
 
 GUARDS = ("none", "variance", "reconstruction")
 STEPS = 600
@@ -74,7 +74,7 @@ def run(guard: str) -> tuple[list[tuple[int, float]], Mapping[str, float]]:
     """Train with a guard; return the spread of held-out pictures by step, and the metrics at the end."""
     import torch
 
-    from zoo.loading import to_batch
+    from zoo.models.batches import to_batch
 
     curve: list[tuple[int, float]] = []
     settings = recipe(guard)

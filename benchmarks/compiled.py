@@ -9,8 +9,8 @@ from pathlib import Path
 
 from benchmarks.inference import calls_in_turn, deployed, first_rows, inputs_of
 from benchmarks.measuring import Comparison
-from zoo.plugins import installed
-from zoo.registry import entries
+from zoo.catalogue.registry import entries
+from zoo.discovery.plugins import installed
 
 MOST_OF_COMPILED = 0.83  # 1.2 times as fast
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from benchmarks.commands import answer, zoo_command
 from benchmarks.measuring import Comparison, timed
-from zoo.plugins import installed
-from zoo.registry import entries
+from zoo.catalogue.registry import entries
+from zoo.discovery.plugins import installed
 
 MOST_SECONDS = 30
 

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmarks.inference import deployed, first_rows, inputs_of
-from zoo.plugins import installed
-from zoo.registry import entries
+from zoo.catalogue.registry import entries
+from zoo.discovery.plugins import installed
 
 if TYPE_CHECKING:
     import torch
@@ -71,7 +71,7 @@ def checked(name: str, provider: str, *, deadline: float) -> Iterator[Result]:
     """Yield a result for each graph of tensors of an entry."""
     from zoo import open_bundle
     from zoo.errors import ZooError
-    from zoo.judging import judge, make_cases
+    from zoo.exporting.judging import judge, make_cases
     from zoo.runtime.placement import placement
 
     with tempfile.TemporaryDirectory() as folder:

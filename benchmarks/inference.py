@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measuring import Comparison, alternating, timed
-from zoo.plugins import installed
+from zoo.catalogue.registry import RegistryEntry, entries
+from zoo.catalogue.targets import fetch_entry
+from zoo.discovery.plugins import installed
 from zoo.protocols import PRESENT
-from zoo.registry import RegistryEntry, entries
-from zoo.targets import fetch_entry
 
 if TYPE_CHECKING:
     from zoo import Batch, Graph, Session
-    from zoo.checkpoint import Checkpoint
+    from zoo.models.checkpoint import Checkpoint
 
 THREADS = (1, 2)
 BATCHES = (1, 64)
@@ -59,8 +59,8 @@ def _measure_entry(entry: RegistryEntry, folder: Path, rounds: int) -> Iterator[
 def deployed(entry: RegistryEntry, folder: Path, *, only: str = "") -> tuple[Checkpoint, list[Graph]]:
     """Export an entry's graphs of tensors, or those of the kind ``only``; return its checkpoint and them."""
     from zoo import export, load
-    from zoo.components import make_exporter
-    from zoo.exporting import Origin
+    from zoo.discovery.components import make_exporter
+    from zoo.exporting.bundle import Origin
 
     checkpoint = load(fetch_entry(entry))
     graphs = [graph for graph in checkpoint.model.graphs(raw=False) if graph.name.startswith(only)]
@@ -99,8 +99,8 @@ def repeated_calls(function: Callable[[], object], times: int) -> Callable[[], N
 
 def first_rows(checkpoint: Checkpoint, rows: int) -> Batch:
     """Return the first rows of the split that the entry is measured on."""
-    from zoo.components import make_dataset
-    from zoo.loading import to_batch
+    from zoo.discovery.components import make_dataset
+    from zoo.models.batches import to_batch
 
     samples = make_dataset(checkpoint.recipe.data, installed()).split(checkpoint.recipe.evaluation.split)
     return to_batch(samples[:rows], checkpoint.model.modalities)

@@ -15,8 +15,8 @@ from zoo_text.modality import TextModality
 from benchmarks.inference import BATCHES, MOST_OF_TORCH, THREADS, calls_in_turn
 from benchmarks.measuring import Comparison
 from zoo import TensorSpec, encode_graph, open_session
-from zoo.components import make_exporter
-from zoo.plugins import installed
+from zoo.discovery.components import make_exporter
+from zoo.discovery.plugins import installed
 
 LENGTH = 32
 WORDS = 8_000

@@ -13,7 +13,7 @@ from benchmarks.measuring import Comparison
 from benchmarks.training import recipe, with_data
 
 if TYPE_CHECKING:
-    from zoo.training import Progress
+    from zoo.training.train import Progress
 
 EPOCHS = 20
 FIRST_EPOCHS = 2
@@ -35,7 +35,7 @@ def _train(answer: Connection) -> None:
     import psutil
 
     from zoo import train
-    from zoo.plugins import installed
+    from zoo.discovery.plugins import installed
 
     levels: list[tuple[int, int]] = []
 

@@ -18,14 +18,14 @@ MOST_OPENING_S = 0.5
 IMPORT = (sys.executable, "-c", "import zoo.runtime, onnxruntime")
 _OPEN = """
 import sys
-from zoo.runtime import open_bundle
+from zoo.runtime.bundle import open_bundle
 opened = open_bundle(sys.argv[1], keeps=sys.argv[2] == "kept")
 for name in opened.graphs:
     opened.graph(name)
 """
 _LOADING = """
 import sys, time
-from zoo.runtime import open_bundle
+from zoo.runtime.bundle import open_bundle
 import onnxruntime
 start = time.perf_counter()
 opened = open_bundle(sys.argv[1], keeps=sys.argv[2] == "kept")

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmarks.inference import MOST_GRAPHS
-from zoo.checkpoint import load
-from zoo.components import make_exporter
+from zoo.catalogue.registry import entries
+from zoo.catalogue.targets import fetch_entry
+from zoo.discovery.components import make_exporter
+from zoo.discovery.plugins import installed
 from zoo.errors import ZooError
-from zoo.judging import Case, judge, make_cases
-from zoo.plugins import installed
-from zoo.registry import entries
-from zoo.store import staged_file
-from zoo.targets import fetch_entry
+from zoo.exporting.judging import Case, judge, make_cases
+from zoo.files.store import staged_file
+from zoo.models.checkpoint import load
 
 if TYPE_CHECKING:
     from zoo import Exporter, Graph

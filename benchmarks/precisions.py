@@ -26,9 +26,9 @@ def measure(rounds: int) -> Iterator[Comparison]:
     import torch
 
     from zoo import Recipe, export, load, open_bundle, train
-    from zoo.components import make_exporter
-    from zoo.exporting import Origin
-    from zoo.plugins import installed
+    from zoo.discovery.components import make_exporter
+    from zoo.discovery.plugins import installed
+    from zoo.exporting.bundle import Origin
 
     torch.set_num_threads(1)
     plugins = installed()

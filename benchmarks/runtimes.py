@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.inference import BATCHES, CALLS_SECONDS, first_rows, inputs_of, repeated_calls
 from benchmarks.measuring import Comparison, alternating, timed
-from zoo.plugins import installed
-from zoo.registry import entries
-from zoo.targets import fetch_entry
+from zoo.catalogue.registry import entries
+from zoo.catalogue.targets import fetch_entry
+from zoo.discovery.plugins import installed
 
 if TYPE_CHECKING:
     from zoo import Graph, RunsArrays
@@ -39,7 +39,7 @@ def measure(rounds: int) -> Iterator[Comparison]:
 
 
 def _opened(graph: Graph, runtime: str) -> RunsArrays:
-    from zoo.components import make_exporter
+    from zoo.discovery.components import make_exporter
 
     exporter = make_exporter(runtime, installed())
     with tempfile.TemporaryDirectory() as folder:

@@ -20,10 +20,10 @@ import numpy as np
 
 from benchmarks.measuring import Comparison, timed
 from zoo import Recipe, Sample
-from zoo.plugins import Component, Plugin, Plugins, installed
+from zoo.discovery.plugins import Component, Plugin, Plugins, installed
 
 if TYPE_CHECKING:
-    from zoo.training import Progress
+    from zoo.training.train import Progress
 
 THREADS = (1, 2)
 ROWS, BATCH, SIDE = 9_000, 100, 28

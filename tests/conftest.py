@@ -80,7 +80,7 @@ def no_settings(monkeypatch, tmp_path):
 @pytest.fixture
 def fresh_plugins():
     """Forget what was discovered, before and after."""
-    from zoo.plugins import installed
+    from zoo.discovery.plugins import installed
 
     before = set(sys.modules)
     installed.cache_clear()
@@ -154,7 +154,7 @@ def run_process(zoo_process):
 @pytest.fixture(scope="session")
 def plugins():
     """The toy plugin alone."""
-    from zoo.plugins import Plugins, load_plugin
+    from zoo.discovery.plugins import Plugins, load_plugin
 
     (point,) = importlib.metadata.Distribution.at(TOY_METADATA / "modalzoo_toy-1.0.dist-info").entry_points
     return Plugins((load_plugin(point),))
@@ -172,7 +172,7 @@ def tables(objective="toy-autoencoder", data=None, **training):
 @pytest.fixture(scope="session")
 def make_recipe():
     """Make a recipe of toy parts; keywords are settings of its training."""
-    from zoo.spec import Recipe
+    from zoo.recipes.spec import Recipe
 
     def make(objective="toy-autoencoder", data=None, **training):
         return Recipe.read(tables(objective, data, **training), "toy.toml")
@@ -195,7 +195,7 @@ def recipe_file(tmp_path, make_recipe):
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, plugins, make_recipe):
     """The path of a trained checkpoint; it lies in the folder of its run."""
-    from zoo.training import train
+    from zoo.training.train import train
 
     return train(make_recipe(), tmp_path_factory.mktemp("trained") / "run", plugins=plugins)
 
@@ -203,7 +203,7 @@ def trained(tmp_path_factory, plugins, make_recipe):
 @pytest.fixture(scope="session")
 def checkpoint(trained, plugins):
     """A trained checkpoint, loaded."""
-    from zoo.checkpoint import load
+    from zoo.models.checkpoint import load
 
     return load(trained, plugins=plugins)
 
@@ -211,8 +211,8 @@ def checkpoint(trained, plugins):
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory, checkpoint, plugins):
     """The folder of a bundle; read it only."""
-    from zoo.components import make_exporter
-    from zoo.exporting import Origin, export
+    from zoo.discovery.components import make_exporter
+    from zoo.exporting.bundle import Origin, export
 
     folder = tmp_path_factory.mktemp("exported") / "bundle"
     export(checkpoint, make_exporter("toy", plugins), folder, origin=Origin("toy", "MIT", "CC0-1.0"))

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from zoo.bound import bound_files, read_bounded
 from zoo.errors import IntegrityError, SpecError
-from zoo.store import digests
+from zoo.files.bound import bound_files, read_bounded
+from zoo.files.store import digests
 
 
 @pytest.fixture

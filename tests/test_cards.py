@@ -12,15 +12,15 @@ import tomlkit
 from click.testing import CliRunner
 from PIL import Image
 
-from zoo import registering
-from zoo.cataloguing import catalogue
-from zoo.checkpoint import load
-from zoo.cli.info import measured
+from zoo.catalogue import record as recording
+from zoo.catalogue.facts import measured
+from zoo.catalogue.gallery import catalogue
+from zoo.catalogue.registry import own_registry, read_registry
 from zoo.errors import DataError, SpecError, UsageError
-from zoo.registry import own_registry, read_registry
+from zoo.models.checkpoint import load
 from zoo.reporting.cards import LARGEST_BYTES, WIDTH, card_png, stacked
 from zoo.reporting.pictures import Picture
-from zoo.training import train
+from zoo.training.train import train
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def recorded(tmp_path, trained, plugins, monkeypatch):
     """The folder of a registry with one entry, recorded from the trained checkpoint."""
-    monkeypatch.setattr(registering, "installed", lambda: plugins)
+    monkeypatch.setattr(recording, "installed", lambda: plugins)
     said = [
         "--summary",
         "A toy",
@@ -40,7 +40,7 @@ def recorded(tmp_path, trained, plugins, monkeypatch):
         "weights/toy.safetensors",
     ]
     arguments = [str(tmp_path / "registry.toml"), "toy", str(trained), *said]
-    result = CliRunner().invoke(registering.command, arguments, catch_exceptions=False)
+    result = CliRunner().invoke(recording.command, arguments, catch_exceptions=False)
     assert (result.exit_code, result.output) == (0, "")
     return tmp_path
 
@@ -61,7 +61,7 @@ def test_recording_draws_a_picture_beside_the_weights(recorded, entry, trained):
 
 def test_recording_again_keeps_the_picture(recorded, plugins, trained):
     arguments = [str(recorded / "registry.toml"), "toy", str(trained), "--summary", "Newer"]
-    CliRunner().invoke(registering.command, arguments, catch_exceptions=False)
+    CliRunner().invoke(recording.command, arguments, catch_exceptions=False)
     entry = read_registry(recorded / "registry.toml")["toy"]
     assert (entry.summary, entry.picture) == ("Newer", "weights/toy.png")
 
@@ -70,7 +70,7 @@ def test_entries_stand_apart_in_the_file(recorded, trained):
     for name in ("gull", "toy"):
         said = ["--summary=A toy", "--license=MIT", "--data-license=CC0-1.0", f"--source={name}.safetensors"]
         arguments = [str(recorded / "registry.toml"), name, str(trained), *said]
-        CliRunner().invoke(registering.command, arguments, catch_exceptions=False)
+        CliRunner().invoke(recording.command, arguments, catch_exceptions=False)
     text = (recorded / "registry.toml").read_text()
     assert "\n\n[entries.gull]\n" in text
     assert text.endswith("}\n")
@@ -81,7 +81,7 @@ def test_entries_that_are_recorded_at_once_are_all_there(recorded):
     said = {"summary": "A toy", "license": "MIT", "data_license": "CC0-1.0", "sources": ["toy.safetensors"]}
     names = [f"toy-{number}" for number in range(8)]
     with ThreadPoolExecutor(len(names)) as pool:
-        list(pool.map(lambda name: registering.record(recorded / "registry.toml", name, said, {"metrics": {}}), names))
+        list(pool.map(lambda name: recording.record(recorded / "registry.toml", name, said, {"metrics": {}}), names))
     entries = tomllib.loads((recorded / "registry.toml").read_text())["entries"]
     assert set(entries) == {"toy", *names}
 
@@ -162,7 +162,7 @@ def test_the_page_of_models_has_a_section_an_entry(entry, recorded):
 
 def test_the_page_of_models_is_that_of_the_registry():
     entries = list(read_registry(own_registry()).values())
-    message = "write it again: python -m zoo.cataloguing registry.toml docs/models.md"
+    message = "write it again: python -m zoo.catalogue.gallery registry.toml docs/models.md"
     assert (ROOT / "docs/models.md").read_text() == catalogue(entries, ROOT / "docs"), message
 
 
@@ -179,5 +179,5 @@ def test_a_file_that_is_no_registry_is_not_added_to(tmp_path):
     path = tmp_path / "pyproject.toml"
     path.write_text("[project]\nname = 'mine'\n")
     with pytest.raises(UsageError, match=r"pyproject.toml is no registry: it has 'project'; name another file"):
-        registering.record(path, "toy", {}, {"metrics": {}})
+        recording.record(path, "toy", {}, {"metrics": {}})
     assert path.read_text() == "[project]\nname = 'mine'\n"

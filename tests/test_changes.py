@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from zoo.checkpoint import load
 from zoo.errors import IntegrityError
-from zoo.loop import parameters_in_order
-from zoo.runs import Run, read_log
-from zoo.training import train
+from zoo.models.checkpoint import load
+from zoo.training.loop import parameters_in_order
+from zoo.training.runs import Run, read_log
+from zoo.training.train import train
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_changed_spec_names_the_key_as_an_option_takes_it(option, expected, ma
 
 
 def test_inputs_in_another_order_are_another_spec(make_recipe, plugins, begun):
-    from zoo.spec import Recipe
+    from zoo.recipes.spec import Recipe
 
     tables = make_recipe(steps=20).written()
     tables["spec"]["inputs"] = dict(reversed(tables["spec"]["inputs"].items()))

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from zoo_toy.modality import VectorsModality
 
-from zoo.checkpoint import fault_of_state, load, load_weights, modality_arrays, save_checkpoint, weights
+from zoo.discovery.plugins import Plugins
 from zoo.errors import IntegrityError, NotFoundError, PluginError, SpecError, UnknownNameError, ZooError
-from zoo.model import build
-from zoo.plugins import Plugins
+from zoo.models.build import build
+from zoo.models.checkpoint import fault_of_state, load, load_weights, modality_arrays, save_checkpoint, weights
 from zoo.testing import ModalityContract
 
 FLIPS = 40

@@ -11,7 +11,7 @@ import pytest
 import tomlkit
 
 from zoo.cli import COMMANDS
-from zoo.store import digest
+from zoo.files.store import digest
 
 HEAVY = ("torch", "onnxruntime", "onnx", "numpy", "rich", "urllib3", "jaxtyping", "accelerate", "safetensors", "PIL")
 LIGHT_COMMANDS = """

@@ -11,12 +11,12 @@ import pytest
 import torch
 from zoo_toy.modality import VectorsModality
 
-from zoo import columns, decoded
-from zoo.columns import Reading, read_columns
 from zoo.errors import DataError
-from zoo.loading import RowsInMemory, RowsOnDemand, load_rows, to_batch
-from zoo.ordering import Order, Share, batches
+from zoo.models.batches import RowsInMemory, RowsOnDemand, load_rows, to_batch
 from zoo.protocols import Sample
+from zoo.samples import columns, decoded
+from zoo.samples.columns import Reading, read_columns
+from zoo.training.ordering import Order, Share, batches
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def test_what_a_worker_cannot_read_is_told_as_if_there_were_none(workers, sample
 
 def test_rows_in_memory_are_not_sent_through_workers(samples, monkeypatch):
     rows = RowsInMemory(to_batch(samples, MODALITIES))
-    monkeypatch.setattr("zoo.ordering.DataLoader", refuse)
+    monkeypatch.setattr("zoo.training.ordering.DataLoader", refuse)
     assert len(list(batches(rows, Order(10, 5, seed=0), Share(), range(2), workers=2))) == 2
 
 

@@ -6,12 +6,12 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from zoo.components import checked_options, make_dataset, make_exporter, make_modalities, options_of
+from zoo.discovery.components import checked_options, make_dataset, make_exporter, make_modalities, options_of
+from zoo.discovery.plugins import Component, Plugin, Plugins
 from zoo.errors import PluginError, SpecError, UnknownNameError
-from zoo.model import build
-from zoo.plugins import Component, Plugin, Plugins
+from zoo.models.build import build
 from zoo.protocols import Modality
-from zoo.spec import Part
+from zoo.recipes.spec import Part
 
 
 class Network:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import IntegrityError, UsageError
-from zoo.runtime import open_bundle
+from zoo.runtime.bundle import open_bundle
 from zoo.runtime.manifest import sealed
 
 # Forks after graphs were loaded and run; what the child finds is printed by the child.
@@ -20,7 +20,7 @@ FORKING = """
 import os, sys, threading
 import numpy as np
 from zoo.errors import UsageError
-from zoo.runtime import open_bundle
+from zoo.runtime.bundle import open_bundle
 opened = open_bundle(sys.argv[1], threads=int(sys.argv[2]), fixed_shapes=sys.argv[3] == "fixed")
 latents = {"latent": np.ones((64, 2), np.float32)}
 session = opened.graph("decode_left")
@@ -45,7 +45,7 @@ print("parent", np.array_equal(session(latents)["decode_left.total"], expected))
 SPAWNING = """
 import multiprocessing, sys
 import numpy as np
-from zoo.runtime import open_bundle
+from zoo.runtime.bundle import open_bundle
 def answer(bundle):
     return bundle.threads, bundle.graph("decode_left")({"latent": np.ones((3, 2), np.float32)})["decode_left.total"]
 if __name__ == "__main__":

@@ -13,16 +13,16 @@ import onnx
 import pytest
 from zoo_onnx.exporter import OnnxExporter
 
-from zoo.checkpoint import load, save_checkpoint
 from zoo.errors import DiskError, IntegrityError
-from zoo.exporting import Origin, export, renew
-from zoo.home import home
-from zoo.runtime import open_bundle
+from zoo.exporting.bundle import Origin, export, renew
+from zoo.files.home import home
+from zoo.files.store import _exchange, digests
+from zoo.models.checkpoint import load, save_checkpoint
+from zoo.runtime.bundle import open_bundle
 from zoo.runtime.contents import REFERENCE
 from zoo.runtime.external import external_files
 from zoo.runtime.manifest import sealed
 from zoo.runtime.optimised import place_of
-from zoo.store import _exchange, digests
 
 GRAPHS = ("encode_left", "decode_left")
 LATENTS = {"latent": np.random.default_rng(0).standard_normal((3, 2), np.float32)}
@@ -122,7 +122,7 @@ def test_what_was_not_loaded_before_is_refused_and_the_way_on_is_told(keeps, two
 
 
 def test_a_bundle_that_was_replaced_and_put_back_meanwhile_is_read_again(two, live, monkeypatch):
-    from zoo.bound import BoundFiles
+    from zoo.files.bound import BoundFiles
 
     copy, tries = BoundFiles.copy, []
 
@@ -170,7 +170,7 @@ def test_a_kept_graph_of_the_older_form_is_not_trusted(two, site):
 
 
 def test_a_bundle_that_is_replaced_while_it_is_opened_is_read_anew(two, live, monkeypatch):
-    from zoo.bound import BoundFiles
+    from zoo.files.bound import BoundFiles
 
     verify, times = BoundFiles.verify, []
 
@@ -187,7 +187,7 @@ def test_a_bundle_that_is_replaced_while_it_is_opened_is_read_anew(two, live, mo
 
 
 def test_a_bundle_that_is_replaced_all_the_time_is_told(two, live, monkeypatch):
-    from zoo.bound import BoundFiles
+    from zoo.files.bound import BoundFiles
 
     verify, others = BoundFiles.verify, [two[0], two[1]] * 20
 

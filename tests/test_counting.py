@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from zoo.counting import Watch, WithoutRows
 from zoo.errors import TrainingError, UsageError
 from zoo.modules import Losses
-from zoo.runs import read_log
-from zoo.training import train
+from zoo.training.counting import Watch, WithoutRows
+from zoo.training.runs import read_log
+from zoo.training.train import train
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.limits import limited
+from zoo.models.limits import limited
 from zoo.testing.edges import check_edges
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from zoo.errors import DataError, IntegrityError, NotFoundError, UnknownNameError, UsageError
-from zoo.exclusive import sole_writer
-from zoo.runtime import open_bundle
+from zoo.files.exclusive import sole_writer
+from zoo.runtime.bundle import open_bundle
 from zoo.runtime.embedding import embed
 from zoo.runtime.ends import output_of
 from zoo.runtime.sources import BadRow, Row, open_source

@@ -4,13 +4,13 @@ import importlib.util
 
 import pytest
 
-from zoo.checkpoint import load
-from zoo.components import make_exporter
-from zoo.exporting import Origin, export
-from zoo.plugins import installed
-from zoo.registry import own_registry, read_registry
-from zoo.runtime import open_bundle
-from zoo.targets import fetch_entry
+from zoo.catalogue.registry import own_registry, read_registry
+from zoo.catalogue.targets import fetch_entry
+from zoo.discovery.components import make_exporter
+from zoo.discovery.plugins import installed
+from zoo.exporting.bundle import Origin, export
+from zoo.models.checkpoint import load
+from zoo.runtime.bundle import open_bundle
 
 pytestmark = pytest.mark.verify
 ENTRIES = read_registry(own_registry())

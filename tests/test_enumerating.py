@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from zoo.enumerating import END, START, command, enumerated
+from zoo.discovery.enumerating import END, START, command, enumerated
 from zoo.errors import PluginError, UsageError
 
 PAGE = Path(__file__).parent.parent / "plugins/README.md"
@@ -33,7 +33,7 @@ def zoo_registries():
 
 
 def test_the_page_lists_every_component_that_is_registered_today():
-    again = "write it again: python -m zoo.enumerating plugins/README.md"
+    again = "write it again: python -m zoo.discovery.enumerating plugins/README.md"
     assert enumerated(PAGE.read_text(), PAGE.parent) == PAGE.read_text(), again
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from zoo.errors import DataError, MetricError, UsageError
-from zoo.evaluation import evaluate, verify
-from zoo.missing import LeftOut
-from zoo.registry import Metric
-from zoo.spec import Evaluation, Part
+from zoo.evaluation.evaluate import evaluate, verify
+from zoo.evaluation.metrics import Metric
+from zoo.recipes.spec import Evaluation, Part
+from zoo.samples.missing import LeftOut
 
 
 def test_the_same_model_measures_the_same(checkpoint, plugins):

@@ -8,13 +8,13 @@ import threading
 import pytest
 
 from zoo.errors import UsageError
-from zoo.exclusive import sole_writer
-from zoo.training import train
+from zoo.files.exclusive import sole_writer
+from zoo.training.train import train
 
 HOLDING = """
 import sys
 from pathlib import Path
-from zoo.exclusive import sole_writer
+from zoo.files.exclusive import sole_writer
 with sole_writer(Path(sys.argv[1]), "zoo train"):
     print("held", flush=True)
     sys.stdin.read()
@@ -87,6 +87,6 @@ def test_a_second_training_in_the_same_folder_is_refused_before_the_first_step(m
 
 def test_a_training_that_began_before_another_ended_does_not_write_over_it(make_recipe, plugins, tmp_path, monkeypatch):
     train(make_recipe(), tmp_path, plugins=plugins)
-    monkeypatch.setattr("zoo.runs.Run.nothing_yet", lambda run: None)  # as it was when this one began
+    monkeypatch.setattr("zoo.training.runs.Run.nothing_yet", lambda run: None)  # as it was when this one began
     with pytest.raises(UsageError, match=r"^another `zoo train` wrote checkpoints to .* while this one began; go on"):
         train(make_recipe(), tmp_path, plugins=plugins)

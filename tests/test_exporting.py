@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from zoo.checkpoint import load
-from zoo.components import make_exporter
-from zoo.describing import reference
+from zoo.catalogue.targets import resolve
+from zoo.discovery.components import make_exporter
 from zoo.errors import ParityError, SpecError
-from zoo.exporting import Origin, export
-from zoo.judging import Case
+from zoo.exporting.bundle import Origin, export
+from zoo.exporting.card import reference
+from zoo.exporting.judging import Case
+from zoo.models.checkpoint import load
 from zoo.reporting.page import report
-from zoo.runtime import open_bundle, replay
-from zoo.targets import resolve
-from zoo.training import train
+from zoo.runtime.bundle import open_bundle
+from zoo.runtime.replay import replay
+from zoo.training.train import train
 
 FILES = {"README.md", "manifest.json", "reference.safetensors", "spec.json", "state.safetensors"}
 GRAPHS = {f"{verb}_{name}" for verb in ("encode", "decode", "reconstruct") for name in ("left", "right")}

@@ -8,17 +8,17 @@ import pytest
 import torch
 from zoo_toy.modality import VectorsModality
 
-from zoo.components import make_modalities
+from zoo.discovery.components import make_modalities
+from zoo.discovery.plugins import installed
 from zoo.errors import ParityError, PluginError
-from zoo.fronts import raw_graphs
-from zoo.graphs import as_tensors, embed_graph
-from zoo.judging import judge, make_cases
-from zoo.model import build
+from zoo.exporting.judging import judge, make_cases
+from zoo.models.build import build
+from zoo.models.fronts import raw_graphs
+from zoo.models.graphs import as_tensors, embed_graph
 from zoo.modules import Front
 from zoo.offers import TakesRaw
-from zoo.plugins import installed
 from zoo.protocols import Axis, TensorSpec
-from zoo.utf8 import as_utf8, from_utf8
+from zoo.runtime.utf8 import as_utf8, from_utf8
 
 
 @dataclass(frozen=True)

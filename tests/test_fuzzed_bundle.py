@@ -10,13 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from safetensors.numpy import load_file, save_file
 
-from zoo.checkpoint import load
 from zoo.errors import IntegrityError, ZooError
-from zoo.runs import Run
-from zoo.runtime import open_bundle, replay
+from zoo.files.store import digests
+from zoo.models.checkpoint import load
+from zoo.recipes.spec import Recipe
+from zoo.runtime.bundle import open_bundle
 from zoo.runtime.manifest import sealed
-from zoo.spec import Recipe
-from zoo.store import digests
+from zoo.runtime.replay import replay
+from zoo.training.runs import Run
 
 MOST_BYTES = 256 << 20
 GRAPHS = ("decode_left", "encode_left")
@@ -309,7 +310,7 @@ def test_any_checkpoint_is_loaded_or_refused(examples, trained, plugins, tmp_pat
     """Its own sha256 is right, so that the hash does not save us."""
 
     def check(data):
-        from zoo.checkpoint import _digest, _read
+        from zoo.models.checkpoint import _digest, _read
 
         content, tensors = _read(trained)
         recipe = data.draw(changed(content["recipe"]))

@@ -4,9 +4,10 @@ import pytest
 from zoo_toy.modality import VectorsModality
 
 from zoo.errors import SpecError, UsageError
-from zoo.gaps import dropped, no_rows
 from zoo.protocols import Sample
-from zoo.training import train
+from zoo.runtime.gaps import no_rows
+from zoo.training.dropping import dropped
+from zoo.training.train import train
 
 SAMPLES = [Sample(f"{place}", {"left": place, "right": -place}) for place in range(2000)]
 

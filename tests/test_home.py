@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from zoo.errors import DiskError
-from zoo.home import home, lock_file, make_folder, share
-from zoo.store import staged_file
+from zoo.files.home import home, lock_file, make_folder, share
+from zoo.files.store import staged_file
 
 ZOO = Path(sys.executable).parent / "zoo"
 UNKNOWN_UID = 54321
@@ -60,8 +60,8 @@ def test_a_home_that_cannot_be_found_is_named(unknown_user, monkeypatch):
 
 
 def test_a_bundle_runs_and_a_local_file_is_found_without_any_home(zoo, unknown_user, bundle, trained):
-    from zoo.fetching import Wanted, fetch
-    from zoo.store import digest
+    from zoo.files.fetching import Wanted, fetch
+    from zoo.files.store import digest
 
     assert zoo("parity", bundle).exit_code == 0
     found = digest(trained)
@@ -69,7 +69,7 @@ def test_a_bundle_runs_and_a_local_file_is_found_without_any_home(zoo, unknown_u
 
 
 def test_what_must_be_kept_says_so_without_any_home(zoo, unknown_user, monkeypatch):
-    from zoo.fetching import Wanted, fetch
+    from zoo.files.fetching import Wanted, fetch
 
     monkeypatch.delenv("ZOO_OFFLINE")
     with pytest.raises(DiskError) as caught:

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from zoo.cli import main
+from zoo.discovery.plugins import installed
 from zoo.errors import ZooError
-from zoo.plugins import installed
 
 SOUND = """
 from zoo import hookimpl

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ParityError, ZooError
-from zoo.judging import at_precision, judge, make_cases
+from zoo.exporting.judging import at_precision, judge, make_cases
+from zoo.parity.regimes import extreme, sizes_of, with_padding
 from zoo.protocols import Axis, Graph, TensorSpec
-from zoo.regimes import extreme, sizes_of, with_padding
 
 
 class Summary(nn.Module):

@@ -22,23 +22,23 @@ PROJECTS = [
 ]
 LIGHT = [
     "zoo.cli",
-    "zoo.registry",
-    "zoo.plugins",
+    "zoo.catalogue.registry",
+    "zoo.discovery.plugins",
     "zoo.hookspecs",
-    "zoo.spec",
-    "zoo.tables",
+    "zoo.recipes.spec",
+    "zoo.recipes.tables",
     "zoo.errors",
-    "zoo.store",
-    "zoo.targets",
+    "zoo.files.store",
+    "zoo.catalogue.targets",
 ]
 WITHOUT_TORCH = [
     "zoo.protocols",
     "zoo.offers",
-    "zoo.components",
-    "zoo.parity",
+    "zoo.discovery.components",
+    "zoo.parity.tolerance",
     "zoo.runtime",
-    "zoo.fetching",
-    "zoo.transport",
+    "zoo.files.fetching",
+    "zoo.files.downloading",
 ]
 LARGEST_LINES = 400
 
@@ -108,7 +108,7 @@ def test_only_the_isolation_of_plugins_catches_everything(path):
     broad = [
         kinds for kinds in caught if not kinds or {"Exception", "BaseException"} & set(kinds.strip("()").split(", "))
     ]
-    assert not broad or path == ROOT / "zoo/isolation.py"
+    assert not broad or path == ROOT / "zoo/discovery/isolation.py"
 
 
 @pytest.mark.parametrize("path", CORE + PLUGINS, ids=shown)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from zoo.components import make_exporter
+from zoo.discovery.components import make_exporter
+from zoo.discovery.plugins import Plugins
 from zoo.errors import DataError, IntegrityError, PluginError, UnknownNameError
-from zoo.exporting import Origin, export, renew
-from zoo.layouts import Arranged, arranged
-from zoo.plugins import Plugins
+from zoo.exporting.bundle import Origin, export, renew
+from zoo.exporting.layouts import Arranged, arranged
 from zoo.protocols import Sample
-from zoo.runtime import open_bundle
+from zoo.runtime.bundle import open_bundle
 
 
 class Notes:
@@ -72,7 +72,7 @@ def test_a_layout_gets_the_data_without_samples_whose_files_are_not_there(
             shown.append((dataset.inputs["left"], dataset.license, dataset.split("test"), dataset.split("train")))
 
     monkeypatch.setattr(ToyDataset, "split", lambda self, name: samples)
-    monkeypatch.setattr("zoo.layouts.make_layout", lambda name, plugins: Shows())
+    monkeypatch.setattr("zoo.exporting.layouts.make_layout", lambda name, plugins: Shows())
     arranged("shows", make_recipe(), plugins).add_to(bundle, open_bundle(bundle).manifest)
     assert shown == [("vectors", "CC0-1.0", samples[1:], samples[1:])]
     assert [record.getMessage() for record in caplog.records] == [

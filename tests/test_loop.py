@@ -7,14 +7,14 @@ import pytest
 import torch
 from zoo_toy.modality import VectorsModality
 
-from zoo.checkpoint import load
 from zoo.errors import SpecError, TrainingError, UsageError
-from zoo.loop import Loop, accelerator_for, learning_rate
-from zoo.model import build
+from zoo.models.build import build
+from zoo.models.checkpoint import load
 from zoo.modules import Batch
-from zoo.runs import read_log
-from zoo.spec import Training
-from zoo.training import train
+from zoo.recipes.spec import Training
+from zoo.training.loop import Loop, accelerator_for, learning_rate
+from zoo.training.runs import read_log
+from zoo.training.train import train
 
 
 def weights(path, plugins):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo.metrics import chance_beside, row_and_column, tabulated
+from zoo.evaluation.metrics import chance_beside, row_and_column, tabulated
 
 INPUTS = ("caption", "picture", "sound")
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.components import make_modalities
+from zoo.discovery.components import make_modalities
 from zoo.errors import SpecError, UnknownNameError
-from zoo.folding import Folded, decode
-from zoo.graphs import as_tensors
-from zoo.loading import to_batch
-from zoo.model import build
+from zoo.models.batches import to_batch
+from zoo.models.build import build
+from zoo.models.folding import Folded, decode
+from zoo.models.graphs import as_tensors
 from zoo.modules import Losses
-from zoo.spec import Part
+from zoo.recipes.spec import Part
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_a_term_that_no_row_contributes_to_counts_none():
 
 
 def test_rows_of_a_batch_without_gaps_are_taken_as_they_are(checkpoint, plugins):
-    from zoo.components import make_dataset
+    from zoo.discovery.components import make_dataset
 
     samples = make_dataset(checkpoint.recipe.data, plugins).split("test")[:6]
     batch = to_batch(samples, checkpoint.model.modalities)
@@ -182,7 +182,7 @@ def test_rows_of_a_batch_without_gaps_are_taken_as_they_are(checkpoint, plugins)
 
 
 def test_a_gap_does_not_change_the_losses_of_other_rows(checkpoint, plugins, make_recipe):
-    from zoo.components import make_dataset
+    from zoo.discovery.components import make_dataset
 
     samples = make_dataset(make_recipe(data={"gaps": True}).data, plugins).split("test")[:6]
     noise = {"latent": torch.zeros(6, 2)}

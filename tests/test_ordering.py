@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.components import make_dataset, make_modalities
-from zoo.loading import RowsOnDemand
-from zoo.ordering import Order, Share, batches, seed_of
+from zoo.discovery.components import make_dataset, make_modalities
+from zoo.models.batches import RowsOnDemand
+from zoo.training.ordering import Order, Share, batches, seed_of
 
 
 def test_an_epoch_takes_every_row_once():

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from zoo.owners import UNTOUCHED_S, host, is_abandoned, owner_mark, untouched_s
+from zoo.files.owners import UNTOUCHED_S, host, is_abandoned, owner_mark, untouched_s
 
 
 @pytest.fixture

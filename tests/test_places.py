@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.components import make_exporter
+from zoo.discovery.components import make_exporter
 from zoo.errors import UsageError
-from zoo.exporting import Origin, export, renew
-from zoo.places import BUNDLE, CHECKPOINT, RUN, fillable, replaceable
+from zoo.exporting.bundle import Origin, export, renew
+from zoo.files.places import BUNDLE, CHECKPOINT, RUN, fillable, replaceable
+from zoo.files.store import remove_folder, staged_file, staged_folder
 from zoo.quickstart.line import ShortTraining
-from zoo.runs import Run
-from zoo.runtime import open_bundle
-from zoo.store import remove_folder, staged_file, staged_folder
+from zoo.runtime.bundle import open_bundle
+from zoo.training.runs import Run
 
 REPLACING = ("export", "layout", "run")
 ADDING = ("train", "embed", "quickstart")
@@ -371,4 +371,9 @@ def test_nothing_is_deleted_but_by_the_commit_and_in_the_cache():
     ]
     assert len(sources) > 100
     found = {path.relative_to(root).as_posix() for path in sources if deleting.search(path.read_text())}
-    assert found == {"zoo/store.py", "zoo/fetching.py", "zoo/decoded.py", "zoo/runtime/optimised.py"}
+    assert found == {
+        "zoo/files/store.py",
+        "zoo/files/fetching.py",
+        "zoo/samples/decoded.py",
+        "zoo/runtime/optimised.py",
+    }

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from zoo.components import component_class, make_modalities
+from zoo.discovery.components import component_class, make_modalities
+from zoo.discovery.plugins import Plugins, installed, load_plugin, translations
 from zoo.errors import PluginError, UnknownNameError
-from zoo.plugins import Plugins, installed, load_plugin, translations
 
 TOY = Path(__file__).parent / "toy"
 SOUND = """
@@ -235,7 +235,7 @@ def test_fresh_worker_processes_see_the_same_plugins(method, site):
     script = site.folder / "workers.py"
     script.write_text(
         "from multiprocessing import get_context\n"
-        "from zoo.plugins import installed\n"
+        "from zoo.discovery.plugins import installed\n"
         "if __name__ == '__main__':\n"
         f"    with get_context({method!r}).Pool(1) as pool:\n"
         "        print(pool.apply(installed) == installed(), len(installed().plugins))\n"
@@ -263,7 +263,7 @@ def test_a_name_that_a_broken_plugin_would_have_leads_to_it(site, make_recipe):
 def test_a_name_in_a_recipe_is_never_a_path_to_code(plugins, make_recipe):
     from dataclasses import replace
 
-    from zoo.spec import Part
+    from zoo.recipes.spec import Part
 
     recipe = make_recipe()
     inputs = tuple(replace(entry, modality=Part("os.path")) for entry in recipe.spec.inputs)

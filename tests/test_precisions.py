@@ -8,12 +8,13 @@ from safetensors.numpy import load_file
 from zoo_onnx.exporter import OnnxExporter
 
 from zoo.errors import ParityError, UsageError
-from zoo.exporting import Origin, export, renew
-from zoo.precisions import Worth, losses, recommended, table
-from zoo.precisions.data import drawn
-from zoo.precisions.ranges import check_ranges
+from zoo.exporting.bundle import Origin, export, renew
+from zoo.exporting.precisions.data import drawn
+from zoo.exporting.precisions.ranges import check_ranges
+from zoo.exporting.precisions.worth import Worth, losses, recommended, table
 from zoo.protocols import Sample
-from zoo.runtime import open_bundle, replay
+from zoo.runtime.bundle import open_bundle
+from zoo.runtime.replay import replay
 
 FULL = Worth("fp32", 4_000_000, 1.0, 0.1, {"a_to_b.recall@1": 0.5, "a_to_b.chance@1": 0.1, "error": 0.02})
 
@@ -151,7 +152,7 @@ def test_other_weights_do_not_drop_into_files_that_hold_their_own(reduced, check
 
 
 def test_an_exporter_without_precisions_says_so(checkpoint, plugins, tmp_path):
-    from zoo.components import make_exporter
+    from zoo.discovery.components import make_exporter
 
     toy = make_exporter("toy", plugins)
     with pytest.raises(UsageError, match="this exporter has no precision 'fp16'; it has fp32 alone"):
@@ -215,7 +216,7 @@ def test_what_calibrates_nothing_is_made_without_the_data_and_the_card_says_so(
     assert "No metric of the task was measured, so none but `fp32` is recommended." in card
     assert manifest["recommended"] == "fp32"
     assert manifest["graphs"]["encode_left"]["reduced"][precision]["parity"]["cases"] > 3
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo.exporting"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo.exporting.bundle"]
     assert told == (
         "files of fewer bits are judged on drawn cases alone, and no metric is measured: data 'toy', split 'test' has "
         "no samples; no split has any. Files of fewer bits are judged and measured on it: add some"
@@ -228,13 +229,13 @@ def test_samples_that_cannot_be_read_are_left_out_of_calibrating_and_measuring_a
 ):
     from dataclasses import replace
 
-    from zoo.precisions import Data
-    from zoo.spec import Part
+    from zoo.exporting.precisions.data import Data
+    from zoo.recipes.spec import Part
 
     recipe = replace(checkpoint.recipe, data=Part("toy", {"broken_at": 5}))
     card, _ = exported_left(replace(checkpoint, recipe=recipe), tmp_path / "bundle", "fp16")
     assert "drawn cases alone" not in card
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo.exporting"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo.exporting.bundle"]
     assert told.startswith(
         "samples that cannot be read: 1, left out; the first: sample 'test-5', input 'left': value 0"
     )

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.evaluation import evaluate
-from zoo.loading import load_rows
-from zoo.probing import k_nearest, linear_probe, probed
+from zoo.evaluation.evaluate import evaluate
+from zoo.evaluation.probing import k_nearest, linear_probe, probed
+from zoo.models.batches import load_rows
 from zoo.protocols import Graph, Sample, TensorSpec
-from zoo.spec import Evaluation
-from zoo.training import train
+from zoo.recipes.spec import Evaluation
+from zoo.training.train import train
 
 
 class Point:
@@ -101,7 +101,7 @@ def test_a_graph_that_encodes_nothing_is_not_probed():
 
 
 def test_at_most_ten_thousand_training_rows_are_taken_by_seed(monkeypatch):
-    monkeypatch.setattr("zoo.probing.TRAINING_ROWS", 8)
+    monkeypatch.setattr("zoo.evaluation.probing.TRAINING_ROWS", 8)
     noise = np.random.default_rng(5).integers(0, 2, 400)
     training = _samples(400, 0, noise=lambda row: str(noise[row]))
     samples = _samples(200, 1, noise=lambda row: str(row % 2))

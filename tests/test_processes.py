@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from zoo.checkpoint import load
-from zoo.runs import Run, read_log
-from zoo.training import train
+from zoo.models.checkpoint import load
+from zoo.training.runs import Run, read_log
+from zoo.training.train import train
 
 TORCHRUN = Path(sys.executable).with_name("torchrun")
 

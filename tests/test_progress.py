@@ -13,7 +13,7 @@ import pytest
 import tomlkit
 
 from zoo.cli.output import progress_bar
-from zoo.store import digest
+from zoo.files.store import digest
 
 WORK = """
 import time

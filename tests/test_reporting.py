@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.checkpoint import load
-from zoo.components import make_dataset
+from zoo.discovery.components import make_dataset
 from zoo.errors import UsageError
+from zoo.models.checkpoint import load
 from zoo.reporting.chart import chart
 from zoo.reporting.page import report
 from zoo.reporting.pictures import pictures_of
 from zoo.reporting.sheets import TILE, sheet
-from zoo.training import train
+from zoo.training.train import train
 
 
 class Page(HTMLParser):

@@ -6,8 +6,8 @@ import pytest
 
 from zoo.errors import DataError, IntegrityError, UsageError
 from zoo.protocols import Sample
-from zoo.runs import Run, newest_weights, read_log
-from zoo.training import train
+from zoo.training.runs import Run, newest_weights, read_log
+from zoo.training.train import train
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_list_of_skipped_samples_may_be_begun_anew(tmp_path):
 
 
 def test_the_recipe_lies_beside_the_checkpoints(run, make_recipe):
-    from zoo.spec import Recipe
+    from zoo.recipes.spec import Recipe
 
     assert Recipe.load(run.folder / "recipe.toml") == make_recipe()
 

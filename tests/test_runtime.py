@@ -11,14 +11,15 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
+from zoo.discovery.plugins import installed
 from zoo.errors import IntegrityError, NotFoundError, ParityError, UnknownNameError, UsageError, ZooError
-from zoo.graphs import as_tensors
-from zoo.plugins import installed
+from zoo.files.store import digests
+from zoo.models.graphs import as_tensors
 from zoo.protocols import TensorSpec
-from zoo.runtime import open_bundle, replay
+from zoo.runtime.bundle import open_bundle
 from zoo.runtime.manifest import sealed
+from zoo.runtime.replay import replay
 from zoo.runtime.values import as_array
-from zoo.store import digests
 
 NAMES = ["README.md", "decode_left.onnx", "encode_left.onnx", "reference.safetensors", "spec.json", "state.safetensors"]
 WITHOUT_TORCH = """

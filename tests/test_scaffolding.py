@@ -15,8 +15,8 @@ import pytest
 from packaging.requirements import Requirement
 from PIL import Image
 
+from zoo.discovery.plugins import Plugins, load_plugin
 from zoo.errors import UsageError
-from zoo.plugins import Plugins, load_plugin
 from zoo.scaffolding import KINDS, scaffold, written
 
 PINNED = Path(__file__).parent / "scaffolds"

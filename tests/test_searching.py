@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from zoo.errors import DataError, IntegrityError, NotFoundError, UsageError
-from zoo.runtime import Bundle, open_bundle, searching
+from zoo.runtime import searching
+from zoo.runtime.bundle import Bundle, open_bundle
 from zoo.runtime.embedding import embed
 from zoo.runtime.manifest import sealed
 from zoo.runtime.searching import nearest, query_vector
@@ -207,9 +208,9 @@ def test_the_command_prints_the_nearest_with_what_they_were(zoo, bundle, embedde
 def test_a_chinese_word_finds_the_picture_of_an_emoji(tmp_path):
     from PIL import Image
 
-    from zoo.components import make_dataset
-    from zoo.plugins import installed
-    from zoo.spec import Part
+    from zoo.discovery.components import make_dataset
+    from zoo.discovery.plugins import installed
+    from zoo.recipes.spec import Part
 
     def run(*arguments):
         command = [Path(sys.executable).with_name("zoo"), *map(str, arguments)]

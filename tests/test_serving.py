@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 
 from zoo.errors import UsageError, ZooError
-from zoo.home import home
+from zoo.files.home import home
+from zoo.files.store import digests
 from zoo.protocols import Axis, TensorSpec
-from zoo.runtime import Session, open_bundle
 from zoo.runtime.batching import in_batches, own_lengths
 from zoo.runtime.binding import MOST_SHAPES
+from zoo.runtime.bundle import open_bundle
 from zoo.runtime.loading import load, provider_options, session_options
 from zoo.runtime.manifest import sealed
 from zoo.runtime.optimised import UNUSED_S, place_of
-from zoo.store import digests
+from zoo.runtime.session import Session
 
 IMPORTED = """
 import sys

@@ -10,10 +10,11 @@ from zoo_onnx.exporter import OnnxExporter
 from zoo_onnx.weights import places
 
 from zoo import ZooError
-from zoo.checkpoint import load, save_checkpoint
 from zoo.errors import ParityError, UsageError
-from zoo.exporting import Origin, export, renew
-from zoo.runtime import open_bundle, replay
+from zoo.exporting.bundle import Origin, export, renew
+from zoo.models.checkpoint import load, save_checkpoint
+from zoo.runtime.bundle import open_bundle
+from zoo.runtime.replay import replay
 
 ORIGIN = Origin("toy", "MIT", "CC0-1.0")
 GRAPHS = ("encode_left", "decode_left")
@@ -90,7 +91,7 @@ def test_a_miss_leaves_the_bundle_as_it_was(shared, tuned, plugins, tmp_path, mo
 
 
 def test_weights_of_another_spec_are_refused(shared, trained, plugins, make_recipe, tmp_path):
-    from zoo.training import train
+    from zoo.training.train import train
 
     other = train(make_recipe(objective="toy-alignment"), tmp_path / "run", plugins=plugins)
     with pytest.raises(UsageError, match="is of another spec than these weights; export the model without --weights"):

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from zoo.checkpoint import load
-from zoo.runs import Run
-from zoo.training import train
+from zoo.models.checkpoint import load
+from zoo.training.runs import Run
+from zoo.training.train import train
 
 SIGNALS = pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 
@@ -66,7 +66,7 @@ def test_a_signal_while_validating_ends_at_once_with_a_checkpoint(
         os.kill(os.getpid(), number)
         time.sleep(60)
 
-    monkeypatch.setattr("zoo.training.measure", endless)
+    monkeypatch.setattr("zoo.training.train.measure", endless)
     recipe, started = make_recipe(validate_every=6, checkpoint_every=100), time.monotonic()
     with pytest.raises(SystemExit) as left:
         train(recipe, tmp_path, plugins=plugins)
@@ -100,7 +100,7 @@ def test_a_signal_while_the_data_are_read_ends_at_once(
 def test_a_signal_to_all_processes_that_read_ahead_leaves_a_checkpoint(
     number, exit_code, make_recipe, plugins, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("zoo.loading._MEMORY_BYTES", 0)
+    monkeypatch.setattr("zoo.models.batches._MEMORY_BYTES", 0)
     recipe = make_recipe(workers=2, steps=1000, checkpoint_every=1000)
 
     def interrupt(progress):
@@ -118,7 +118,7 @@ def test_a_signal_to_all_processes_that_read_ahead_leaves_a_checkpoint(
 
 
 def test_going_on_with_workers_gives_the_same_weights_bit_for_bit(make_recipe, plugins, tmp_path, monkeypatch, trained):
-    monkeypatch.setattr("zoo.loading._MEMORY_BYTES", 0)
+    monkeypatch.setattr("zoo.models.batches._MEMORY_BYTES", 0)
     train(make_recipe(workers=2, steps=5), tmp_path, plugins=plugins)
     parts = train(make_recipe(workers=1, steps=12), tmp_path, resume=True, plugins=plugins)
     parts, whole = (load(path, plugins=plugins).model.objective.state_dict() for path in (parts, trained))

@@ -7,9 +7,9 @@ import pytest
 import tomli
 from hypothesis import given, settings, strategies as st
 
-from zoo.checkpoint import recipe_json
 from zoo.errors import SpecError
-from zoo.spec import Part, Recipe, Training
+from zoo.models.checkpoint import recipe_json
+from zoo.recipes.spec import Part, Recipe, Training
 
 KEYS = st.sampled_from(
     ["spec", "data", "training", "evaluation", "inputs", "objective", "latent_dim", "name", "modality", "seed"]

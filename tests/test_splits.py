@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from zoo.errors import NotFoundError, UsageError
-from zoo.evaluation import evaluate
-from zoo.splits import Splits, joined
-from zoo.training import train
+from zoo.evaluation.evaluate import evaluate
+from zoo.samples.splits import Splits, joined
+from zoo.training.train import train
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def unbuilt(monkeypatch):
     def build(*arguments, **options):
         raise AssertionError("the model was built before the data were looked at")
 
-    monkeypatch.setattr("zoo.preparing.build", build)
+    monkeypatch.setattr("zoo.training.preparing.build", build)
 
 
 TRAINED = "Add samples that have it to this split, or take the input out of the recipe's [spec.inputs]"

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from zoo.stderr import library_messages
+from zoo.reading.stderr import library_messages
 
 
 def said_in_c(text):
@@ -46,7 +46,7 @@ def test_blocks_may_stand_in_each_other(capfd):
 
 ALL = """
 import logging, os, sys, threading
-from zoo.stderr import library_messages
+from zoo.reading.stderr import library_messages
 def other():
     print("printed", file=sys.stderr, flush=True)
     logging.error("logged")
@@ -66,5 +66,9 @@ def test_what_python_writes_meanwhile_arrives_whichever_thread_says_it():
 
 
 def test_a_closed_stderr_is_no_fault():
-    code = "import os; os.close(2)\nfrom zoo.stderr import library_messages\nwith library_messages(): print('done')"
+    code = (
+        "import os; os.close(2)\n"
+        "from zoo.reading.stderr import library_messages\n"
+        "with library_messages(): print('done')"
+    )
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout == b"done\n"

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from zoo.stopping import Stopped, stopping
+from zoo.training.stopping import Stopped, stopping
 
 
 def test_a_signal_is_a_question_until_the_block_ends():

@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from zoo import store
 from zoo.errors import DiskError
-from zoo.owners import host
-from zoo.places import CHECKPOINT, Kind
-from zoo.store import digest, remove_folder, staged_file, staged_folder
+from zoo.files import store
+from zoo.files.owners import host
+from zoo.files.places import CHECKPOINT, Kind
+from zoo.files.store import digest, remove_folder, staged_file, staged_folder
 
 PAIR = Kind("a pair", "pairing", lambda folder: {"one", "two"}.__contains__)
 
@@ -22,8 +22,8 @@ PAIR = Kind("a pair", "pairing", lambda folder: {"one", "two"}.__contains__)
 WRITER = """
 import os, sys
 from pathlib import Path
-from zoo import store
-from zoo.places import Kind
+from zoo.files import store
+from zoo.files.places import Kind
 pair = Kind("a pair", "pairing", lambda folder: {"one", "two"}.__contains__)
 kind, place, die = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 calls = 0

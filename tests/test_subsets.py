@@ -1,6 +1,6 @@
 """Metrics of subsets are named by what they are of, and averaged by size where there would be too many."""
 
-from zoo.subsets import by_subset, every_subset
+from zoo.evaluation.subsets import by_subset, every_subset
 
 
 def test_subsets_begin_with_the_single_inputs_and_end_with_all():

@@ -6,9 +6,9 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from zoo import tables
 from zoo.errors import DataError, IntegrityError, NotFoundError, SpecError, UsageError
-from zoo.tables import Table, check_values, checked_slug, json_text, parse_json, parse_toml, read_toml, shown
+from zoo.recipes import tables
+from zoo.recipes.tables import Table, check_values, checked_slug, json_text, parse_json, parse_toml, read_toml, shown
 
 VALUES = {int: 3, float: 1.5, str: "a", bool: True, list: [1], dict: {"a": 1}}
 

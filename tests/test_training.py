@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.checkpoint import load
 from zoo.errors import DataError, DiskError, PluginError, SpecError, TrainingError, UsageError
-from zoo.runs import Run, read_log
-from zoo.training import train
+from zoo.models.checkpoint import load
+from zoo.training.runs import Run, read_log
+from zoo.training.train import train
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_weights_that_are_no_numbers_replace_no_good_checkpoint(make_recipe, plu
 
 
 def test_a_nan_in_a_gap_changes_nothing(make_recipe, plugins, tmp_path, monkeypatch):
-    from zoo.loading import RowsInMemory
+    from zoo.models.batches import RowsInMemory
 
     recipe = make_recipe(data={"gaps": True})
     clean = train(recipe, tmp_path / "clean", plugins=plugins).read_bytes()
@@ -230,7 +230,7 @@ def no_step(monkeypatch):
     def step(*arguments):
         raise AssertionError("a step was taken")
 
-    monkeypatch.setattr("zoo.loop.Loop.step", step)
+    monkeypatch.setattr("zoo.training.loop.Loop.step", step)
 
 
 def test_a_state_that_no_checkpoint_can_hold_is_refused_before_the_first_step(
@@ -250,7 +250,7 @@ def test_a_state_that_no_checkpoint_can_hold_is_refused_before_the_first_step(
 def test_a_recipe_that_no_checkpoint_can_hold_is_refused_before_the_first_step(
     no_step, make_recipe, plugins, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("zoo.components.checked_options", lambda component, options, where, **given: {})
+    monkeypatch.setattr("zoo.discovery.components.checked_options", lambda component, options, where, **given: {})
     recipe = make_recipe(data={"since": datetime.date(2026, 1, 1)})
     with pytest.raises(SpecError, match=r"the recipe holds a value that no checkpoint can hold: .* date .*write dates"):
         train(recipe, tmp_path, plugins=plugins)

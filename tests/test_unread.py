@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from zoo.loading import RowsOnDemand, load_rows
+from zoo.models.batches import RowsOnDemand, load_rows
 from zoo.offers import TellsLimits, Truncates
 from zoo.protocols import Sample
-from zoo.runs import read_log
-from zoo.spec import Recipe
-from zoo.unread import Unread, unread
+from zoo.recipes.spec import Recipe
+from zoo.training.runs import read_log
+from zoo.training.unread import Unread, unread
 
 text = pytest.importorskip("zoo_text.modality")
 
@@ -101,7 +101,7 @@ def captions(tmp_path):
 
 
 def test_training_tells_it_before_the_first_step_and_in_the_log(captions, tmp_path, caplog):
-    from zoo.training import train
+    from zoo.training.train import train
 
     told = []
     train(captions, tmp_path / "run", observe=lambda progress: told.append(list(caplog.messages)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import DataError, UsageError
-from zoo.utf8 import as_utf8, from_utf8, longer, normalised
+from zoo.runtime.utf8 import as_utf8, from_utf8, longer, normalised
 
 
 def test_texts_are_their_bytes_with_zeros_after_them():

@@ -12,14 +12,14 @@ from zoo_toy.modality import VectorsModality
 
 from zoo import by_subset, every_subset, listed
 from zoo.errors import DataError, UnknownNameError, UsageError
-from zoo.fetching import Wanted
-from zoo.npy import read_npy
-from zoo.runtime import open_bundle
+from zoo.files.fetching import Wanted
+from zoo.files.store import digests
+from zoo.reading.npy import read_npy
+from zoo.runtime.bundle import open_bundle
 from zoo.runtime.manifest import sealed
 from zoo.runtime.searching import nearest
 from zoo.runtime.sources import open_source
 from zoo.runtime.vectors import Vectors
-from zoo.store import digests
 
 VECTORS = [[[1, 2, 3]], [[9, 5, 6], [7, 8, 9]], [[9, 0, 0]]]
 LONE = {

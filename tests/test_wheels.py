@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.plugins import Plugins
+from zoo.discovery.plugins import Plugins
 from zoo.scaffolding import scaffold
 
 ROOT = Path(__file__).parent.parent

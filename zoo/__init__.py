@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from zoo.checkpoint import load as load
+    from zoo.discovery.plugins import translations as translations
     from zoo.errors import (
         DataError as DataError,
         NotFoundError as NotFoundError,
@@ -21,21 +21,23 @@ if TYPE_CHECKING:
         UsageError as UsageError,
         ZooError as ZooError,
     )
-    from zoo.evaluation import evaluate as evaluate
-    from zoo.exporting import export as export
-    from zoo.fetching import Wanted as Wanted, fetch as fetch
-    from zoo.folding import Folded as Folded, decode as decode
-    from zoo.graphs import (
+    from zoo.evaluation.evaluate import evaluate as evaluate
+    from zoo.evaluation.subsets import by_subset as by_subset, every_subset as every_subset, subset_name as subset_name
+    from zoo.exporting.bundle import export as export
+    from zoo.files.fetching import Wanted as Wanted, fetch as fetch
+    from zoo.files.packages import path_in_package as path_in_package
+    from zoo.hookspecs import API_VERSION as API_VERSION, __version__ as __version__, hookimpl as hookimpl
+    from zoo.models.build import Model as Model, build as build
+    from zoo.models.checkpoint import load as load
+    from zoo.models.folding import Folded as Folded, decode as decode
+    from zoo.models.graphs import (
         decode_graph as decode_graph,
         embed_graph as embed_graph,
         encode_graph as encode_graph,
         reconstruct_graph as reconstruct_graph,
         translate_graph as translate_graph,
     )
-    from zoo.hookspecs import API_VERSION as API_VERSION, hookimpl as hookimpl
-    from zoo.limits import limited as limited, limited_scale as limited_scale
-    from zoo.lists import listed as listed
-    from zoo.model import Model as Model, build as build
+    from zoo.models.limits import limited as limited, limited_scale as limited_scale
     from zoo.modules import (
         Batch as Batch,
         CountsByTerm as CountsByTerm,
@@ -56,8 +58,6 @@ if TYPE_CHECKING:
         Truncates as Truncates,
         WritesFiles as WritesFiles,
     )
-    from zoo.packages import path_in_package as path_in_package
-    from zoo.plugins import translations as translations
     from zoo.protocols import (
         Axis as Axis,
         Dataset as Dataset,
@@ -70,37 +70,32 @@ if TYPE_CHECKING:
         Stage as Stage,
         TensorSpec as TensorSpec,
     )
-    from zoo.reporting.page import report as report
-    from zoo.runtime import (
-        Bundle as Bundle,
-        Session as Session,
-        open_bundle as open_bundle,
-        open_session as open_session,
-    )
-    from zoo.spec import Recipe as Recipe
-    from zoo.stderr import LibraryMessages as LibraryMessages, library_messages as library_messages
-    from zoo.subsets import by_subset as by_subset, every_subset as every_subset, subset_name as subset_name
-    from zoo.tabulated import (
+    from zoo.reading.lists import listed as listed
+    from zoo.reading.stderr import LibraryMessages as LibraryMessages, library_messages as library_messages
+    from zoo.reading.tabulated import (
         BadTableRow as BadTableRow,
         Table as Table,
         TableRow as TableRow,
         open_table as open_table,
     )
-    from zoo.training import train as train
-    from zoo.utf8 import (
+    from zoo.recipes.spec import Recipe as Recipe
+    from zoo.reporting.page import report as report
+    from zoo.runtime.bundle import Bundle as Bundle, open_bundle as open_bundle
+    from zoo.runtime.session import Session as Session, open_session as open_session
+    from zoo.runtime.utf8 import (
         as_utf8 as as_utf8,
         from_utf8 as from_utf8,
         normalised as normalised,
         utf8_bytes as utf8_bytes,
     )
-
-__version__ = "0.1.0"
+    from zoo.training.train import train as train
 
 _PUBLIC = {
     "API_VERSION": "zoo.hookspecs",
+    "__version__": "zoo.hookspecs",
     "hookimpl": "zoo.hookspecs",
-    "translations": "zoo.plugins",
-    "path_in_package": "zoo.packages",
+    "translations": "zoo.discovery.plugins",
+    "path_in_package": "zoo.files.packages",
     "ZooError": "zoo.errors",
     "DataError": "zoo.errors",
     "SpecError": "zoo.errors",
@@ -123,13 +118,13 @@ _PUBLIC = {
     "TellsLimits": "zoo.offers",
     "Truncates": "zoo.offers",
     "WritesFiles": "zoo.offers",
-    "LibraryMessages": "zoo.stderr",
-    "library_messages": "zoo.stderr",
+    "LibraryMessages": "zoo.reading.stderr",
+    "library_messages": "zoo.reading.stderr",
     "Batch": "zoo.modules",
     "CountsByTerm": "zoo.modules",
     "Decoder": "zoo.modules",
     "Encoder": "zoo.modules",
-    "Folded": "zoo.folding",
+    "Folded": "zoo.models.folding",
     "Front": "zoo.modules",
     "Input": "zoo.modules",
     "Likelihood": "zoo.modules",
@@ -137,43 +132,43 @@ _PUBLIC = {
     "Objective": "zoo.modules",
     "RunsGraphs": "zoo.modules",
     "Tensors": "zoo.modules",
-    "decode": "zoo.folding",
-    "limited": "zoo.limits",
-    "limited_scale": "zoo.limits",
-    "decode_graph": "zoo.graphs",
-    "embed_graph": "zoo.graphs",
-    "encode_graph": "zoo.graphs",
-    "reconstruct_graph": "zoo.graphs",
-    "translate_graph": "zoo.graphs",
-    "Wanted": "zoo.fetching",
-    "fetch": "zoo.fetching",
-    "Recipe": "zoo.spec",
-    "by_subset": "zoo.subsets",
-    "every_subset": "zoo.subsets",
-    "subset_name": "zoo.subsets",
-    "listed": "zoo.lists",
-    "Model": "zoo.model",
-    "build": "zoo.model",
-    "load": "zoo.checkpoint",
-    "BadTableRow": "zoo.tabulated",
-    "Table": "zoo.tabulated",
-    "TableRow": "zoo.tabulated",
-    "open_table": "zoo.tabulated",
-    "train": "zoo.training",
-    "as_utf8": "zoo.utf8",
-    "from_utf8": "zoo.utf8",
-    "normalised": "zoo.utf8",
-    "utf8_bytes": "zoo.utf8",
-    "evaluate": "zoo.evaluation",
+    "decode": "zoo.models.folding",
+    "limited": "zoo.models.limits",
+    "limited_scale": "zoo.models.limits",
+    "decode_graph": "zoo.models.graphs",
+    "embed_graph": "zoo.models.graphs",
+    "encode_graph": "zoo.models.graphs",
+    "reconstruct_graph": "zoo.models.graphs",
+    "translate_graph": "zoo.models.graphs",
+    "Wanted": "zoo.files.fetching",
+    "fetch": "zoo.files.fetching",
+    "Recipe": "zoo.recipes.spec",
+    "by_subset": "zoo.evaluation.subsets",
+    "every_subset": "zoo.evaluation.subsets",
+    "subset_name": "zoo.evaluation.subsets",
+    "listed": "zoo.reading.lists",
+    "Model": "zoo.models.build",
+    "build": "zoo.models.build",
+    "load": "zoo.models.checkpoint",
+    "BadTableRow": "zoo.reading.tabulated",
+    "Table": "zoo.reading.tabulated",
+    "TableRow": "zoo.reading.tabulated",
+    "open_table": "zoo.reading.tabulated",
+    "train": "zoo.training.train",
+    "as_utf8": "zoo.runtime.utf8",
+    "from_utf8": "zoo.runtime.utf8",
+    "normalised": "zoo.runtime.utf8",
+    "utf8_bytes": "zoo.runtime.utf8",
+    "evaluate": "zoo.evaluation.evaluate",
     "report": "zoo.reporting.page",
-    "export": "zoo.exporting",
-    "Bundle": "zoo.runtime",
-    "Session": "zoo.runtime",
-    "open_bundle": "zoo.runtime",
-    "open_session": "zoo.runtime",
+    "export": "zoo.exporting.bundle",
+    "Bundle": "zoo.runtime.bundle",
+    "Session": "zoo.runtime.session",
+    "open_bundle": "zoo.runtime.bundle",
+    "open_session": "zoo.runtime.session",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = [*_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:

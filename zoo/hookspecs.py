@@ -12,6 +12,7 @@ import pluggy
 hookspec = pluggy.HookspecMarker("modalzoo")
 hookimpl = pluggy.HookimplMarker("modalzoo")
 
+__version__ = "0.1.0"
 API_VERSION = 1
 ENTRY_POINT_GROUP = "modalzoo"
 

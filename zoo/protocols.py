@@ -237,7 +237,7 @@ class Reduces(Protocol):
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        """Their names, of those in ``zoo.parity.PRECISIONS``."""
+        """Their names, of those in ``zoo.parity.tolerance.PRECISIONS``."""
 
     def reduce(self, path: Path, target: Path, precision: str, calibration: Sequence[Mapping[str, Array]]) -> None:
         """Write the graph in ``path`` to ``target``, a file that needs no other, at one of the precisions.
@@ -271,3 +271,10 @@ class RunsArrays(Protocol):
 
     def __call__(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         """Run on arrays named and shaped as the graph's inputs; return its outputs by name."""
+
+
+class Advance(Protocol):
+    """Shows how far a long task is."""
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        """Show ``done`` of ``total`` and a note."""

@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from zoo.fetching import Wanted, fetch
-from zoo.pacing import Patience
+from zoo.files.deadlines import Patience
+from zoo.files.fetching import Wanted, fetch
 
 SIZE = 256 * 1024
 HALF = SIZE // 2

@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from zoo import fetching
 from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError, UsageError
-from zoo.fetching import decide, locate
-from zoo.home import home
+from zoo.files import fetching
+from zoo.files.fetching import decide, locate
+from zoo.files.home import home
 
 DIGITS = "0123456789abcdef" * 4
 

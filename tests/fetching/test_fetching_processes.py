@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import pytest
 from filelock import FileLock
 
-from zoo.owners import host
-from zoo.pacing import Patience
+from zoo.files.deadlines import Patience
+from zoo.files.owners import host
 
 SIZE = 256 * 1024
 HALF = SIZE // 2
@@ -24,7 +24,7 @@ HOST = host()
 CHILD = """
 import contextlib, filelock, resource, sys
 from zoo.errors import ZooError
-from zoo.fetching import Wanted, fetch
+from zoo.files.fetching import Wanted, fetch
 url, size_bytes, sha256, lock, limit = sys.argv[1:]
 class Granted:
     def __init__(self, path): pass

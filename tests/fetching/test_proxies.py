@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from zoo.addresses import is_loopback
-from zoo.connecting import proxy_for
 from zoo.errors import OfflineError
+from zoo.files.addresses import is_loopback
+from zoo.files.proxies import proxy_for
 
 PEM = Path(__file__).with_name("weights.example.pem")
 HOST = "https://weights.example/"
@@ -189,7 +189,7 @@ def test_a_certificate_of_another_name_is_told(tunnel, monkeypatch, refused):
 
 
 def test_a_slow_server_behind_tls_and_a_proxy_is_given_up(tunnel, monkeypatch, fetched):
-    from zoo.pacing import Patience
+    from zoo.files.deadlines import Patience
 
     monkeypatch.setenv("HTTPS_PROXY", tunnel().at)
     monkeypatch.setenv("SSL_CERT_FILE", str(PEM))

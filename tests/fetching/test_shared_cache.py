@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo import fetching
 from zoo.errors import DiskError
+from zoo.files import fetching
 
 SIZE = 256 * 1024
 HALF = SIZE // 2
@@ -19,16 +19,17 @@ GROUP, ONE, ANOTHER = 54300, 54321, 54322
 # The modules are read before the user is taken, since Python may lie in the home of the one who tests.
 USER = """
 import os, sys
-import contextlib, filelock, http.client, encodings.idna, platformdirs, urllib3, urllib3.util, zoo.fetching, zoo.runtime
+import contextlib, filelock, http.client, encodings.idna, platformdirs, urllib3, urllib3.util
+import zoo.files.fetching, zoo.runtime
 from zoo.errors import ZooError
 uid, group, url, size_bytes, sha256 = sys.argv[1:]
-wanted = zoo.fetching.Wanted("weights.bin", int(size_bytes), sha256, (url,))
+wanted = zoo.files.fetching.Wanted("weights.bin", int(size_bytes), sha256, (url,))
 with contextlib.suppress(ZooError):
-    zoo.fetching.fetch(zoo.fetching.Wanted("absent.bin", 1, sha256, ("http://127.0.0.1:1/",)))
+    zoo.files.fetching.fetch(zoo.files.fetching.Wanted("absent.bin", 1, sha256, ("http://127.0.0.1:1/",)))
 os.environ["ZOO_HOME"] = os.environ["SHARED"]
 os.setgroups([]); os.setgid(int(group)); os.setuid(int(uid)); os.umask(0o022)
 try:
-    print(zoo.fetching.fetch(wanted))
+    print(zoo.files.fetching.fetch(wanted))
 except ZooError as error:
     sys.exit(f"{error.exit_code} {error}")
 """

@@ -9,9 +9,9 @@ import warnings
 
 import click
 
-from zoo import __version__
 from zoo.cli.output import note
 from zoo.errors import ZooError
+from zoo.hookspecs import __version__
 
 # The help lines stand here, so that `zoo --help` imports no command. A test compares them with the commands.
 COMMANDS = {
@@ -89,7 +89,7 @@ def main() -> None:
     try:
         from zoo.cli.logs import log_plainly
         from zoo.cli.streams import end_of_data
-        from zoo.isolation import signals_first
+        from zoo.discovery.isolation import signals_first
 
         log_plainly()
         with signals_first():

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.output import note, print_exactly, print_json, print_table
+from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import DataError, UsageError
-from zoo.places import DRAWING, SOFTWARE, file_place
-from zoo.plugins import Plugins, installed
-from zoo.spec import Part, Recipe, read_assignment
+from zoo.files.places import DRAWING, SOFTWARE, file_place
+from zoo.recipes.spec import Part, Recipe, read_assignment
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,8 +44,8 @@ def command(source: str, options: tuple[str, ...], split: str, rows: int, out: P
 
     The path of the picture is printed last.
     """
-    from zoo.components import make_dataset
-    from zoo.missing import LeftOut, WithFiles
+    from zoo.discovery.components import make_dataset
+    from zoo.samples.missing import LeftOut, WithFiles
 
     plugins = installed()
     recipe = Recipe.load(Path(source)).with_options(_of_recipe(options)) if source.endswith(".toml") else None
@@ -101,7 +101,7 @@ def _modalities(
     inputs: Mapping[str, str], recipe: Recipe | None, samples: Sequence[Sample], plugins: Plugins
 ) -> dict[str, Modality]:
     """Return the modality of each input with the options of the recipe, fitted on what training would be fitted on."""
-    from zoo.components import make_modality
+    from zoo.discovery.components import make_modality
 
     parts = {entry.name: entry.modality for entry in recipe.spec.inputs} if recipe else {}
     found = {}
@@ -119,7 +119,7 @@ def _save(drawn: Image, picture: Path) -> None:
     """Write a drawing as PNG; it says who made it, so that a later one may take its place."""
     from PIL.PngImagePlugin import PngInfo
 
-    from zoo.store import staged_file
+    from zoo.files.store import staged_file
 
     said = PngInfo()
     said.add_text("Software", SOFTWARE)

@@ -8,13 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-from zoo import __version__
-from zoo.apart import Behaviour, behaviours
+from zoo.catalogue.registry import layers, named, read_registry
 from zoo.cli.output import note, print_table
+from zoo.discovery.apart import Behaviour, behaviours
+from zoo.discovery.plugins import Plugin, Plugins, discovered, distribution_of, entry_points, unknown_in_setting
 from zoo.errors import DiskError, ZooError
-from zoo.home import home
-from zoo.plugins import Plugin, Plugins, discovered, distribution_of, entry_points, unknown_in_setting
-from zoo.registry import layers, named, read_registry
+from zoo.files.home import home
+from zoo.hookspecs import __version__
 
 TESTED_TORCH = "2.13"
 _PARTS = (

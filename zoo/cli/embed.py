@@ -49,7 +49,7 @@ def command(
     A run that was stopped goes on where it stopped when the same command is given again. The path of the vectors is
     printed; beside them lies what row each one is of.
     """
-    from zoo.runtime import open_bundle
+    from zoo.runtime.bundle import open_bundle
     from zoo.runtime.embedding import embed
     from zoo.runtime.ends import file_suffixes, inputs_of
     from zoo.runtime.sources import open_source

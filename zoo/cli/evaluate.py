@@ -2,11 +2,11 @@
 
 import click
 
+from zoo.catalogue.targets import require_plugins, resolve
 from zoo.cli.output import note, print_json, print_table
+from zoo.discovery.plugins import installed
 from zoo.errors import UsageError
-from zoo.metrics import tabulated
-from zoo.plugins import installed
-from zoo.targets import require_plugins, resolve
+from zoo.evaluation.metrics import tabulated
 
 
 @click.command("evaluate")
@@ -29,9 +29,9 @@ def command(source: str, split: str, on_bad_sample: str, verified: bool, as_json
         require_plugins(target.entry, plugins)
     if verified and (target.entry is None or split):
         raise UsageError("--verify compares an entry's recorded metrics on its own split; name an entry and no --split")
-    from zoo.checkpoint import load
-    from zoo.evaluation import evaluate, verify
-    from zoo.missing import LeftOut
+    from zoo.evaluation.evaluate import evaluate, verify
+    from zoo.models.checkpoint import load
+    from zoo.samples.missing import LeftOut
 
     checkpoint = load(target.weights, plugins=plugins)
     left_out = LeftOut()

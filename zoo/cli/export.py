@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zoo.catalogue.targets import require_plugins, resolve
 from zoo.cli.output import note, print_exactly, print_json
+from zoo.discovery.plugins import installed
 from zoo.errors import UsageError
-from zoo.places import BUNDLE, replaceable
-from zoo.plugins import installed
-from zoo.targets import require_plugins, resolve
+from zoo.files.places import BUNDLE, replaceable
 
 if TYPE_CHECKING:
-    from zoo.judging import Verdict
+    from zoo.exporting.judging import Verdict
 
 
 @click.command("export")
@@ -60,12 +60,12 @@ def command(
     entry = target.entry
     if entry is not None:
         require_plugins(entry, plugins)
-    from zoo.checkpoint import load
-    from zoo.components import make_exporter
-    from zoo.exporting import Origin, export, renew
-    from zoo.layouts import arranged
-    from zoo.precisions import FULL
-    from zoo.runtime import open_bundle
+    from zoo.discovery.components import make_exporter
+    from zoo.exporting.bundle import Origin, export, renew
+    from zoo.exporting.layouts import arranged
+    from zoo.models.checkpoint import load
+    from zoo.runtime.bundle import open_bundle
+    from zoo.runtime.manifest import FULL
 
     origin = Origin(target.name, entry.license, entry.data_license, entry.revision) if entry else Origin(target.name)
     checkpoint = load(target.weights, plugins=plugins)

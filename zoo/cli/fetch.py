@@ -4,10 +4,10 @@ import functools
 
 import click
 
+from zoo.catalogue.registry import find
+from zoo.catalogue.targets import fetch_entry
 from zoo.cli.output import note, print_exactly, print_json, progress_bar
-from zoo.plugins import installed
-from zoo.registry import find
-from zoo.targets import fetch_entry
+from zoo.discovery.plugins import installed
 
 
 @click.command("fetch")

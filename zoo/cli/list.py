@@ -4,10 +4,11 @@ import re
 
 import click
 
-from zoo.cli.output import print_json, print_table, size
+from zoo.catalogue.facts import size
+from zoo.catalogue.registry import SORT_KEYS, entries, filtered
+from zoo.cli.output import print_json, print_table
+from zoo.discovery.plugins import installed
 from zoo.errors import UsageError
-from zoo.plugins import installed
-from zoo.registry import SORT_KEYS, entries, filtered
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 

@@ -3,7 +3,7 @@
 import logging
 
 from zoo.cli.output import paragraph
-from zoo.redacting import without_secrets
+from zoo.errors import without_secrets
 
 
 class Plain(logging.Formatter):

@@ -6,9 +6,12 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+
+if TYPE_CHECKING:
+    from zoo.protocols import Advance
 
 # The rate is that of so many seconds, so that a task that seldom advances has one too.
 _PACE_S = 600
@@ -16,13 +19,6 @@ _PACE_S = 600
 data: list[TextIO] = []
 # What moves the cursor, colours, rings, ends a line or turns the direction of writing; and halves of characters.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-class Advance(Protocol):
-    """Shows how far a long task is."""
-
-    def __call__(self, done: int, total: int, text: str) -> None:
-        """Show ``done`` of ``total`` and a note."""
 
 
 def plain(text: object) -> str:
@@ -77,11 +73,6 @@ def aligned(rows: Sequence[Sequence[str]], *, to_the_right: Sequence[int] = ()) 
 def note(text: str) -> None:
     """Print a paragraph for a person on stderr."""
     click.echo(paragraph(text), err=True)
-
-
-def size(size_bytes: int) -> str:
-    """Return a size for a person: ``1.4 MB``."""
-    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:.1f} kB"
 
 
 @contextmanager

@@ -17,7 +17,8 @@ def command(bundle: Path, provider: str, as_json: bool) -> None:
     Exits with 4 where an answer lies outside the tolerance recorded at the export, or a file was changed. On a GPU it
     also fails where anything but the arithmetic of shapes runs elsewhere.
     """
-    from zoo.runtime import open_bundle, replay
+    from zoo.runtime.bundle import open_bundle
+    from zoo.runtime.replay import replay
 
     opened = open_bundle(bundle, provider=provider)
     if provider != "cpu":

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from zoo.cli.output import note, print_exactly, print_json, print_table
+from zoo.discovery.plugins import installed
 from zoo.errors import PluginError
-from zoo.plugins import installed
 from zoo.scaffolding import KINDS, scaffold
 
 
@@ -40,7 +40,7 @@ def check(distribution: str, as_json: bool) -> None:
 
     Everything that it registers is built by its defaults and tested. Exits with 1 where a test fails.
     """
-    from zoo.checking import check as put_to_contracts
+    from zoo.testing.checking import check as put_to_contracts
 
     found = put_to_contracts(distribution, installed())
     if as_json:

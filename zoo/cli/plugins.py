@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from zoo.cli.output import note, print_json, print_table
-from zoo.plugins import KINDS, installed
+from zoo.discovery.plugins import KINDS, installed
 
 
 @click.command("plugins")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import note, print_exactly, print_lines, print_table, progress_bar, size
-from zoo.places import BUNDLE, MANIFEST, QUICKSTART, RUN, fillable, replaceable
-from zoo.plugins import installed
-from zoo.registry import entries
-from zoo.store import remove_folder, staged_file
-from zoo.tables import SCHEMA
+from zoo.catalogue.facts import size
+from zoo.catalogue.registry import entries
+from zoo.cli.output import note, print_exactly, print_lines, print_table, progress_bar
+from zoo.discovery.plugins import installed
+from zoo.files.places import BUNDLE, MANIFEST, QUICKSTART, RUN, fillable, replaceable
+from zoo.files.store import remove_folder, staged_file
+from zoo.recipes.tables import SCHEMA
 
 
 @click.command("quickstart")

@@ -15,14 +15,14 @@ import click
 from zoo.cli.output import note, print_json, print_lines
 from zoo.cli.serving import note_truncated, serving_options
 from zoo.errors import DataError, UnknownNameError, UsageError
-from zoo.exclusive import sole_writer
-from zoo.places import MANIFEST, OUTPUTS, outputs_in, replaceable
-from zoo.store import staged_folder
-from zoo.tables import SCHEMA, json_text
+from zoo.files.exclusive import sole_writer
+from zoo.files.places import MANIFEST, OUTPUTS, outputs_in, replaceable
+from zoo.files.store import staged_folder
+from zoo.recipes.tables import SCHEMA, json_text
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
-    from zoo.runtime import Bundle
+    from zoo.runtime.bundle import Bundle
 
 
 @click.command("run")
@@ -49,7 +49,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Run a graph of a bundle on values, without torch."""
-    from zoo.runtime import open_bundle
+    from zoo.runtime.bundle import open_bundle
     from zoo.runtime.ends import inputs_of
     from zoo.runtime.values import decoded_input
 
@@ -122,7 +122,7 @@ def parse_inputs(assignments: tuple[str, ...]) -> dict[str, Any]:
         elif len(values[name]):
             raise UsageError(f"-i {assignment}: {name!r} came before; an .npy holds all rows of an input")
         else:
-            from zoo.npy import read_npy
+            from zoo.reading.npy import read_npy
 
             try:
                 values[name] = read_npy(Path(value))

@@ -33,7 +33,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Find the rows whose vectors are nearest to a value's, among those that `zoo embed` wrote."""
-    from zoo.runtime import open_bundle
+    from zoo.runtime.bundle import open_bundle
     from zoo.runtime.searching import nearest, query_of
     from zoo.runtime.vectors import Vectors
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TextIO
 
 from zoo.cli import output
-from zoo.isolation import Aside
+from zoo.discovery.isolation import Aside
 
 
 @contextmanager

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zoo.catalogue.registry import RegistryEntry, find
+from zoo.catalogue.targets import require_plugins
 from zoo.cli.output import note, print_exactly, progress_bar
+from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import UnknownNameError, UsageError, ZooError
-from zoo.plugins import Plugins, installed
-from zoo.registry import RegistryEntry, find
-from zoo.spec import Recipe
-from zoo.targets import require_plugins
+from zoo.recipes.spec import Recipe
 
 if TYPE_CHECKING:
-    from zoo.training import Progress
+    from zoo.training.train import Progress
 
 
 @click.command("train")
@@ -49,10 +49,10 @@ def command(
         require_plugins(entry, plugins)
         recipe, name = entry.recipe, entry.name
     recipe = recipe.with_options(options) if options else recipe
-    from zoo.loop import is_first_process
     from zoo.reporting.page import report
-    from zoo.runs import Run
-    from zoo.training import train
+    from zoo.training.loop import is_first_process
+    from zoo.training.runs import Run
+    from zoo.training.train import train
 
     out, start = out or Path("runs") / name, time.monotonic()
     with progress_bar("training") as advance:

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zoo.cli.output import Advance
-from zoo.plugins import Plugins
-from zoo.registry import find
-from zoo.runs import read_log
-from zoo.targets import fetch_entry, require_plugins
+from zoo.catalogue.registry import find
+from zoo.catalogue.targets import fetch_entry, require_plugins
+from zoo.discovery.plugins import Plugins
+from zoo.training.runs import read_log
+
+if TYPE_CHECKING:
+    from zoo.protocols import Advance
 
 SEARCH_ENTRY = "emoji-search"
 PICTURE_ENTRY = "fashion-vae"
@@ -37,8 +39,8 @@ class ShortTraining:
 
 def train_shortly(folder: Path, plugins: Plugins, advance: Advance, *, steps: int = _STEPS) -> ShortTraining:
     """Train the search entry's recipe for a few steps, and measure recall on unseen emoji on the way."""
-    from zoo.evaluation import evaluate
-    from zoo.training import Progress, train
+    from zoo.evaluation.evaluate import evaluate
+    from zoo.training.train import Progress, train
 
     entry = find(SEARCH_ENTRY, plugins)
     require_plugins(entry, plugins)
@@ -64,9 +66,9 @@ def train_shortly(folder: Path, plugins: Plugins, advance: Advance, *, steps: in
 
 def export_entries(folder: Path, plugins: Plugins, advance: Advance) -> dict[str, dict[str, Any]]:
     """Fetch the trained entries, export each with its parity judged, and return the manifests by entry."""
-    from zoo.checkpoint import load
-    from zoo.components import make_exporter
-    from zoo.exporting import Origin, export
+    from zoo.discovery.components import make_exporter
+    from zoo.exporting.bundle import Origin, export
+    from zoo.models.checkpoint import load
 
     manifests = {}
     for place, name in enumerate((SEARCH_ENTRY, PICTURE_ENTRY)):

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zoo.files.store import staged_file
 from zoo.quickstart.line import ShortTraining
 from zoo.reporting.chart import chart
 from zoo.reporting.page import STYLE, data_address
-from zoo.store import staged_file
 
 _STYLE = f"""{STYLE}
 .hits {{ display: flex; flex-wrap: wrap; gap: .8rem }} .hits figure {{ margin: 0; text-align: center; width: 7.5rem }}

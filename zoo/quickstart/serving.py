@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zoo.components import make_dataset
-from zoo.plugins import installed
+from zoo.discovery.components import make_dataset
+from zoo.discovery.plugins import installed
 from zoo.protocols import Sample
-from zoo.runtime import Bundle, open_bundle
+from zoo.runtime.bundle import Bundle, open_bundle
 
 _ANSWERS = 6
 _RECONSTRUCTED = 10

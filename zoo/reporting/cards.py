@@ -6,10 +6,10 @@ import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from zoo.checkpoint import Checkpoint
-from zoo.components import make_dataset
+from zoo.discovery.components import make_dataset
+from zoo.discovery.plugins import Plugins
 from zoo.errors import DataError
-from zoo.plugins import Plugins
+from zoo.models.checkpoint import Checkpoint
 from zoo.reporting.pictures import Picture, pictures_of
 
 if TYPE_CHECKING:

@@ -11,18 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.changes import told
-from zoo.checkpoint import Checkpoint, load
-from zoo.components import make_dataset
+from zoo.discovery.components import make_dataset
+from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import DataError, ZooError
-from zoo.loading import readable
-from zoo.plugins import Plugins, installed
+from zoo.files.store import staged_file
+from zoo.models.batches import readable
+from zoo.models.checkpoint import Checkpoint, load
 from zoo.protocols import Sample
+from zoo.recipes.changes import told
 from zoo.reporting.chart import chart
 from zoo.reporting.pictures import pictures_of
-from zoo.runs import CHANGED, UNREAD, Run, newest_weights, read_log
-from zoo.splits import VALIDATION
-from zoo.store import staged_file
+from zoo.samples.splits import VALIDATION
+from zoo.training.runs import CHANGED, UNREAD, Run, newest_weights, read_log
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.graphs import as_tensors
-from zoo.model import Model
+from zoo.models.build import Model
+from zoo.models.graphs import as_tensors
 from zoo.modules import Tensors
 from zoo.protocols import Graph, Modality, Sample
 from zoo.reporting.sheets import per_row, sheet

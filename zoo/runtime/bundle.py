@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from zoo.protocols import Array
-    from zoo.spec import Recipe
+    from zoo.recipes.spec import Recipe
 
 _log = logging.getLogger(__name__)
 
@@ -113,8 +113,8 @@ class Bundle:
         exporter_name = self.manifest.get("exporter", "")
         if self.provider != "cpu":
             raise UsageError(f"{file} is run by the exporter {exporter_name!r}, which takes no --provider")
-        from zoo.components import make_exporter
-        from zoo.plugins import installed
+        from zoo.discovery.components import make_exporter
+        from zoo.discovery.plugins import installed
 
         exporter = make_exporter(exporter_name, installed())
         with self.contents.placed(file) as (path, _):

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zoo.bound import BoundFiles
 from zoo.errors import DiskError, IntegrityError, NotFoundError, UnknownNameError
+from zoo.files.bound import BoundFiles
+from zoo.recipes.tables import parse_json
 from zoo.runtime.external import external_files
 from zoo.runtime.manifest import manifest_bytes, spec_of
-from zoo.tables import parse_json
 
 # What reads specs and finds plugins is imported where it is needed: arrays go through a graph without either.
 if TYPE_CHECKING:
     from zoo.protocols import Array, Modality, TensorSpec
-    from zoo.spec import Recipe
+    from zoo.recipes.spec import Recipe
 
 RECIPE, STATE, REFERENCE = "spec.json", "state.safetensors", "reference.safetensors"
 ONNX = ".onnx"
@@ -67,7 +67,7 @@ class Contents:
 
         Raises IntegrityError where there is none, SpecError where one of its values is wrong.
         """
-        from zoo.spec import Recipe
+        from zoo.recipes.spec import Recipe
 
         where = str(self.files.folder / RECIPE)
         return Recipe.read(parse_json(self.read(RECIPE), where, cure="export the model again"), where)
@@ -78,8 +78,8 @@ class Contents:
         Raises UnknownNameError where there is no such input, IntegrityError where the modality does not make what the
         graphs take.
         """
-        from zoo.components import fitted_modality
-        from zoo.plugins import installed
+        from zoo.discovery.components import fitted_modality
+        from zoo.discovery.plugins import installed
 
         entries = {entry.name: entry for entry in self.recipe().spec.inputs}
         if name not in entries:

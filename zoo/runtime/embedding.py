@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from zoo.errors import DataError, IntegrityError, UsageError
-from zoo.exclusive import sole_writer
-from zoo.places import VECTORS, VECTORS_FILE, file_place, fillable
+from zoo.files.exclusive import sole_writer
+from zoo.files.places import VECTORS, VECTORS_FILE, file_place, fillable
 from zoo.runtime.ahead import one_ahead
 from zoo.runtime.batching import BATCH_ROWS
 from zoo.runtime.bundle import Bundle

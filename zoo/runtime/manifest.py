@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from zoo.bound import BoundFiles, bound_files, is_plain_name, read_bounded
 from zoo.errors import IntegrityError, NotFoundError, SpecError, UsageError
+from zoo.files.bound import BoundFiles, bound_files, is_plain_name, read_bounded
 from zoo.protocols import UTF8, Axis, DType, NormalForm, TensorSpec
-from zoo.tables import SCHEMA, Table
+from zoo.recipes.tables import SCHEMA, Table
 
 MANIFEST = "manifest.json"
 FULL = "fp32"

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from zoo.errors import DiskError, ZooError
-from zoo.home import home, make_folder, share
-from zoo.store import staged_file
+from zoo.files.home import home, make_folder, share
+from zoo.files.store import staged_file
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import IntegrityError
-from zoo.regimes import forms
+from zoo.parity.regimes import forms
 from zoo.runtime.bundle import Bundle
 from zoo.runtime.contents import REFERENCE
 from zoo.runtime.manifest import spec_of
 
 if TYPE_CHECKING:
-    from zoo.parity import Compared
+    from zoo.parity.tolerance import Compared
     from zoo.protocols import Array, TensorSpec
     from zoo.runtime.session import Session
 
@@ -32,7 +32,7 @@ def replay(bundle: Bundle) -> dict[str, tuple[int, Compared]]:
     Raises ParityError where an answer lies outside the tolerance that was recorded at the export, IntegrityError where
     the reference is not one of these graphs.
     """
-    from zoo.parity import compare
+    from zoo.parity.tolerance import compare
 
     cases = _cases(bundle)
     report = {}

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from zoo.errors import UsageError, ZooError
+from zoo.files.store import with_plain_name
 from zoo.protocols import Axis, RunsArrays, TensorSpec
 from zoo.runtime.binding import Bound
 from zoo.runtime.forking import of_this_process
 from zoo.runtime.loading import first_line, load, runtime_errors
-from zoo.store import with_plain_name
 
 if TYPE_CHECKING:
     from zoo.protocols import Array

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import NotFoundError, UsageError
-from zoo.lists import listed
-from zoo.runtime.kinds import KINDS, check_is_text
-from zoo.tabulated import OF_CELLS, OF_OBJECTS, BadTableRow, open_table
+from zoo.reading.kinds import KINDS, check_is_text
+from zoo.reading.lists import listed
+from zoo.reading.tabulated import OF_CELLS, OF_OBJECTS, BadTableRow, open_table
 
 _CHUNK_BYTES = 1 << 20
 _LONGEST_PATH = 4096

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, UsageError
-from zoo.lists import listed
 from zoo.protocols import PRESENT, UTF8, Modality, TensorSpec
+from zoo.reading.lists import listed
 from zoo.runtime.session import Session
 
 # What only raw values need is imported where it is needed: arrays go through a graph without it.
@@ -80,7 +80,7 @@ class Preparing:
         """
         import numpy as np
 
-        from zoo.gaps import with_gaps
+        from zoo.runtime.gaps import with_gaps
 
         gaps = f"{name}.{PRESENT}" in self.session.inputs
         there = np.array([not gaps or value is not None for value in given])
@@ -99,7 +99,7 @@ class Preparing:
         out behind the last one that is read.
         """
         from zoo.offers import truncated
-        from zoo.utf8 import as_utf8, longer
+        from zoo.runtime.utf8 import as_utf8, longer
 
         if raw := self.session.inputs.get(f"{name}.{UTF8}"):
             most_bytes = self.session.axes[str(raw.axes[1])].largest

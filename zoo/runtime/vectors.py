@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from zoo.errors import DataError, IntegrityError, NotFoundError, UsageError
-from zoo.npy import read_npy
-from zoo.places import MANIFEST as MANIFEST, VECTORS, followed
+from zoo.files.places import MANIFEST as MANIFEST, VECTORS, followed
+from zoo.files.store import remove_folder, staged_file
+from zoo.reading.npy import read_npy
+from zoo.recipes.tables import SCHEMA, json_text, parse_json
 from zoo.runtime.sources import BadRow, Row
-from zoo.store import remove_folder, staged_file
-from zoo.tables import SCHEMA, json_text, parse_json
 
 if TYPE_CHECKING:
     from zoo.protocols import Array

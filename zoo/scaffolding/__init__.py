@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
-from zoo import __version__
+from zoo.discovery.plugins import Plugins
 from zoo.errors import UsageError
-from zoo.hookspecs import API_VERSION
-from zoo.plugins import Plugins
-from zoo.store import staged_folder
+from zoo.files.store import staged_folder
+from zoo.hookspecs import API_VERSION, __version__
 
 # The folders of each kind. All kinds but a modality work on pictures.
 _FOLDERS = {

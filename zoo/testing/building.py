@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.components import checked_options, component_class, make_dataset, make_exporter, make_modality
+from zoo.discovery.components import checked_options, component_class, make_dataset, make_exporter, make_modality
+from zoo.discovery.plugins import Component, installed
 from zoo.errors import PluginError, ZooError
-from zoo.plugins import Component, installed
 from zoo.protocols import Dataset, Modality
-from zoo.spec import Part
+from zoo.recipes.spec import Part
 from zoo.testing.contract import CHECK, exception_of
 from zoo.testing.drawing import sizes_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from zoo.discovery.plugins import installed
 from zoo.errors import ZooError
-from zoo.plugins import installed
 from zoo.protocols import Dataset
 from zoo.testing.contract import Contract
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from zoo.components import make_exporter
-from zoo.folding import decode
-from zoo.graphs import decode_graph
-from zoo.judging import judge, make_cases
+from zoo.discovery.components import make_exporter
+from zoo.discovery.plugins import installed
+from zoo.exporting.judging import judge, make_cases
+from zoo.models.folding import decode
+from zoo.models.graphs import decode_graph
 from zoo.modules import Decoder, Likelihood, Tensors
-from zoo.plugins import installed
 from zoo.protocols import Modality
 from zoo.testing.contract import Contract
 from zoo.testing.drawing import has_padding, longer, tensors_of

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.graphs import as_tensors
+from zoo.models.graphs import as_tensors
 from zoo.protocols import Modality
 
 

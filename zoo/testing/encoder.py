@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.components import make_exporter
-from zoo.graphs import encode_graph
-from zoo.judging import judge, make_cases
+from zoo.discovery.components import make_exporter
+from zoo.discovery.plugins import installed
+from zoo.exporting.judging import judge, make_cases
+from zoo.models.graphs import encode_graph
 from zoo.modules import Encoder
-from zoo.plugins import installed
 from zoo.protocols import Modality, TensorSpec
 from zoo.testing.contract import Contract
 from zoo.testing.drawing import has_padding, longer, tensors_of

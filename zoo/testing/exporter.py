@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.judging import judge, make_cases
+from zoo.exporting.judging import judge, make_cases
 from zoo.protocols import Axis, Exporter, Graph, TensorSpec
 from zoo.testing.contract import Contract
 

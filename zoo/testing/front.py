@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.graphs import as_tensors
+from zoo.models.graphs import as_tensors
 from zoo.modules import Front, Tensors
 from zoo.offers import TakesRaw
 from zoo.testing.contract import Contract

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL.Image import Image
 
-from zoo.checkpoint import fault_of_state
 from zoo.errors import DataError, UsageError
+from zoo.models.checkpoint import fault_of_state
 from zoo.offers import Truncates, WritesFiles
 from zoo.protocols import Modality
 from zoo.testing.contract import Contract

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from zoo.components import make_exporter
-from zoo.judging import judge, make_cases
+from zoo.discovery.components import make_exporter
+from zoo.discovery.plugins import installed
+from zoo.exporting.judging import judge, make_cases
 from zoo.modules import Batch, CountsByTerm, Losses, MeasuresAnswers, Objective
-from zoo.plugins import installed
 from zoo.testing.contract import Contract
 from zoo.testing.edges import check_edges, of_size
 from zoo.testing.naming import require_finite, require_finite_gradients, require_gradients

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from zoo.packages import path_in_package
-from zoo.plugins import Plugin, installed
-from zoo.registry import layers, read_registry
+from zoo.catalogue.registry import layers, read_registry
+from zoo.discovery.plugins import Plugin, installed
+from zoo.files.packages import path_in_package
 from zoo.testing.contract import Contract
 
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+from zoo.discovery.plugins import Component, Plugin, installed
 from zoo.errors import SpecError
 from zoo.modules import Batch, Decoder, Encoder, Front, Likelihood, Objective, Tensors
-from zoo.plugins import Component, Plugin, installed
 from zoo.protocols import Dataset, Exporter, Modality
 from zoo.testing.building import built, fitted, made, raw_values
 from zoo.testing.contract import Contract

@@ -12,12 +12,12 @@ from zoo_onnx.bisection import first_fault
 from zoo_onnx.exporter import OnnxExporter
 
 from zoo import Axis, Graph, TensorSpec
-from zoo.checkpoint import load
+from zoo.catalogue.registry import own_registry, read_registry
+from zoo.catalogue.targets import fetch_entry
 from zoo.errors import ParityError
-from zoo.exporting import Origin, export
-from zoo.judging import make_cases
-from zoo.registry import own_registry, read_registry
-from zoo.targets import fetch_entry
+from zoo.exporting.bundle import Origin, export
+from zoo.exporting.judging import make_cases
+from zoo.models.checkpoint import load
 
 
 class Tower(nn.Module):

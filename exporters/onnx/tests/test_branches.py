@@ -10,7 +10,7 @@ from zoo_onnx.exporter import OnnxExporter
 
 from zoo import Axis, Graph, TensorSpec, ZooError
 from zoo.errors import ParityError
-from zoo.judging import judge, make_cases, opened_twice
+from zoo.exporting.judging import judge, make_cases, opened_twice
 
 
 class Mean(nn.Module):

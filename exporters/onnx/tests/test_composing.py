@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from zoo_onnx.exporter import OnnxExporter
 
 from zoo import Graph, TensorSpec
-from zoo.graphs import translate_graph
-from zoo.judging import judge, make_cases
+from zoo.exporting.judging import judge, make_cases
+from zoo.models.graphs import translate_graph
 
 ROW = TensorSpec("float32", ("batch", 4))
 

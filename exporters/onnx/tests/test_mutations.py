@@ -8,7 +8,7 @@ from planted.judged import judged
 from planted.page import rewritten
 from planted.structures import structure
 
-from zoo.judging import judge
+from zoo.exporting.judging import judge
 
 PAGE = Path(__file__).parents[3] / "docs/parity.md"
 

@@ -12,7 +12,7 @@ from zoo_onnx.exporter import OnnxExporter
 from zoo_onnx.reducing import _block
 
 from zoo import Graph, TensorSpec, UsageError
-from zoo.judging import judge, make_cases
+from zoo.exporting.judging import judge, make_cases
 
 WIDTH = 64
 

@@ -16,7 +16,7 @@ from zoo_openvino.importing import openvino, ops
 from zoo import Graph, TensorSpec, ZooError
 from zoo.cli import main
 from zoo.errors import ParityError
-from zoo.judging import judge, make_cases
+from zoo.exporting.judging import judge, make_cases
 from zoo.testing import ExporterContract
 
 WEIGHTS = 300

@@ -9,8 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from zoo import NotFoundError, Recipe, Sample
+from zoo.files.store import digests
 from zoo.runtime.manifest import sealed
-from zoo.store import digests
 
 COLOURS = {
     "red": ("红", (255, 0, 0)),

@@ -16,8 +16,8 @@ from zoo_web.layout import PAGE, WebLayout
 from zoo_web.onnxruntime_web import FILES, TESTED
 
 from zoo import NotFoundError, UsageError
-from zoo.components import options_of
-from zoo.plugins import installed
+from zoo.discovery.components import options_of
+from zoo.discovery.plugins import installed
 
 ROOT = Path(__file__).parents[3]
 

@@ -12,9 +12,9 @@ from zoo_crossmodal.sigmoid import Sigmoid
 from zoo_crossmodal.triplet import Triplet
 
 from zoo import Encoder, Input, Modality, Model, SpecError
-from zoo.loop import Loop, accelerator_for
-from zoo.spec import Training
+from zoo.recipes.spec import Training
 from zoo.testing import number_batch
+from zoo.training.loop import Loop, accelerator_for
 
 
 class Silent(Encoder):

@@ -10,7 +10,7 @@ from zoo_datasets.folder import Folder
 from zoo_image.modality import ImageModality
 
 from zoo import DataError, NotFoundError, Recipe, SpecError, train
-from zoo.loading import load_rows
+from zoo.models.batches import load_rows
 from zoo.testing import DatasetContract
 
 SPLITS = ("train", "validation", "test")

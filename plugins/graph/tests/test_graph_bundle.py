@@ -9,7 +9,7 @@ from zoo_onnx.exporter import OnnxExporter
 
 from zoo import DataError, Recipe, UsageError, export, load, open_bundle, train
 from zoo.cli.run import parse_inputs, write_outputs
-from zoo.exporting import Origin
+from zoo.exporting.bundle import Origin
 
 ETHANOL = {"nodes": ["C", "C", "O"], "edges": [[0, 1], [1, 2]], "edge_labels": ["1", "1"]}
 MOLECULE = {

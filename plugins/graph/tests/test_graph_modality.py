@@ -6,7 +6,7 @@ from zoo_graph.modality import UNREADABLE, GraphModality
 from zoo_graph.reading import GraphValue
 
 from zoo import DataError, SpecError, UsageError
-from zoo.plugins import installed
+from zoo.discovery.plugins import installed
 from zoo.testing import ModalityContract
 from zoo.testing.building import raw_values
 

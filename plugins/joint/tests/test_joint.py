@@ -15,7 +15,7 @@ from zoo_joint.mvtcae import MVTCAE
 from zoo_onnx.exporter import OnnxExporter
 
 from zoo import Batch, SpecError
-from zoo.judging import judge, make_cases
+from zoo.exporting.judging import judge, make_cases
 from zoo.testing import ObjectiveContract, number_batch, number_inputs
 
 NAMES = ("caption", "picture", "sound")

@@ -7,10 +7,10 @@ from zoo_onnx.exporter import OnnxExporter
 
 from zoo import Bundle, DataError, Recipe, UsageError, export, load, open_bundle, train
 from zoo.cli.run import write_outputs
-from zoo.components import make_dataset
+from zoo.discovery.components import make_dataset
+from zoo.discovery.plugins import installed
 from zoo.errors import UnknownNameError
-from zoo.exporting import Origin
-from zoo.plugins import installed
+from zoo.exporting.bundle import Origin
 from zoo.reporting.pictures import pictures_of
 
 PICTURE = {"modality": {"name": "image", "size": 8, "channels": 1}, "encoder": "mlp", "decoder": "mlp"}

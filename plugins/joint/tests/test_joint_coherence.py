@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from zoo import Recipe, build, evaluate, load, train
-from zoo.coherence import coherence
-from zoo.components import make_dataset
-from zoo.loading import RowsInMemory, to_batch
-from zoo.plugins import installed
+from zoo.discovery.components import make_dataset
+from zoo.discovery.plugins import installed
+from zoo.evaluation.coherence import coherence
+from zoo.models.batches import RowsInMemory, to_batch
 
 PICTURE = {
     "modality": {"name": "image", "size": 8, "channels": 1},

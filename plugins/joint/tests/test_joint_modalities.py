@@ -14,7 +14,7 @@ from zoo_onnx.exporter import OnnxExporter
 from zoo_text.modality import TextModality
 
 from zoo import Batch, Recipe, build
-from zoo.judging import judge, make_cases
+from zoo.exporting.judging import judge, make_cases
 
 PRESETS = ("fusion", "mvae", "mmvae", "mopoe", "mvtcae", "jmvae", "dmvae", "cvae")
 INPUTS = {

@@ -7,7 +7,7 @@ from zoo_autoencoding.posteriors import GaussianPosterior
 from zoo_joint.experts import products, subsets_of, with_prior
 from zoo_joint.mixtures import Gaussians, Mixture
 
-from zoo.limits import limited, limited_scale
+from zoo.models.limits import limited, limited_scale
 
 EXPERTS, ROWS, LATENT = 3, 16, 5
 SUBSETS = subsets_of(EXPERTS)

@@ -16,8 +16,8 @@ from zoo_text.modality import TextModality
 
 from zoo import DataError, TakesRaw, TensorSpec, UsageError, encode_graph
 from zoo.errors import ParityError
-from zoo.fronts import raw_graphs
-from zoo.judging import judge, make_cases
+from zoo.exporting.judging import judge, make_cases
+from zoo.models.fronts import raw_graphs
 from zoo.testing import FrontContract
 
 LENGTH = 16

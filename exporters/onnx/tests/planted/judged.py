@@ -11,7 +11,7 @@ from planted.file import File
 from planted.listing import Fault
 from planted.structures import structure
 from zoo.errors import ParityError, ZooError
-from zoo.judging import judge
+from zoo.exporting.judging import judge
 
 CHECKS = {
     "differs from float64": "numbers",

@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 
-from zoo.components import component_class
+from zoo.discovery.components import component_class
+from zoo.discovery.plugins import installed
 from zoo.modules import Decoder, Encoder
-from zoo.plugins import installed
 
 DEFAULT_ULPS = Encoder.parity_ulps
 

@@ -14,12 +14,12 @@ from zoo_text.encoders import TransformerEncoder
 from zoo_text.lstm import LSTMEncoder
 from zoo_text.modality import TextModality
 
-from zoo.checkpoint import load
-from zoo.graphs import encode_graph
-from zoo.judging import make_cases
+from zoo.catalogue.registry import own_registry, read_registry
+from zoo.catalogue.targets import fetch_entry
+from zoo.exporting.judging import make_cases
+from zoo.models.checkpoint import load
+from zoo.models.graphs import encode_graph
 from zoo.protocols import Graph, TensorSpec
-from zoo.registry import own_registry, read_registry
-from zoo.targets import fetch_entry
 
 ENTRIES = {
     "bag of words": ("emoji-search", "encode_caption"),

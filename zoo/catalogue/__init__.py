@@ -1,0 +1,1 @@
+"""The registry: entries found, measured, recorded and shown."""

@@ -1,0 +1,147 @@
+"""Records a trained checkpoint as an entry of a registry file: every number in it is measured here.
+
+``python -m zoo.catalogue.record registry.toml NAME CHECKPOINT --source package:zoo_birds/weights/NAME.safetensors``
+
+The recipe is the checkpoint's own. What only a person can say (summary, licences) is given once and kept afterwards.
+Where the source is a file of this machine, the weights are copied there, and a picture of what the model does with
+held-out samples is drawn beside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import tomlkit
+from filelock import FileLock
+
+from zoo.discovery.plugins import Plugins, installed
+from zoo.errors import DataError, UsageError
+from zoo.evaluation.evaluate import evaluate
+from zoo.files.fetching import locate
+from zoo.files.home import lock_file
+from zoo.files.store import digest, staged_file
+from zoo.models.checkpoint import Checkpoint, load
+from zoo.recipes.spec import ModelSpec, Part
+from zoo.recipes.tables import SCHEMA
+from zoo.reporting.cards import card_png
+
+_ABSOLUTE, _RELATIVE = 0.01, 0.02
+
+
+def described(checkpoint: Checkpoint, path: Path, name: str, plugins: Plugins) -> dict[str, Any]:
+    """Return what can be measured of a checkpoint: recipe, parameters, size, sha256, metrics, the plugins it needs."""
+    metrics = evaluate(checkpoint.model, checkpoint.recipe, plugins=plugins)
+    found = digest(path)
+    return {
+        "parameters": checkpoint.model.parameter_count,
+        "size": found.size_bytes,
+        "sha256": found.sha256,
+        "revision": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "plugins": needed(checkpoint.recipe.spec, checkpoint.recipe.data, plugins),
+        "metrics_command": f"zoo evaluate {name}",
+        "metrics": {
+            metric: {"value": round(value, 6), "tolerance": tolerance(value)} for metric, value in metrics.items()
+        },
+        "recipe": checkpoint.recipe.written(),
+    }
+
+
+def tolerance(value: float) -> float:
+    """Return how far another measurement may lie: 0.01 for shares (a tenth of small ones), 2 % of what exceeds 1."""
+    return round(min(_ABSOLUTE, 0.1 * abs(value)) if abs(value) <= 1 else _RELATIVE * abs(value), 6)
+
+
+def needed(spec: ModelSpec, data: Part, plugins: Plugins) -> list[str]:
+    """Return the distributions whose components a spec and its data name."""
+    wanted = [("objective", spec.objective.name), ("dataset", data.name)]
+    for entry in spec.inputs:
+        wanted.append(("modality", entry.modality.name))
+        wanted += [
+            (kind, f"{entry.modality.name}/{part.name}")
+            for kind, part in (("encoder", entry.encoder), ("decoder", entry.decoder))
+            if part is not None
+        ]
+    return sorted({plugins.find(kind, name).distribution for kind, name in wanted})
+
+
+def record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
+    """Write an entry into a registry file; other entries and comments stay as they are.
+
+    One process at a time: what another writes meanwhile is not lost.
+    """
+    with FileLock(lock_file(hashlib.sha256(bytes(registry.resolve())).hexdigest())):
+        _record(registry, name, said, measured)
+
+
+def _record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
+    document = tomlkit.parse(registry.read_text()) if registry.exists() else tomlkit.document()
+    if others := [key for key in document if key not in ("schema", "entries")]:
+        raise UsageError(f"{registry} is no registry: it has {', '.join(map(repr, others))}; name another file")
+    document.setdefault("schema", SCHEMA)
+    entries = document.setdefault("entries", tomlkit.table(is_super_table=True))
+    kept = entries.get(name, {})
+    first = {key: said.get(key) or kept.get(key) for key in ("summary", "license", "data_license", "sources")}
+    missing = [key for key, value in first.items() if not value]
+    if missing:
+        raise UsageError(
+            f"{name} is new in {registry}: give --{' and --'.join(key.replace('_', '-') for key in missing)}"
+        )
+    if picture := said.get("picture") or kept.get("picture"):
+        first["picture"] = picture
+    metrics = tomlkit.table()
+    for metric, pair in measured["metrics"].items():
+        line = tomlkit.inline_table()
+        line.update(pair)
+        metrics[metric] = line
+    metrics.add(tomlkit.nl())
+    entries[name] = tomlkit.item({**first, **{key: value for key, value in measured.items() if key != "metrics"}})
+    entries[name]["metrics"] = metrics
+    with staged_file(registry) as staging:
+        staging.write_text(f"{tomlkit.dumps(document).rstrip()}\n")
+
+
+@click.command("registering")
+@click.argument("registry", type=click.Path(path_type=Path))
+@click.argument("name")
+@click.argument("checkpoint", type=click.Path(path_type=Path, exists=True))
+@click.option("--summary")
+@click.option("--license", "license_name")
+@click.option("--data-license")
+@click.option("--source", "sources", multiple=True, help="Where the weights will be fetched from.")
+def command(
+    registry: Path,
+    name: str,
+    checkpoint: Path,
+    summary: str | None,
+    license_name: str | None,
+    data_license: str | None,
+    sources: tuple[str, ...],
+) -> None:
+    """Measure CHECKPOINT, copy it to its first source where that is a file of this machine, draw it, and record it."""
+    plugins = installed()
+    said = {"summary": summary, "license": license_name, "data_license": data_license, "sources": list(sources)}
+    loaded = load(checkpoint, plugins=plugins)
+    measured = described(loaded, checkpoint, name, plugins)
+    place = locate(sources[0], registry.parent) if sources else None
+    if isinstance(place, Path):
+        try:
+            picture = card_png(loaded, plugins)
+            with staged_file(place.with_suffix(".png")) as staging:
+                staging.write_bytes(picture)
+            said["picture"] = f"{sources[0].removesuffix(place.suffix)}.png"
+        except DataError as error:
+            click.echo(f"{name} has no picture: {error}", err=True)
+        if checkpoint.resolve() != place.resolve():
+            with staged_file(place) as staging:
+                shutil.copyfile(checkpoint, staging)
+    record(registry, name, said, measured)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,252 @@
+"""Discovery: which plugins are installed, which of them fail and why, and what each registers.
+
+A plugin is the entry point of an installed distribution, in the group ``modalzoo``. It is registered whole or not at
+all; one that fails is kept as a fault that names its distribution, and everything else lives on.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import os
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pluggy
+
+from zoo import hookspecs
+from zoo.discovery.isolation import Escaped, isolated, writes_aside
+from zoo.discovery.registered import Component as Component, Plugin as Plugin, checked, checked_registry
+from zoo.errors import PluginError, UnknownNameError, ZooError
+from zoo.hookspecs import API_VERSION, ENTRY_POINT_GROUP
+
+KINDS = ("modality", "encoder", "decoder", "front", "objective", "dataset", "exporter", "translation", "layout")
+_HOOKS = {
+    "modality": "zoo_modalities",
+    "encoder": "zoo_encoders",
+    "decoder": "zoo_decoders",
+    "front": "zoo_fronts",
+    "objective": "zoo_objectives",
+    "dataset": "zoo_datasets",
+    "exporter": "zoo_exporters",
+    "translation": "zoo_translations",
+    "layout": "zoo_layouts",
+}
+_WHERE = "`zoo plugins` lists what is installed."
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """All installed plugins and the table of what the sound ones register."""
+
+    plugins: tuple[Plugin, ...]
+    table: Mapping[tuple[str, str], Component] = field(init=False)
+
+    def __post_init__(self) -> None:
+        components = (component for plugin in self.plugins for component in plugin.components)
+        object.__setattr__(self, "table", {(component.kind, component.name): component for component in components})
+
+    @property
+    def faults(self) -> tuple[Plugin, ...]:
+        """The plugins that could not be registered."""
+        return tuple(plugin for plugin in self.plugins if plugin.fault)
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names registered for a kind, sorted; encoders and decoders as ``modality/name``."""
+        return sorted(name for registered, name in self.table if registered == kind)
+
+    def of(self, distribution: str) -> list[Plugin]:
+        """Return the plugins that a distribution brings.
+
+        Raises UnknownNameError where it brings none, PluginError where one of them is out.
+        """
+        found = [plugin for plugin in self.plugins if plugin.distribution == distribution]
+        if not found:
+            known = {plugin.distribution for plugin in self.plugins}
+            raise UnknownNameError("distribution with a plugin", distribution, known, hint=_WHERE)
+        for plugin in found:
+            if plugin.fault:
+                raise PluginError(f"{distribution} {plugin.version} is out: {plugin.fault}")
+        return found
+
+    def find(self, kind: str, name: str) -> Component:
+        """Return a registered component without importing it.
+
+        Raises UnknownNameError with the nearest registered name.
+        """
+        component = self.table.get((kind, name))
+        if component is None:
+            broken = "".join(
+                f" {plugin.distribution} {plugin.version} is out: {plugin.fault}." for plugin in self.faults
+            )
+            raise UnknownNameError(kind, name, self.names(kind), hint=_WHERE + broken)
+        return component
+
+    def load(self, kind: str, name: str) -> Any:
+        """Import and return a registered component's class.
+
+        Raises PluginError, naming the distribution, where it cannot be imported.
+        """
+        component = self.find(kind, name)
+        module, _, attribute = component.import_string.partition(":")
+        try:
+            with isolated():
+                return getattr(importlib.import_module(module), attribute)
+        except Escaped as error:
+            raise PluginError(
+                f"the {kind} {name!r} of {component.distribution} cannot be imported from {component.import_string!r}: "
+                f"{error}; upgrade or reinstall {component.distribution}, `zoo doctor` shows what is installed"
+            ) from error
+
+    @contextmanager
+    def blaming(self, kind: str, name: str) -> Iterator[None]:
+        """Raise PluginError, naming the distribution, for whatever goes wrong inside but for errors of the zoo."""
+        try:
+            with isolated(ZooError):
+                yield
+        except Escaped as error:
+            distribution = self.find(kind, name).distribution
+            raise PluginError(
+                f"the {kind} {name!r} of {distribution} cannot be built: {error}; "
+                f"change its options, or tell the authors of {distribution}"
+            ) from error
+
+
+@functools.cache
+def installed() -> Plugins:
+    """Return the plugins of this environment, discovered once a process.
+
+    ``ZOO_PLUGINS`` narrows them: ``ZOO_PLUGINS=modalzoo-text,modalzoo-onnx`` allows only these distributions,
+    ``ZOO_PLUGINS=-birds`` all but this one.
+    """
+    return discovered()
+
+
+def discovered(leaving_out: Container[str] = ()) -> Plugins:
+    """Return the plugins that ``ZOO_PLUGINS`` lets in, but for those of the distributions to be left out."""
+    found = (load_plugin(point) for point in entry_points() if distribution_of(point)[0] not in leaving_out)
+    return Plugins(tuple(_without_clashes(found)))
+
+
+def entry_points() -> list[importlib.metadata.EntryPoint]:
+    """Return the entry points that ``ZOO_PLUGINS`` lets in, without importing one."""
+    wanted = _filter(os.environ.get("ZOO_PLUGINS", ""))
+    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+    return [point for point in points if wanted(distribution_of(point)[0])]
+
+
+def unknown_in_setting() -> list[str]:
+    """Return the names in ``ZOO_PLUGINS`` that no installed distribution with a plugin has."""
+    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+    named = {name.removeprefix("-") for name in _names(os.environ.get("ZOO_PLUGINS", ""))}
+    return sorted(named - {distribution_of(point)[0] for point in points})
+
+
+def translations(exporter: str) -> dict[str, Callable[[], Any]]:
+    """Return what loads the translation of each operator for an exporter, by operator: ``zoo_text::packed_lstm``.
+
+    An operator that no imported module defines is in no graph: leave its translation unloaded.
+    """
+    found = installed()
+    prefix = f"{exporter}/"
+    return {
+        name.removeprefix(prefix): functools.partial(found.load, "translation", name)
+        for name in found.names("translation")
+        if name.startswith(prefix)
+    }
+
+
+def load_plugin(point: importlib.metadata.EntryPoint) -> Plugin:
+    """Import one entry point, call its hooks and check what they return.
+
+    Whatever goes wrong in it ends here, as a fault of this plugin alone.
+    """
+    distribution, version = distribution_of(point)
+    found = Plugin(point.name, point.value.partition(":")[0].strip(), distribution, version)
+    before = writes_aside()
+    try:
+        with isolated():
+            loaded = _loaded(point, found)
+    except Escaped as error:
+        loaded = found.without(f"{error}; reinstall or remove {distribution}")
+    if writes_aside() > before:
+        import logging  # slow, and seldom needed
+
+        logger = logging.getLogger(__name__)
+        logger.warning("%s %s writes to stdout while it is imported; that went to stderr", distribution, version)
+    return loaded
+
+
+def _loaded(point: importlib.metadata.EntryPoint, found: Plugin) -> Plugin:
+    manager = pluggy.PluginManager("modalzoo")
+    manager.add_hookspecs(hookspecs)
+    module = point.load()
+    api = getattr(module, "ZOO_API", None)
+    if api != API_VERSION:
+        return found.without(
+            f"it is written for plugin API {api}, this modalzoo has {API_VERSION}; upgrade the older one"
+        )
+    manager.register(module, point.name)
+    manager.check_pending()
+    components = [
+        checked(Component(kind, name, import_string, found.distribution), point.module)
+        for kind, hook in _HOOKS.items()
+        for mapping in _returned(manager, hook)
+        for name, import_string in dict(mapping).items()
+    ]
+    registries = tuple(
+        checked_registry(file, point.module) for files in _returned(manager, "zoo_registries") for file in files
+    )
+    return replace(found, components=tuple(components), registries=registries)
+
+
+def _returned(manager: pluggy.PluginManager, hook: str) -> list[Any]:
+    """Call one hook of one plugin; pluggy would drop a None without a word."""
+    implemented = getattr(manager.hook, hook).get_hookimpls()
+    returned: list[Any] = getattr(manager.hook, hook)()
+    if len(returned) != len(implemented):
+        raise PluginError(f"the hook {hook!r} returned nothing")
+    return returned
+
+
+def _without_clashes(plugins: Iterable[Plugin]) -> list[Plugin]:
+    """Leave out, whole, each plugin that registers a name which an earlier one has."""
+    kept: list[Plugin] = []
+    owners: dict[tuple[str, str], Plugin] = {}
+    for plugin in sorted(plugins, key=lambda plugin: (plugin.distribution, plugin.name)):
+        clash = next((c for c in plugin.components if (c.kind, c.name) in owners), None)
+        if clash is not None:
+            owner = owners[clash.kind, clash.name]
+            kept.append(
+                plugin.without(
+                    f"it registers the {clash.kind} {clash.name!r}, which {owner.distribution} {owner.version} has; "
+                    f"remove one of the two, or leave one out by ZOO_PLUGINS=-{plugin.distribution}"
+                )
+            )
+            continue
+        owners.update({(component.kind, component.name): plugin for component in plugin.components})
+        kept.append(plugin)
+    return kept
+
+
+def distribution_of(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
+    """Return the name and version of the distribution that brings an entry point, told by itself if it has none."""
+    if point.dist is None:
+        return point.name, "unknown"
+    metadata = point.dist.metadata  # parsed anew at each look
+    stated = {key: metadata[key] for key in ("Name", "Version") if key in metadata}
+    return stated.get("Name", point.name), stated.get("Version", "unknown")
+
+
+def _names(setting: str) -> list[str]:
+    return [name.strip() for name in setting.split(",") if name.strip()]
+
+
+def _filter(setting: str) -> Any:
+    names = _names(setting)
+    denied = {name[1:] for name in names if name.startswith("-")}
+    allowed = {name for name in names if not name.startswith("-")}
+    return lambda distribution: distribution not in denied and (not allowed or distribution in allowed)

@@ -1,0 +1,1 @@
+"""Held-out metrics: what a model's latents and reconstructions are worth."""

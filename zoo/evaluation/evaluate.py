@@ -1,0 +1,160 @@
+"""Measures a model on held-out data, and compares with what was recorded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from zoo.discovery.plugins import Plugins, installed
+from zoo.errors import MetricError, UsageError
+from zoo.evaluation.coherence import coherence
+from zoo.evaluation.metrics import Metric
+from zoo.evaluation.probing import probed
+from zoo.models.batches import Rows, RowsInMemory, RowsOnDemand, in_order, load_rows, readable
+from zoo.models.build import Model
+from zoo.modules import Batch, MeasuresAnswers, RunsGraphs
+from zoo.protocols import Modality, Sample
+from zoo.recipes.spec import Recipe
+from zoo.samples.columns import ALONE, Reading
+from zoo.samples.missing import Skip
+from zoo.samples.splits import TRAIN, Splits, absent, joined
+
+_BATCH_ROWS = 256
+_CHOOSE = "Choose another split, by --split or evaluation.split, or add samples to this one"
+_FITTED = "Probes and classifiers are fitted on it: set evaluation.probe and evaluation.coherence to false, or add some"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A split to measure on: its samples, their rows, and the words that name it in a message."""
+
+    samples: Sequence[Sample]
+    rows: Rows
+    where: str
+
+    @classmethod
+    def load(
+        cls,
+        splits: Splits,
+        split: str,
+        modalities: Mapping[str, Modality],
+        *,
+        advice: str = _CHOOSE,
+        skip: Skip | None = None,
+        reading: Reading = ALONE,
+    ) -> HeldOut:
+        """Read a split, without the samples of which ``skip`` is told; ``advice`` says what to do if it has nothing.
+
+        ``reading`` says how files are read.
+        An input that no sample has is told of by a warning, since what needs it is not measured.
+        """
+        samples, where = splits.read(split, advice=advice), splits.where(split)
+        rows = load_rows(samples, modalities, where=where, skip=skip, reading=reading)
+        if skip is not None and isinstance(rows, RowsOnDemand):  # metrics need a sample for each row
+            rows = RowsOnDemand(list(readable(rows.samples, modalities, skip=skip)), modalities)
+        held_out = cls(rows.samples, rows, where)
+        if lacking := absent(samples, modalities):
+            _log.warning("%s: no sample has the input %s; what needs it is not measured", where, joined(lacking))
+        return held_out
+
+    def some(self, by: str = "") -> HeldOut:
+        """Return two rows of every kind: by the inputs that they have, and by the label ``by``."""
+        kinds: dict[object, list[int]] = {}
+        for place, sample in enumerate(self.samples):
+            there = tuple(name for name, value in sample.inputs.items() if value is not None)
+            kinds.setdefault((there, sample.labels.get(by)), []).append(place)
+        index = sorted(place for places in kinds.values() for place in places[:2])
+        rows = RowsInMemory(self.rows.take(torch.tensor(index)))
+        return HeldOut([self.samples[place] for place in index], rows, self.where)
+
+
+def evaluate(
+    model: Model,
+    recipe: Recipe,
+    *,
+    split: str = "",
+    plugins: Plugins | None = None,
+    seed: int = 0,
+    skip: Skip | None = None,
+) -> dict[str, float]:
+    """Return the metrics that the model's objective reports on a split, by name.
+
+    Where the recipe's evaluation names a label, the samples are taken apart by it, and each name begins with the
+    label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Where it asks for
+    probes, they are fitted on the split ``train`` and measured on the whole split: ``picture.latent.class.probe``,
+    see ``zoo.evaluation.probing``; likewise for the classifiers of ``zoo.evaluation.coherence``. Deterministic for one
+    ``seed``.
+    With ``skip`` samples that cannot be read are left out, and it is told of each and why.
+
+    Raises UsageError if the split has no samples or none of the inputs, DataError if no row has what the objective
+    measures or, without ``skip``, a sample cannot be read; an input that no row has is told of by a warning.
+    """
+    plugins = plugins or installed()
+    splits = Splits.of(recipe, plugins)
+    reading = Reading(recipe.training.workers)
+    wanted = split or recipe.evaluation.split
+    held_out = HeldOut.load(splits, wanted, model.modalities, skip=skip, reading=reading)
+    fitted = recipe.evaluation.probe or recipe.evaluation.coherence
+    training = splits.read(TRAIN, advice=_FITTED) if fitted else ()
+    if skip is not None:
+        training = list(readable(training, model.modalities, skip=skip))
+    measured = measure(model, recipe, held_out, seed=seed)
+    if recipe.evaluation.probe:
+        measured |= probed(model, training, held_out.samples, held_out.rows, seed=seed)
+    if recipe.evaluation.coherence:
+        measured |= coherence(model, plugins, training, held_out.samples, held_out.rows, seed=seed)
+    return measured
+
+
+def measure(
+    model: Model, recipe: Recipe, held_out: HeldOut, *, seed: int = 0, run: RunsGraphs | None = None
+) -> dict[str, float]:
+    """Return the metrics of ``evaluate`` but for the probes, on rows that are loaded already.
+
+    With ``run`` those that follow from the answers of deployed graphs, which it runs; none where the objective has no
+    such metrics.
+    """
+    by = recipe.evaluation.by
+    measured: dict[str, float] = {}
+    for value in sorted({sample.labels.get(by, "") for sample in held_out.samples}) if by else [""]:
+        index = [place for place, sample in enumerate(held_out.samples) if not by or sample.labels.get(by, "") == value]
+        prefix = f"{value}." if value else ""
+        if by and not value:
+            raise UsageError(f"{held_out.where}: {len(index)} samples lack the label {by!r} that [evaluation] by names")
+        for name, metric in _measured(model, held_out.rows, torch.tensor(index), seed, run).items():
+            measured[f"{prefix}{name}"] = float(metric)
+    return measured
+
+
+def verify(measured: Mapping[str, float], recorded: Mapping[str, Metric], name: str) -> None:
+    """Raise MetricError where a recorded metric was not measured again within its tolerance."""
+    for metric, expected in recorded.items():
+        found = measured.get(metric)
+        if found is None or not abs(found - expected.value) <= expected.tolerance:
+            raise MetricError(
+                f"{name}: the metric {metric!r} is recorded as {expected.value} ± {expected.tolerance}, measured now "
+                f"{'nothing' if found is None else found}; check the versions of the plugins with `zoo doctor`"
+            )
+
+
+@torch.no_grad()
+def _measured(model: Model, rows: Rows, index: torch.Tensor, seed: int, run: RunsGraphs | None) -> Mapping[str, float]:
+    training = model.objective.training
+    model.objective.eval()
+    device = next(model.objective.parameters()).device
+
+    def batches() -> Iterator[Batch]:
+        for batch in in_order(rows, index, _BATCH_ROWS):
+            yield batch.to(device).with_clean_gaps()
+
+    try:
+        if run is not None:
+            answered = model.objective
+            return answered.answer_metrics(batches(), run) if isinstance(answered, MeasuresAnswers) else {}
+        return model.objective.metrics(batches(), generator=torch.Generator().manual_seed(seed))
+    finally:
+        model.objective.train(training)

@@ -1,0 +1,94 @@
+"""Latents of many rows: of each encoder, or of every subset of the inputs where a model embeds whatever is there.
+
+Neither the objective nor the modality is known here: what a graph calls ``latent`` or ``embedding`` is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from zoo.evaluation.subsets import every_subset
+from zoo.models.batches import Rows, in_order
+from zoo.models.build import Model
+from zoo.models.graphs import Embed
+from zoo.modules import Batch
+from zoo.protocols import Graph, vector_output
+
+_BATCH_ROWS = 256
+_ENCODE, _EMBED = "encode_", "embed"
+
+
+@dataclass(frozen=True)
+class Latents:
+    """A latent a row, and the rows whose inputs it was made of are all there; ``output`` is what the graph calls it."""
+
+    output: str
+    values: Float[Tensor, "row latent"]
+    known: Bool[Tensor, " row"]
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """Leave the model as it was after asking it without gradients, as it answers where it is deployed."""
+    training = model.objective.training
+    try:
+        model.objective.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        model.objective.train(training)
+
+
+def latents_of(model: Model, rows: Rows) -> dict[tuple[str, ...], Latents]:
+    """Return the latents of all rows, by the inputs that they are made of.
+
+    A model with a graph ``embed`` gives those of every subset of its inputs, another those of each ``encode_<input>``.
+    Empty where no graph has such an output.
+    """
+    graphs = {graph.name: graph for graph in model.graphs(raw=False)}
+    embed = graphs.get(_EMBED)
+    with evaluating(model):
+        if embed is not None and isinstance(embed.module, Embed) and (output := vector_output(embed.outputs)):
+            return _of_subsets(embed.module, output, model, rows)
+        return {
+            (name,): Latents(output.rpartition(".")[-1], *_of_encoder(graph, output, name, model, rows))
+            for graph in graphs.values()
+            if graph.name.startswith(_ENCODE) and (output := vector_output(graph.outputs))
+            for name in [graph.name.removeprefix(_ENCODE)]
+        }
+
+
+def _of_encoder(graph: Graph, output: str, name: str, model: Model, rows: Rows) -> tuple[Tensor, Tensor]:
+    found, known = [], []
+    for batch in _batches(model, rows):
+        tensors = {f"{name}.{key}": tensor for key, tensor in batch.inputs[name].items()}
+        found.append(graph.module(tensors)[output])
+        known.append(batch.present[name])
+    return torch.cat(found), torch.cat(known)
+
+
+def _of_subsets(embed: Embed, output: str, model: Model, rows: Rows) -> dict[tuple[str, ...], Latents]:
+    """Return the latents of every subset; each encoder reads each row once."""
+    key = output.rpartition(".")[-1]
+    subsets = every_subset(list(model.modalities))
+    found: Mapping[tuple[str, ...], tuple[list[Tensor], list[Tensor]]] = {subset: ([], []) for subset in subsets}
+    for batch in _batches(model, rows):
+        features = embed.features(batch.inputs)
+        nowhere = torch.zeros(batch.rows, dtype=torch.bool, device=next(iter(features.values())).device)
+        for subset, (values, known) in found.items():
+            there = {name: present if name in subset else nowhere for name, present in batch.present.items()}
+            values.append(embed.joint(features, there)[key])
+            known.append(torch.stack([batch.present[name] for name in subset]).all(dim=0))
+    return {subset: Latents(key, torch.cat(values), torch.cat(known)) for subset, (values, known) in found.items()}
+
+
+def _batches(model: Model, rows: Rows) -> Iterator[Batch]:
+    device = next(model.objective.parameters()).device
+    for batch in in_order(rows, torch.arange(len(rows)), _BATCH_ROWS):
+        yield batch.to(device).with_clean_gaps()

@@ -1,0 +1,87 @@
+"""A measured number; how metrics are shown: what chance gives beside each, one table of inputs by metrics. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from zoo.evaluation.subsets import JOINER
+
+_SIZE_OF_SUBSET = re.compile(r"\d+-of-\d+")
+_PRIOR = "prior"
+_BY_CHANCE = "by chance"
+_HEADER = "inputs"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measured number, how far another measurement of it may lie, and nothing typed in by hand."""
+
+    value: float
+    tolerance: float
+
+
+def chance_beside(metric: str, metrics: Collection[str]) -> str:
+    """Return the name under which the chance of a metric is told, empty where it is not.
+
+    It is ``chance@10`` beside ``recall@10``, ``chance_map`` beside ``map``, or ``chance`` beside ``probe``.
+    """
+    before, dot, last = metric.rpartition(".")
+    name, at, place = last.partition("@")
+    names = (f"{before}{dot}chance{at}{place}", f"{before}{dot}chance_{last}", f"{before}{dot}chance")
+    return next((beside for beside in names if not name.startswith("chance") and beside in metrics), "")
+
+
+def row_and_column(metric: str, inputs: Sequence[str]) -> tuple[str, str]:
+    """Return where a metric stands in a table of inputs by metrics; the row is empty where it is of no inputs.
+
+    ``zh.caption_to_picture.map`` stands in the row ``zh.caption_to_picture``, ``2-of-5.nll`` in the row ``2-of-5``.
+    """
+    parts = metric.split(".")
+    for place, part in enumerate(parts[:-1]):
+        if _is_row(part, inputs):
+            return ".".join(parts[: place + 1]), ".".join(parts[place + 1 :])
+    return "", metric
+
+
+def tabulated(metrics: Mapping[str, float], inputs: Sequence[str]) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Return a table of what was measured, a row a subset of inputs, and the metrics that stand in none.
+
+    The first row is the header; averages stand below what they are of. Where chance is known the last row tells it,
+    as a range where it differs. Without two rows to compare there is no table.
+    """
+    chances = {name: beside for name in metrics if (beside := chance_beside(name, metrics))}
+    shown = [name for name in metrics if name not in chances.values()]
+    places = {name: row_and_column(name, inputs) for name in shown}
+    rows = sorted(dict.fromkeys(row for row, _ in places.values() if row), key=_is_average)
+    if len(rows) < 2:
+        return [], shown
+    columns = list(dict.fromkeys(column for row, column in places.values() if row))
+    cells = {place: f"{metrics[name]:.4g}" for name, place in places.items()}
+    table = [(_HEADER, *columns), *((row, *(cells.get((row, column), "") for column in columns)) for row in rows)]
+    if chances:
+        known = {
+            column: [
+                metrics[chances[name]] for name, at in places.items() if at[0] and at[1] == column and name in chances
+            ]
+            for column in columns
+        }
+        table.append((_BY_CHANCE, *(_range(known[column]) for column in columns)))
+    return table, [name for name, (row, _) in places.items() if not row]
+
+
+def _is_average(row: str) -> bool:
+    return row == _PRIOR or bool(_SIZE_OF_SUBSET.fullmatch(row))
+
+
+def _range(values: Sequence[float]) -> str:
+    ends = sorted({f"{value:.4g}" for value in (min(values), max(values))}, key=float) if values else []
+    return " to ".join(ends)
+
+
+def _is_row(part: str, inputs: Sequence[str]) -> bool:
+    asked, _, answered = part.partition("_to_")
+    sides = [asked, answered] if answered else [asked]
+    named = all(set(side.split(JOINER)) <= set(inputs) for side in sides)
+    return named or _is_average(part)

@@ -1,0 +1,42 @@
+"""What a model of several inputs is asked with: every subset of them, and the names of what is measured of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+from zoo.reading.lists import listed
+
+JOINER = "+"
+MOST_NAMED = 3
+
+
+def every_subset(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return every subset of the inputs but the empty one: the single ones first, all of them last."""
+    listed(names, "names of inputs")
+    return [some for size in range(1, len(names) + 1) for some in combinations(names, size)]
+
+
+def subset_name(subset: Sequence[str]) -> str:
+    """Return what a subset is called in metrics: ``picture+caption``."""
+    return JOINER.join(listed(subset, "a subset of the inputs"))
+
+
+def by_subset(names: Sequence[str], measured: Mapping[tuple[str, ...], Mapping[str, float]]) -> dict[str, float]:
+    """Return metrics of subsets of the inputs ``names``, each name led by the subset: ``picture+caption.nll``.
+
+    Of more than three inputs only the single ones are named; subsets of a size are averaged, as ``2-of-5.nll``.
+    """
+    found: dict[str, list[float]] = {}
+    for subset, metrics in measured.items():
+        for row in rows_of(subset, names):
+            for metric, value in metrics.items():
+                found.setdefault(f"{row}.{metric}", []).append(value)
+    return {name: sum(values) / len(values) for name, values in found.items()}
+
+
+def rows_of(subset: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the rows of a table over the inputs ``names`` that a subset counts in."""
+    if len(names) <= MOST_NAMED:
+        return [subset_name(subset)]
+    return [*subset[: len(subset) == 1], f"{len(subset)}-of-{len(names)}"]

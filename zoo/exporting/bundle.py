@@ -1,0 +1,224 @@
+"""Writes a bundle: graphs, weights, manifest, what raw values need, a reference to judge it by again, a card.
+
+Every graph is judged against torch before the bundle gets its name; one miss and there is no bundle. Where the exporter
+can, all graphs share one file of weights, which is the checkpoint itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import save
+
+from zoo.errors import UsageError, ZooError
+from zoo.exporting.card import card, described, facts, reference
+from zoo.exporting.judging import Verdict, judge, make_cases, opened_twice
+from zoo.exporting.layouts import Arranged
+from zoo.exporting.precisions.data import Data
+from zoo.exporting.precisions.files import Placed, calibrates, reduce_graph
+from zoo.exporting.precisions.worth import Worth, losses, recommended, table, worth
+from zoo.files.places import BUNDLE, replaceable
+from zoo.files.store import digests, staged_folder
+from zoo.hookspecs import __version__
+from zoo.models.checkpoint import Checkpoint, modality_arrays, names_in, recipe_json, save_checkpoint
+from zoo.protocols import Exporter, FindsFault, Graph, SharesWeights, Stamps
+from zoo.reading.lists import listed
+from zoo.recipes.tables import SCHEMA, json_text
+from zoo.runtime.bundle import Bundle
+from zoo.runtime.manifest import FULL, sealed
+
+WEIGHTS = "model.safetensors"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the weights of a bundle come from, for its manifest and card."""
+
+    name: str
+    license: str = ""
+    data_license: str = ""
+    revision: str = ""
+
+
+def export(
+    checkpoint: Checkpoint,
+    exporter: Exporter,
+    out: Path,
+    *,
+    origin: Origin,
+    exporter_name: str = "onnx",
+    graphs: Sequence[str] = (),
+    precisions: Sequence[str] = (),
+    single_file: bool = False,
+    layout: Arranged | None = None,
+    observe: Callable[[Verdict], None] | None = None,
+) -> dict[str, Any]:
+    """Export the graphs of a model, all or those named, into the folder ``out``, and return the bundle's manifest.
+
+    ``exporter_name`` is what the exporter is registered as: files that are no ONNX are run by it wherever they go.
+    ``precisions`` are written beside float32, and measured on the data of the checkpoint's recipe, which are looked at
+    first. Where these cannot be read, a warning tells so, and those that calibrate nothing are judged on drawn cases
+    alone. With ``single_file`` each graph holds its own copy of its weights. ``layout`` adds its files at the end.
+
+    Raises UsageError if anything but a bundle lies at ``out``, or other files stand in that bundle; ParityError where
+    a graph does not compute what torch computes. ``out`` is then as it was before.
+    """
+    precisions = listed(precisions, "precisions")
+    shares = exporter if isinstance(exporter, SharesWeights) and not single_file else None
+
+    def place(graph: Graph, path: Path) -> None:
+        exporter.write(graph, path)
+        if shares is not None:
+            shares.link(path, path.with_name(WEIGHTS), names_in(graph.module, checkpoint.model.objective))
+
+    replaceable(out, BUNDLE)
+    data = _data(checkpoint, precisions) if precisions else None
+    with staged_folder(out, replaces=BUNDLE) as staging:
+        if shares is not None:
+            save_checkpoint(checkpoint.model, checkpoint.recipe, staging / WEIGHTS)
+        placed = {FULL: _placed(checkpoint.model.graphs(graphs), exporter, staging, place, observe)}
+        found = []
+        if precisions:
+            placed |= {precision: [] for precision in precisions}
+            for one in placed[FULL]:
+                for precision, reduced in reduce_graph(one, exporter, precisions, data).items():
+                    placed[precision].append(reduced)
+                    _tell([reduced], observe)
+            found = worth(placed, staging / WEIGHTS, exporter, data)
+            if data is not None and (told := str(data.left_out)):
+                _log.warning("%s", told)
+        return _completed(staging, checkpoint, exporter, exporter_name, origin, placed, found, layout)
+
+
+def renew(
+    checkpoint: Checkpoint,
+    exporter: Exporter,
+    bundle: Bundle,
+    *,
+    origin: Origin,
+    layout: Arranged | None = None,
+    observe: Callable[[Verdict], None] | None = None,
+) -> dict[str, Any]:
+    """Put other weights of the same spec into a bundle: its graphs stay what they are, and are judged again.
+
+    ``layout`` is the one that the bundle has, for its files are made anew.
+
+    Raises UsageError where the weights are of another spec, files of the bundle hold weights of their own, or files
+    that are not the bundle's stand in its folder;
+    ParityError where a graph does not compute what torch computes with the new weights. The bundle is then as it was
+    before.
+    """
+    files = bundle.contents.files
+    if not isinstance(exporter, SharesWeights) or WEIGHTS not in files.promised or bundle.precisions[1:]:
+        raise UsageError(
+            f"graphs of {bundle.folder} hold weights of their own, not in {WEIGHTS} beside them; export the model "
+            "without --weights-only"
+        )
+    if bundle.recipe.spec != checkpoint.recipe.spec:
+        raise UsageError(
+            f"{bundle.folder} is of another spec than these weights; export the model without --weights-only"
+        )
+
+    def place(graph: Graph, path: Path) -> None:
+        files.copy(bundle.described(graph.name)["file"], path.parent)
+        exporter.link(path, path.with_name(WEIGHTS), {})
+
+    with staged_folder(bundle.folder, replaces=BUNDLE) as staging:
+        save_checkpoint(checkpoint.model, checkpoint.recipe, staging / WEIGHTS)
+        placed = {FULL: _placed(checkpoint.model.graphs(bundle.graphs), exporter, staging, place, observe)}
+        return _completed(staging, checkpoint, exporter, bundle.manifest["exporter"], origin, placed, layout=layout)
+
+
+def _data(checkpoint: Checkpoint, precisions: Sequence[str]) -> Data | None:
+    """Return the data to judge and to measure on, None where they cannot be read and nothing is calibrated on them."""
+    try:
+        return Data.load(checkpoint.model, checkpoint.recipe, checkpoint.model.plugins)
+    except ZooError as error:
+        if any(map(calibrates, precisions)):
+            raise
+        _log.warning("files of fewer bits are judged on drawn cases alone, and no metric is measured: %s", error)
+        return None
+
+
+def _placed(
+    graphs: Sequence[Graph],
+    exporter: Exporter,
+    folder: Path,
+    place: Callable[[Graph, Path], None],
+    observe: Callable[[Verdict], None] | None,
+) -> list[Placed]:
+    """Have ``place`` put each graph into the folder, and judge it there."""
+    found = []
+    for graph in graphs:
+        path = folder / f"{graph.name}{exporter.suffix}"
+        cases = make_cases(graph)  # tells of a module that torch itself cannot run at some size, before it is traced
+        place(graph, path)
+        explain = functools.partial(exporter.first_fault, graph, path) if isinstance(exporter, FindsFault) else None
+        verdict = judge(graph, cases, *opened_twice(graph, path, exporter), explain=explain)
+        found.append(Placed(graph, path, cases, verdict))
+        _tell(found[-1:], observe)
+    return found
+
+
+def _tell(placed: Iterable[Placed], observe: Callable[[Verdict], None] | None) -> None:
+    if observe is not None:
+        for one in placed:
+            observe(replace(one.verdict, graph=one.name))
+
+
+def _completed(
+    folder: Path,
+    checkpoint: Checkpoint,
+    exporter: Exporter,
+    exporter_name: str,
+    origin: Origin,
+    placed: Mapping[str, Sequence[Placed]],
+    found: Sequence[Worth] = (),
+    layout: Arranged | None = None,
+) -> dict[str, Any]:
+    """Write everything but the graphs and weights of a bundle, and return its manifest."""
+    model = checkpoint.model
+    manifest: dict[str, Any] = {
+        "schema": SCHEMA,
+        "origin": asdict(origin),
+        "checkpoint_sha256": checkpoint.sha256,
+        "exporter": exporter_name,
+        "versions": {"modalzoo": __version__, **exporter.versions()},
+        "graphs": {one.graph.name: {**one.described(), **described(one.graph)} for one in placed[FULL]},
+    }
+    if found:
+        manifest["precisions"] = {one.precision: one.summary() for one in found}
+        manifest["recommended"] = recommended(found)
+        manifest["lost"] = losses(found)
+    for precision in [precision for precision in placed if precision != FULL]:
+        for one in placed[precision]:
+            manifest["graphs"][one.graph.name].setdefault("reduced", {})[precision] = one.described()
+    every = [one for precision in placed.values() for one in precision]
+    if isinstance(exporter, Stamps):
+        for one in every:
+            exporter.stamp(one.path, facts(one.graph.name, one.verdict, checkpoint, manifest))
+    (folder / "reference.safetensors").write_bytes(
+        save({key: array for one in every for key, array in reference(one.name, one.cases).items()})
+    )
+    (folder / "state.safetensors").write_bytes(save(modality_arrays(model.modalities)))
+    _write_json(folder / "spec.json", recipe_json(checkpoint.recipe))
+    (folder / "README.md").write_text(card(model, manifest, _precisions(placed, found)), encoding="utf-8")
+    manifest = sealed({**manifest, "files": digests(folder)})
+    _write_json(folder / "manifest.json", manifest)
+    return manifest if layout is None else layout.add_to(folder, manifest)
+
+
+def _precisions(placed: Mapping[str, Sequence[Placed]], found: Sequence[Worth]) -> Sequence[str]:
+    """Return what the card says of the precisions beside float32, if there are any."""
+    alone = [one.graph.name for precision in placed.values() for one in precision if one.drawn_alone]
+    return table(found, dict.fromkeys(alone)) if found else ()
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json_text(value, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,61 @@
+"""Adds a layout, such as a page that serves it, to a bundle that is finished but not yet in its place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo.discovery.components import make_dataset, make_layout
+from zoo.discovery.plugins import Plugins
+from zoo.errors import PluginError
+from zoo.files.store import digests
+from zoo.protocols import Dataset, Layout
+from zoo.recipes.spec import Recipe
+from zoo.recipes.tables import json_text
+from zoo.runtime.manifest import sealed
+from zoo.samples.missing import LeftOut, WithFiles
+
+_MANIFEST = "manifest.json"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """A layout by its registered name, and the data that it shows; ``left_out`` are samples without their files."""
+
+    name: str
+    layout: Layout
+    dataset: Dataset
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    def add_to(self, folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the layout add its files to the bundle in ``folder``; write and return the manifest that binds them.
+
+        Raises PluginError where it changes a file of the bundle or leaves something that no manifest can bind.
+        """
+        before = digests(folder)
+        self.layout.write(folder, self.dataset)
+        if told := str(self.left_out):
+            _log.warning("%s", told)
+        after = digests(folder)
+        for name in before:
+            if after.get(name) != before[name]:
+                raise PluginError(f"the layout {self.name!r} changed the bundle's file {name!r}; it may add files only")
+        for path in sorted(folder.iterdir()):
+            if path.name not in after:
+                raise PluginError(
+                    f"the layout {self.name!r} left {path.name!r}, which is no file; all its files stand in one folder"
+                )
+        del after[_MANIFEST]
+        found = sealed({**manifest, "layout": self.name, "files": after})
+        (folder / _MANIFEST).write_text(json_text(found, indent=1) + "\n", encoding="utf-8")
+        return found
+
+
+def arranged(name: str, recipe: Recipe, plugins: Plugins) -> Arranged:
+    """Return a registered layout, ready for the data of a recipe."""
+    left_out = LeftOut()
+    return Arranged(name, make_layout(name, plugins), WithFiles(make_dataset(recipe.data, plugins), left_out), left_out)

@@ -1,0 +1,80 @@
+"""Tells where torch in float32 is not finite although the same module in float64 is, and which part is to blame."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as tree
+
+from zoo.models.graphs import as_tensors
+from zoo.protocols import Graph
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
+
+
+@torch.no_grad()
+def overflow(graph: Graph, inputs: Mapping[str, Array]) -> str:
+    """Return a sentence on what float32 cannot hold of a graph's values on ``inputs``, empty where it holds them all.
+
+    It names the innermost module that is the first to give infinity or NaN where it gives a number in float64, that
+    number, and the largest input.
+    """
+    judged, given = (graph.module, inputs)
+    if graph.reference is not None:
+        judged, given = graph.reference.module, graph.reference.arrays(inputs)
+    tensors = as_tensors(given)
+    doubled = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    double = copy.deepcopy(judged).double().eval()
+    singles, doubles = _answers(judged.eval(), tensors), _answers(double, doubled)
+    for (name, kind, single), (_, _, exact) in zip(singles, doubles, strict=True):
+        for found, expected in zip(single, exact, strict=True):
+            lost = torch.isfinite(expected) & ~torch.isfinite(found)
+            if lost.any():
+                part = f"the module {name!r} ({kind})" if name else f"the graph itself ({kind})"
+                return (
+                    f"torch in float32 is itself not finite here, so no file can be judged: {part} is the first to give"
+                    f" {found[lost][0].item()} where float64 gives {expected[lost][0].item():.3g}{_largest(inputs)}; "
+                    "write it in a form that float32 holds, such as sums of exponentials by their logarithms, or have "
+                    "the modality declare the range of its tensors"
+                )
+    return ""
+
+
+def _answers(module: nn.Module, tensors: Mapping[str, Tensor]) -> list[tuple[str, str, list[Tensor]]]:
+    """Return the answers of a module and of all within it, by name and class, in the order in which they are made."""
+    found: list[tuple[str, str, list[Tensor]]] = []
+
+    def keep(name: str, part: nn.Module, answer: Any) -> None:
+        found.append((name, type(part).__name__, list(_floats(answer))))
+
+    hooks = [
+        part.register_forward_hook(lambda part, _, answer, name=name: keep(name, part, answer))
+        for name, part in module.named_modules()
+    ]
+    try:
+        module(tensors)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def _floats(answer: Any) -> Iterator[Tensor]:
+    for leaf in tree.tree_leaves(answer):
+        if isinstance(leaf, Tensor) and leaf.is_floating_point():
+            yield leaf
+
+
+def _largest(inputs: Mapping[str, Array]) -> str:
+    """Return which input of float32 has the largest number, as a part of a sentence."""
+    sizes = {name: float(np.abs(array).max(initial=0)) for name, array in inputs.items() if array.dtype.kind == "f"}
+    if not sizes:
+        return ""
+    name = max(sizes, key=lambda key: sizes[key])
+    return f"; the largest number of the input is {sizes[name]:.3g} in {name!r}"

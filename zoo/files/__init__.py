@@ -1,0 +1,1 @@
+"""Files and addresses: fetched, verified, put in their place by one atomic commit."""

@@ -1,0 +1,152 @@
+"""From a spec to a model: registered parts are found, checked and joined."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from zoo.discovery.components import checked_options, component_class
+from zoo.discovery.plugins import Plugins, installed
+from zoo.errors import SpecError
+from zoo.models.fronts import raw_graphs
+from zoo.modules import Batch, Decoder, Encoder, Front, Input, Losses, Objective, Tensors
+from zoo.offers import TakesRaw
+from zoo.protocols import Graph, Modality
+from zoo.reading.lists import listed
+from zoo.recipes.spec import InputSpec, ModelSpec, Part
+
+
+@dataclass(frozen=True)
+class Model:
+    """A spec, its fitted modalities and its objective, which holds all the weights."""
+
+    spec: ModelSpec
+    modalities: Mapping[str, Modality]
+    objective: Objective
+    plugins: Plugins = field(default_factory=installed, repr=False)
+
+    def losses(self, batch: Batch, noise: Tensors, *, player: str = "model") -> Losses:
+        """Return the losses of a batch, whatever stands in its gaps."""
+        losses: Losses = self.objective(batch, noise, player)
+        return losses
+
+    def graphs(self, names: Sequence[str] = (), *, raw: bool = True) -> list[Graph]:
+        """Return the deployable functions, all of them or those named; without ``raw`` those of tensors alone.
+
+        Raises SpecError where a name is unknown.
+        """
+        self.objective.eval()
+        names = listed(names, "names of graphs")
+        found = {graph.name: graph for graph in self.objective.graphs()}
+        if raw and not found.keys() >= set(names or [""]):
+            found |= {graph.name: graph for graph in raw_graphs(found.values(), self.modalities, self._front)}
+        for name in names:
+            if name not in found:
+                raise SpecError(f"no graph {name!r}; this model has {', '.join(found)}")
+        return [graph for name, graph in found.items() if not names or name in names]
+
+    def _front(self, name: str) -> Front | None:
+        """Return what reads the raw values of an input inside a graph, where a plugin has it for this modality."""
+        modality = self.modalities[name]
+        kind = next(part.modality.name for part in self.spec.inputs if part.name == name)
+        if kind not in self.plugins.names("front") or not isinstance(modality, TakesRaw) or not modality.raw_tensors:
+            return None
+        front = component_class(self.plugins, "front", kind, Front)
+        with self.plugins.blaming("front", kind):
+            made: Front = front(modality)
+        return made
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of trained numbers."""
+        return sum(parameter.numel() for parameter in self.objective.parameters())
+
+
+def build(
+    spec: ModelSpec, modalities: Mapping[str, Modality], *, seed: int = 0, plugins: Plugins | None = None
+) -> Model:
+    """Build a model with fresh weights, drawn with ``seed``, on fitted ``modalities``.
+
+    Raises SpecError where a part does not fit, UnknownNameError where nothing registered it.
+    """
+    plugins = plugins or installed()
+    objective = component_class(plugins, "objective", spec.objective.name, Objective)
+    where = f"spec.objective {spec.objective.name!r}"
+    options = checked_options(objective, spec.objective.options, where, given=("inputs", "latent_dim"))
+    for part in spec.inputs:
+        if hasattr(torch.nn.ModuleDict, part.name):
+            raise SpecError(f"spec.inputs.{part.name}: torch keeps this name for itself; choose another")
+    for part in spec.inputs:
+        _require_width(modalities[part.name], f"spec.inputs.{part.name}.modality {part.modality.name!r}")
+    inputs = parts_of(spec, modalities, plugins)
+    for name, place in inputs.items():
+        if objective.needs_decoders and place.make_decoder is None:
+            raise SpecError(
+                f"spec.inputs.{name}: the objective {spec.objective.name!r} needs a decoder here; add "
+                f"decoder = NAME, one of {', '.join(_names(plugins, 'decoder', spec, name)) or 'none installed'}"
+            )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        with plugins.blaming("objective", spec.objective.name):
+            made = objective(inputs, spec.latent_dim, **options)
+    for name, parameter in made.named_parameters():
+        if parameter.numel() == 0:
+            raise SpecError(
+                f"{where}: the parameter {name!r} has the shape {tuple(parameter.shape)}, which holds no number; give "
+                "the options of that part that say how wide it is at least 1"
+            )
+    return Model(spec, modalities, made, plugins)
+
+
+def _require_width(modality: Modality, where: str) -> None:
+    """Raise SpecError if a tensor of a modality holds no number."""
+    for name, declared in modality.tensors.items():
+        widths = [axis if isinstance(axis, int) else modality.axes[axis].largest for axis in declared.axes[1:]]
+        if min(widths, default=1) < 1:
+            raise SpecError(
+                f"{where}: its tensor {name!r} has the axes {', '.join(map(str, declared.axes))}, one of which is at "
+                "most 0; give the options of the modality that say how wide a value is at least 1"
+            )
+
+
+def parts_of(spec: ModelSpec, modalities: Mapping[str, Modality], plugins: Plugins) -> dict[str, Input]:
+    """Return what makes the encoders and decoders that a spec names, by input."""
+    return {part.name: _input(plugins, part, modalities[part.name]) for part in spec.inputs}
+
+
+def _input(plugins: Plugins, entry: InputSpec, modality: Modality) -> Input:
+    where = f"spec.inputs.{entry.name}"
+    if entry.encoder is None:
+        raise SpecError(f"{where}: the key 'encoder' is missing; name one of this modality's encoders")
+    name = entry.modality.name
+    make_encoder = _factory(plugins, "encoder", name, entry.encoder, f"{where}.encoder", modality, Encoder)
+    make_decoder = None
+    if entry.decoder is not None:
+        make_decoder = _factory(plugins, "decoder", name, entry.decoder, f"{where}.decoder", modality, Decoder)
+    return Input(modality, make_encoder, make_decoder)
+
+
+def _factory(
+    plugins: Plugins, kind: str, modality_name: str, part: Part, where: str, modality: Modality, expected: type
+) -> Any:
+    registered = f"{modality_name}/{part.name}"
+    component = component_class(plugins, kind, registered, expected)
+    given = ("modality", "latent_dim") if kind == "decoder" else ("modality",)
+    options = checked_options(component, part.options, f"{where} {part.name!r}", given=given)
+    return functools.partial(_build, plugins, kind, registered, component, modality, options)
+
+
+def _build(
+    plugins: Plugins, kind: str, name: str, component: type, modality: Modality, options: Mapping[str, Any], *given: int
+) -> Any:
+    with plugins.blaming(kind, name):
+        return component(modality, *given, **options)
+
+
+def _names(plugins: Plugins, kind: str, spec: ModelSpec, name: str) -> list[str]:
+    modality = next(entry.modality.name for entry in spec.inputs if entry.name == name)
+    return [found.split("/")[1] for found in plugins.names(kind) if found.startswith(f"{modality}/")]

@@ -1,0 +1,1 @@
+"""What people hand in: lists, tables and arrays, read strictly."""

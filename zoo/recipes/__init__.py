@@ -1,0 +1,1 @@
+"""Recipes and specs: strict TOML, read, written and compared."""

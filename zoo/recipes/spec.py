@@ -1,0 +1,278 @@
+"""What a model is, in plain frozen values: specs and recipes, read from tables and written back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import SpecError
+from zoo.recipes.tables import SCHEMA, Table, check_values, checked_slug, parse_toml, read_toml
+
+
+@dataclass(frozen=True)
+class Part:
+    """A registered name and the options that a spec gives it: ``"text"`` or ``{ name = "text", max_length = 32 }``."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, value: Any, where: str) -> Part:
+        """Read a name, or a table with a name and options."""
+        if value is None:
+            raise SpecError(f"{where} is missing; give a name, or a table with a name and options")
+        if isinstance(value, str):
+            return cls(checked_slug(value, where))
+        table = Table(value, where)
+        return cls(table.slug("name"), table.items())
+
+    def written(self) -> str | dict[str, Any]:
+        """Return what ``read`` reads."""
+        return {"name": self.name, **self.options} if self.options else self.name
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One named place of a model. Without an encoder or a decoder it has none."""
+
+    name: str
+    modality: Part
+    encoder: Part | None
+    decoder: Part | None
+
+    @classmethod
+    def read(cls, name: str, value: Any, where: str) -> InputSpec:
+        """Read one table of ``[spec.inputs]``."""
+        where = f"{where}.{checked_slug(name, where)}"
+        if "." in name:
+            raise SpecError(f"{where}: {name!r} is no name for an input: a dot parts it from its tensors; use '-'")
+        table = Table(value, where)
+        modality, encoder, decoder = (table.anything(key) for key in ("modality", "encoder", "decoder"))
+        table.done()
+        return cls(
+            name,
+            Part.read(modality, f"{where}.modality"),
+            Part.read(encoder, f"{where}.encoder") if encoder is not None else None,
+            Part.read(decoder, f"{where}.decoder") if decoder is not None else None,
+        )
+
+    def written(self) -> dict[str, Any]:
+        """Return what ``read`` reads."""
+        parts = {"modality": self.modality, "encoder": self.encoder, "decoder": self.decoder}
+        return {key: part.written() for key, part in parts.items() if part is not None}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Named inputs joined by one objective. The order of the inputs counts: heads concatenate features in it."""
+
+    objective: Part
+    latent_dim: int
+    inputs: tuple[InputSpec, ...]
+
+    @classmethod
+    def read(cls, value: Any, where: str) -> ModelSpec:
+        """Read ``[spec]``; ``inputs`` is a table in order, or a list of tables that bear their names."""
+        table = Table(value, where)
+        objective = Part.read(table.anything("objective"), f"{where}.objective")
+        latent_dim = table.take("latent_dim", int)
+        inputs = table.anything("inputs")
+        table.done()
+        if latent_dim < 1:
+            raise SpecError(f"{where}: 'latent_dim' takes a whole number from 1, got {latent_dim}")
+        if isinstance(inputs, list):
+            inputs = {Table(entry, f"{where}.inputs").take("name", str): _without_name(entry) for entry in inputs}
+        if not isinstance(inputs, Mapping) or not inputs:
+            raise SpecError(f"{where}: a model needs at least one input; add a table [spec.inputs.NAME]")
+        read = tuple(InputSpec.read(name, entry, f"{where}.inputs") for name, entry in inputs.items())
+        return cls(objective, latent_dim, read)
+
+    def written(self) -> dict[str, Any]:
+        """Return what ``read`` reads, for TOML, where tables keep their order."""
+        inputs = {entry.name: entry.written() for entry in self.inputs}
+        return {"objective": self.objective.written(), "latent_dim": self.latent_dim, "inputs": inputs}
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The names of the modalities, sorted, each once."""
+        return tuple(sorted({entry.modality.name for entry in self.inputs}))
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast: optimiser steps, rows a step, and what chance is seeded with.
+
+    ``accumulate`` takes a batch in so many parts, one after another, for less memory; objectives that compare rows
+    compare those of a part. ``precision`` is ``fp32``, ``bf16`` or, on a GPU, ``fp16``. ``compile`` runs the steps
+    through torch.compile. ``workers`` processes decode files, ahead where they do not fit in memory.
+    ``validate_every`` steps the split ``validation`` is measured; 0 is never. ``trackers`` are names that Accelerate
+    knows: ``tensorboard``.
+    ``drop`` is the share of training values that are taken away, by input, to study gaps: which, ``seed`` says.
+    """
+
+    steps: int = 1000
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    warmup_steps: int = 0
+    schedule: str = "constant"
+    checkpoint_every: int = 1000
+    seed: int = 0
+    accumulate: int = 1
+    precision: str = "fp32"
+    compile: bool = False
+    workers: int = 0
+    validate_every: int = 0
+    trackers: tuple[str, ...] = ()
+    drop: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, value: Any, where: str) -> Training:
+        """Read ``[training]``; what is missing has the default."""
+        table = Table(value, where)
+        simple = [known for known in fields(cls) if known.name not in ("trackers", "drop")]
+        taken = {known.name: table.take(known.name, type(known.default), known.default) for known in simple}
+        read = cls(**taken, trackers=table.texts("trackers"), drop=table.take("drop", dict, {}))
+        table.done()
+        for key in ("steps", "batch_size", "checkpoint_every", "accumulate"):
+            if getattr(read, key) < 1:
+                raise SpecError(f"{where}: {key!r} takes a whole number from 1, got {getattr(read, key)}")
+        for key in ("weight_decay", "warmup_steps", "seed", "workers", "validate_every"):
+            if not 0 <= getattr(read, key) < float("inf"):
+                raise SpecError(f"{where}: {key!r} takes a number from 0, got {getattr(read, key)}")
+        for name, share in read.drop.items():
+            if type(share) not in (int, float) or not 0 <= share <= 1:
+                raise SpecError(f"{where}: 'drop' takes a share from 0 to 1 for {name!r}, got {share!r}")
+        if not 0 < read.learning_rate < float("inf"):
+            raise SpecError(f"{where}: 'learning_rate' takes a number above 0, got {read.learning_rate}")
+        for key, known in {"schedule": ("constant", "cosine"), "precision": ("fp32", "bf16", "fp16")}.items():
+            if getattr(read, key) not in known:
+                raise SpecError(f"{where}: {key!r} takes {_listed(known)}, got {getattr(read, key)!r}")
+        return read
+
+    def written(self) -> dict[str, Any]:
+        """Return what ``read`` reads; without ``drop`` where nothing is dropped."""
+        tables = {**asdict(self), "trackers": list(self.trackers), "drop": dict(self.drop)}
+        return tables if self.drop else {key: value for key, value in tables.items() if key != "drop"}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``zoo evaluate`` measures: on a split, taken apart by a label of its samples where ``by`` names one.
+
+    ``probe`` also asks how well the labels can be told from the latent, ``coherence`` whether what one input is
+    translated to has its label.
+    """
+
+    split: str = "test"
+    by: str = ""
+    probe: bool = False
+    coherence: bool = False
+
+    @classmethod
+    def read(cls, value: Any, where: str) -> Evaluation:
+        """Read ``[evaluation]``; what is missing has the default."""
+        table = Table(value, where)
+        read = cls(
+            table.take("split", str, "test"),
+            table.take("by", str, ""),
+            table.take("probe", bool, False),
+            table.take("coherence", bool, False),
+        )
+        table.done()
+        return read
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that ``zoo train`` needs: the model, the data, the settings."""
+
+    spec: ModelSpec
+    data: Part
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+
+    @classmethod
+    def read(cls, value: Any, where: str) -> Recipe:
+        """Read a recipe's tables, which came as TOML, as JSON or from a command line."""
+        check_values(value, where)
+        table = Table(value, where)
+        table.schema()
+        spec, data, training, evaluation = (table.anything(key) for key in ("spec", "data", "training", "evaluation"))
+        table.done()
+        if spec is None:
+            raise SpecError(
+                f"{where}: the table [spec] is missing; `zoo info NAME --recipe` prints a recipe to start from"
+            )
+        read = cls(
+            ModelSpec.read(spec, f"{where}: spec"),
+            Part.read(data, f"{where}: data"),
+            Training.read({} if training is None else training, f"{where}: training"),
+            Evaluation.read({} if evaluation is None else evaluation, f"{where}: evaluation"),
+        )
+        inputs = [entry.name for entry in read.spec.inputs]
+        if unknown := [name for name in read.training.drop if name not in inputs]:
+            raise SpecError(f"{where}: training: 'drop' names {unknown[0]!r}; the inputs are {', '.join(inputs)}")
+        return read
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Read a recipe from a TOML file."""
+        return cls.read(read_toml(path), str(path))
+
+    def written(self) -> dict[str, Any]:
+        """Return what ``read`` reads."""
+        return {
+            "schema": SCHEMA,
+            "spec": self.spec.written(),
+            "data": {"name": self.data.name, **self.data.options},
+            "training": self.training.written(),
+            "evaluation": asdict(self.evaluation),
+        }
+
+    def toml(self) -> str:
+        """Return the recipe as TOML."""
+        import tomlkit
+
+        return tomlkit.dumps(self.written())
+
+    def with_options(self, assignments: tuple[str, ...]) -> Recipe:
+        """Return the recipe with ``key=value`` set for each assignment, as in ``training.steps=100``."""
+        tables = self.written()
+        for assignment in assignments:
+            key, value = read_assignment(assignment)
+            *path, last = key.split(".")
+            table = tables
+            for step in path:
+                inner = table.setdefault(step, {})
+                if isinstance(inner, str):  # a part by its bare name becomes a table to hold the option
+                    inner = table[step] = {"name": inner}
+                if not isinstance(inner, dict):
+                    raise SpecError(f"-o {assignment}: {step!r} is no table; `zoo info NAME --recipe` shows the keys")
+                table = inner
+            table[last] = value
+        return Recipe.read(tables, "-o")
+
+
+def read_assignment(assignment: str) -> tuple[str, Any]:
+    """Return the key and the value of ``key=value``; the value is read as TOML, or as a bare text where it is none."""
+    key, equals, text = assignment.partition("=")
+    if not equals:
+        raise SpecError(f"-o {assignment}: expected key=value, as in training.steps=100")
+    try:
+        value = parse_toml(f"value = {text}", "-o")["value"]
+    except SpecError:
+        return key.strip(), text
+    check_values(value, f"-o {key}")
+    return key.strip(), value
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    *first, last = map(repr, names)
+    return f"{', '.join(first)} or {last}"
+
+
+def _without_name(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "name"}

@@ -1,0 +1,77 @@
+"""Puts everything that an installed distribution registers to its contracts, in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zoo.discovery.plugins import Plugins
+from zoo.errors import NotFoundError, PluginError
+
+_TESTS = "from zoo.testing import contracts_of\n\nglobals().update(contracts_of({distribution!r}))\n"
+_NEEDED = ("pytest", "torch")
+
+
+@dataclass
+class Checked:
+    """What the contracts found of one component; each list has ``(test, reason)``."""
+
+    name: str
+    passed: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    excepted: list[tuple[str, str]] = field(default_factory=list)
+    stated: list[str] = field(default_factory=list)
+
+
+def check(distribution: str, plugins: Plugins) -> list[Checked]:
+    """Return what the contracts found of each component of a distribution; pytest's own account goes to stderr.
+
+    Raises UnknownNameError where it brings no plugin, PluginError where its plugin is out or the contracts cannot be
+    run, NotFoundError where what they need is not installed.
+    """
+    plugins.of(distribution)
+    lacking = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise NotFoundError(
+            f"the contracts need {' and '.join(lacking)}: pip install 'modalzoo[train,test]' modalzoo-onnx"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results.xml"
+        tests = Path(folder) / "test_contracts.py"
+        tests.write_text(_TESTS.format(distribution=distribution), encoding="utf-8")
+        options = ("-q", "--no-header", "--tb=short", "--disable-warnings", "-p", "no:cacheprovider", "-p", "no:xdist")
+        where = (f"--rootdir={folder}", f"--confcutdir={folder}", "-c", os.devnull, f"--junit-xml={results}")
+        command = (sys.executable, "-m", "pytest", *options, *where, str(tests))
+        done = subprocess.run(command, stdout=sys.stderr, check=False)
+        if done.returncode not in (0, 1) or not results.exists():
+            raise PluginError(f"the contracts of {distribution} could not be run; what pytest says stands above")
+        return _read(results)
+
+
+def _read(results: Path) -> list[Checked]:
+    found: dict[str, Checked] = {}
+    for case in ElementTree.parse(results).iter("testcase"):
+        name = case.get("classname", "").partition(".Test ")[2]
+        checked = found.setdefault(name, Checked(name))
+        test = case.get("name", "")
+        failures = [element for element in case if element.tag in ("failure", "error")]
+        skipped = case.find("skipped")
+        if failures:
+            checked.failed.append((test, _line(failures[0])))
+        elif skipped is not None:
+            checked.excepted.append((test, _line(skipped)))
+        else:
+            checked.passed += 1
+        stated = [str(element.get("value")) for element in case.iter("property") if element.get("name") == "stated"]
+        checked.stated += [text for text in stated if text not in checked.stated]
+    return list(found.values())
+
+
+def _line(element: ElementTree.Element) -> str:
+    return (element.get("message") or "no message").splitlines()[0]

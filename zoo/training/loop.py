@@ -1,0 +1,291 @@
+"""One step of training: every player's loss and update, on whatever device, precision and processes there are.
+
+A batch may be taken in parts (``accumulate``) and by several processes. Each part's loss is weighted by its rows that
+count, term by term for an objective that is a ``CountsByTerm``, so that the gradient is that of the whole batch,
+wherever its gaps lie. Objectives that compare rows compare those of one part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
+from accelerate.tracking import get_available_trackers
+from accelerate.utils import DistributedDataParallelKwargs
+from torch import Tensor, nn
+
+from zoo.errors import TrainingError, UsageError
+from zoo.models.build import Model
+from zoo.modules import Batch, CountsByTerm, Losses, Tensors
+from zoo.recipes.spec import Training
+from zoo.training.ordering import STEPS, Share, seed_of
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+_PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+def accelerator_for(settings: Training, folder: Path) -> Accelerator:
+    """Return the device, precision and processes that training runs on, as this process was launched.
+
+    Raises UsageError where they cannot serve these settings.
+    """
+    available = [str(tracker) for tracker in get_available_trackers()]
+    for tracker in settings.trackers:
+        if tracker not in available:
+            raise UsageError(
+                f"training.trackers: {tracker!r} cannot be used here, available are {', '.join(available) or 'none'}; "
+                "install the tracker's package, such as tensorboardX"
+            )
+    AcceleratorState._reset_state()  # its precision belongs to a process, and there may be several trainings in one
+    try:
+        accelerator = Accelerator(
+            mixed_precision=_PRECISIONS[settings.precision],
+            log_with=list(settings.trackers) or None,
+            project_dir=folder,
+            # A player's parameters have no gradient from another player's loss, nor those of an input that is missing.
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
+    except ValueError as error:
+        raise UsageError(f"training.precision {settings.precision!r} cannot be used here: {error}") from error
+    if settings.precision == "fp16" and accelerator.scaler is None:
+        raise UsageError(
+            f"training.precision 'fp16' needs a GPU, training runs on {accelerator.device.type!r}; "
+            "take 'bf16' or 'fp32'"
+        )
+    if settings.batch_size < accelerator.num_processes * settings.accumulate:
+        raise UsageError(
+            f"training.batch_size is {settings.batch_size}, too few rows for {accelerator.num_processes} processes "
+            f"with accumulate {settings.accumulate}; raise it, or use fewer of them"
+        )
+    return accelerator
+
+
+def is_first_process() -> bool:
+    """Tell whether this process is the one that writes and prints."""
+    return bool(PartialState().is_main_process)
+
+
+class Loop:
+    """A model and one optimiser a player, ready to take steps."""
+
+    def __init__(self, model: Model, settings: Training, accelerator: Accelerator) -> None:
+        self.settings = settings
+        self.accelerator = accelerator
+        self.plain = model.objective
+        self.wrapped: nn.Module = accelerator.prepare_model(model.objective)
+        self.objective = torch.compile(self.wrapped) if settings.compile else self.wrapped
+        self.owned = {player: list(owned) for player, owned in model.objective.players().items()}
+        self.optimisers = {player: _optimiser(owned, settings) for player, owned in self.owned.items()}
+        self.prepared = {name: self._prepared(made) for name, made in self.optimisers.items()}
+        self.share = Share(accelerator.process_index, accelerator.num_processes)
+        self.generator = torch.Generator()
+        self._contributed: dict[str, Tensor] = {}
+        self.plain.keep_bounds()
+
+    def step(self, step: int, batch: Batch, rows: int) -> Mapping[str, Losses]:
+        """Take one step of every player on this process's share of ``rows``; return the losses of each.
+
+        Raises TrainingError where a loss is not finite or the memory does not suffice.
+        """
+        self.generator.manual_seed(seed_of(self.settings.seed, STEPS, step))
+        torch.default_generator.manual_seed(seed_of(self.settings.seed, STEPS, step, self.share.process))
+        with _enough_memory(step + 1, batch.rows, self.settings):
+            batch = batch.to(self.accelerator.device)
+            return {player: self._update(player, batch, rows, step) for player in self.prepared}
+
+    def agreed(self, flag: bool) -> bool:
+        """Tell whether ``flag`` is true in any process."""
+        return flag if self.share.processes == 1 else bool(self._summed(float(flag)))
+
+    def places(self, before: Training) -> dict[str, list[int]]:
+        """Return, by player, where each parameter stands among those of an optimiser that was made by ``before``."""
+        found = {}
+        for player, owned in self.owned.items():
+            order = {id(parameter): place for place, parameter in enumerate(parameters_in_order(owned, self.settings))}
+            found[player] = [order[id(parameter)] for parameter in parameters_in_order(owned, before)]
+        return found
+
+    def _update(self, player: str, batch: Batch, rows: int, step: int) -> Losses:
+        optimiser = self.prepared[player]
+        drawn = self.plain.noise(rows, generator=self.generator)
+        noise = {
+            name: self.share.of(tensor)[: batch.rows].to(self.accelerator.device) for name, tensor in drawn.items()
+        }
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(self.settings, step)
+        optimiser.zero_grad()
+        if self.share.processes == 1 and self.settings.accumulate == 1:
+            losses: Losses = self.objective(batch, noise, player)
+            self._check(losses, step)
+            self.accelerator.backward(losses.loss)
+        else:
+            losses = self._in_parts(player, batch, noise, step)
+        optimiser.step()
+        self.plain.keep_bounds()
+        for name, count in losses.counts().items():
+            self._contributed[name] = self._contributed.get(name, 0) + count
+        return losses
+
+    def _in_parts(self, player: str, batch: Batch, noise: Tensors, step: int) -> Losses:
+        """Add up the gradients of all parts, of which each is divided by all rows that count, and not by its own."""
+        parts = torch.arange(batch.rows).tensor_split(self.settings.accumulate)
+        taken: list[Losses] = []
+        totals = self._totals(batch, player)
+        for number, index in enumerate(parts, start=1):
+            index = index.to(self.accelerator.device)
+            last = number == len(parts)
+            with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
+                losses = self.objective(
+                    batch.take(index), {name: tensor[index] for name, tensor in noise.items()}, player
+                )
+                self._check(losses, step)
+                self.accelerator.backward(_divided(losses, totals) if totals else losses.loss * losses.weight.sum())
+            taken.append(_detached(losses))
+        whole = _joined(taken, by_term=bool(totals))
+        rows = 1.0 if totals else self._summed(float(whole.weight.sum()))
+        scale = self.share.processes / max(1.0, rows)  # processes are averaged over as they exchange gradients
+        for parameter in self.owned[player]:
+            if parameter.grad is not None:
+                parameter.grad.mul_(scale)
+        return whole
+
+    def _totals(self, batch: Batch, player: str) -> dict[str, float]:
+        """Return how many rows in all processes each term is a mean of; empty if all terms count the same rows."""
+        if not isinstance(self.plain, CountsByTerm):
+            return {}
+        counted = self.plain.counted(batch, player=player)
+        return {name: self._summed(float(rows.sum())) for name, rows in counted.items()}
+
+    def _check(self, losses: Losses, step: int) -> None:
+        finite = math.isfinite(losses.loss.item())
+        if self.agreed(not finite):
+            raise _not_finite(losses, step + 1, self.settings)
+
+    def _summed(self, value: float) -> float:
+        if self.share.processes == 1:
+            return value
+        summed: Tensor = self.accelerator.reduce(torch.tensor(value, device=self.accelerator.device), "sum")
+        return summed.item()
+
+    def terms(self, losses: Mapping[str, Losses]) -> dict[str, float]:
+        """Return, for the log, the loss of each player and the mean of each term over all processes.
+
+        A mean is that of the rows that the term concerns; a term that no row contributes to is left out.
+        """
+        terms: dict[str, float] = {}
+        for player, taken in losses.items():
+            loss = "loss" if len(losses) == 1 else f"{player}.loss"
+            rows = {name: self._summed(taken.rows_of(name).sum().item()) for name in taken.terms}
+            sums = {name: self._summed(term.sum().item()) for name, term in taken.terms.items()}
+            means = {name: sums[name] / count for name, count in rows.items() if count}
+            if self.share.processes == 1:
+                terms[loss] = taken.loss.item()
+            elif isinstance(self.plain, CountsByTerm):
+                terms[loss] = sum(means.values())
+            else:
+                weight = taken.weight.sum()
+                terms[loss] = self._summed((taken.loss * weight).item()) / max(1.0, self._summed(weight.item()))
+            terms |= means
+        return terms
+
+    def contributions(self) -> dict[str, int]:
+        """Return how many rows contributed to each term since this was last asked, in all processes.
+
+        A term that no row contributed to has 0. Every process asks, after the same steps.
+        """
+        found = {name: round(self._summed(float(count))) for name, count in self._contributed.items()}
+        self._contributed = {}
+        return found
+
+    def _prepared(self, optimiser: Optimizer) -> Optimizer:
+        """Return the optimiser with the gradient scaler that half precision needs, itself where there is none."""
+        if self.accelerator.scaler is None:
+            return optimiser  # Accelerate's wrapper would look for optional packages on disk at every step
+        scaled: Optimizer = self.accelerator.prepare_optimizer(optimiser)
+        return scaled
+
+
+def learning_rate(settings: Training, step: int) -> float:
+    """Return the learning rate of a step: a linear warm-up, then constant or a cosine down to zero."""
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    through = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * through))
+
+
+def _optimiser(parameters: list[nn.Parameter], settings: Training) -> Optimizer:
+    groups = _groups(parameters, settings)
+    if settings.weight_decay:
+        return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+    return torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
+
+
+def _groups(parameters: list[nn.Parameter], settings: Training) -> list[dict[str, Any]]:
+    """Return the parameters with their weight decay; those that are no matrices have none."""
+    if not settings.weight_decay:
+        return [{"params": parameters}]
+    matrices = [parameter for parameter in parameters if parameter.dim() > 1]
+    vectors = [parameter for parameter in parameters if parameter.dim() <= 1]
+    return [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def parameters_in_order(parameters: list[nn.Parameter], settings: Training) -> list[nn.Parameter]:
+    """Return the parameters as an optimiser counts them."""
+    return [parameter for group in _groups(parameters, settings) for parameter in group["params"]]
+
+
+def _divided(losses: Losses, totals: Mapping[str, float]) -> Tensor:
+    """Return a part of a loss that is a sum of means: its terms, each divided by the rows of all parts."""
+    return torch.stack([losses.terms[name].sum() / max(1.0, rows) for name, rows in totals.items()]).sum()
+
+
+def _detached(losses: Losses) -> Losses:
+    terms = {name: term.detach() for name, term in losses.terms.items()}
+    return Losses(losses.loss.detach(), terms, losses.weight.detach(), losses.rows)
+
+
+def _joined(parts: Sequence[Losses], *, by_term: bool) -> Losses:
+    terms = {name: torch.cat([part.terms[name] for part in parts]) for name in parts[0].terms}
+    rows = {name: torch.cat([part.rows[name] for part in parts]) for name in parts[0].rows}
+    if by_term:
+        return Losses.of_means(terms, rows)
+    weight = torch.cat([part.weight for part in parts])
+    loss = torch.stack([part.loss * part.weight.sum() for part in parts]).sum() / weight.sum().clamp(min=1)
+    return Losses(loss, terms, weight, rows)
+
+
+def _not_finite(losses: Losses, step: int, settings: Training) -> TrainingError:
+    guilty = [name for name, term in losses.terms.items() if not bool(torch.isfinite(term).all())]
+    named = f"the term {guilty[0]!r}" if guilty else "the loss"
+    return TrainingError(
+        f"{named} is {losses.loss.item()} at step {step}, expected a finite number; the last good checkpoint stays. "
+        f"Lower training.learning_rate (it is {settings.learning_rate}) or look at the data of this step"
+    )
+
+
+@contextmanager
+def _enough_memory(step: int, rows: int, settings: Training) -> Iterator[None]:
+    """Turn the many errors of allocators into one that tells what to set."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in _MEMORY):
+            raise
+        parts = settings.accumulate
+        raise TrainingError(
+            f"out of memory at step {step} with {rows} rows in {parts} part{'s' * (parts > 1)}; the last good "
+            f"checkpoint stays. Take the same batch in more parts with -o training.accumulate={2 * parts}, or fewer "
+            f"rows with -o training.batch_size={max(1, settings.batch_size // 2)}, and go on with --resume "
+            "--accept-changes"
+        ) from error

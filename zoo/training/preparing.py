@@ -1,0 +1,100 @@
+"""What a training starts from: the data are looked at first, then read, and the model is built last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from zoo.discovery.components import component_class, make_modalities
+from zoo.discovery.plugins import Plugins
+from zoo.errors import UsageError
+from zoo.evaluation.evaluate import HeldOut, measure
+from zoo.models.batches import Rows, fit_modality, load_rows
+from zoo.models.build import Model, build
+from zoo.models.checkpoint import load
+from zoo.modules import Objective
+from zoo.protocols import Modality, Sample
+from zoo.recipes.spec import Recipe
+from zoo.samples.columns import Reading
+from zoo.samples.missing import Skip, with_files
+from zoo.samples.splits import TRAIN, VALIDATION, Splits, joined
+from zoo.training.dropping import dropped
+from zoo.training.runs import SavedStep
+from zoo.training.unread import Unread, unread
+
+_TRAINED = "Add samples that have it to this split, or take the input out of the recipe's [spec.inputs]"
+_FILLED = "Add samples to it"
+_VALIDATED = "Add some, or set training.validate_every to 0"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model to train, the rows to train it on, and those to validate on if the recipe validates.
+
+    ``unread`` tells, by input, how much of the training values the model does not see.
+    """
+
+    model: Model
+    rows: Rows
+    held_out: HeldOut | None
+    unread: Mapping[str, Unread]
+
+
+def prepare(
+    recipe: Recipe, newest: SavedStep | None, plugins: Plugins, skip: Skip | None, reading: Reading
+) -> Prepared:
+    """Look at the data of a recipe, read them, and build its model, or load the one of the checkpoint to go on from.
+
+    ``skip`` is told of the samples that cannot be read, which are left out then; ``reading`` says how files are read.
+
+    Raises UsageError, naming the split and the input, if what is needed is not there; DataError if a sample cannot be
+    read.
+    """
+    splits = Splits.of(recipe, plugins)
+    samples = _training_samples(splits, recipe, skip)
+    _check_rows(samples, splits, recipe, plugins)
+    if recipe.training.validate_every:
+        splits.read(VALIDATION, advice=_VALIDATED)
+    saved = load(newest.weights, plugins=plugins).model if newest is not None else None
+    modalities = _fitted(recipe, samples, plugins, skip) if saved is None else saved.modalities
+    rows = load_rows(samples, modalities, where=splits.where(TRAIN), skip=skip, reading=reading)
+    held_out = None
+    if recipe.training.validate_every:
+        held_out = HeldOut.load(splits, VALIDATION, modalities, advice=_VALIDATED, skip=skip, reading=reading)
+    model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins) if saved is None else saved
+    if held_out is not None:
+        measure(model, recipe, held_out.some(recipe.evaluation.by))  # what cannot be measured is told before any step
+    model.objective.train()
+    return Prepared(model, rows, held_out, unread(samples, rows, modalities))
+
+
+def _training_samples(splits: Splits, recipe: Recipe, skip: Skip | None) -> Sequence[Sample]:
+    samples = splits.read(TRAIN, advice=_TRAINED, empty=_FILLED)
+    splits.require(samples, splits.inputs, TRAIN, advice=_TRAINED)
+    kept = dropped(samples, recipe.training.drop, seed=recipe.training.seed)
+    splits.require(kept, splits.inputs, TRAIN, advice="training.drop takes all of it away; lower its share")
+    return with_files(kept, splits.inputs, where=splits.where(TRAIN), skip=skip)
+
+
+def _check_rows(samples: Sequence[Sample], splits: Splits, recipe: Recipe, plugins: Plugins) -> None:
+    """Raise UsageError if no row has as many inputs as the objective needs, or a batch leaves it nothing to compare."""
+    objective: type[Objective] = component_class(plugins, "objective", recipe.spec.objective.name, Objective)
+    there = [sum(sample.inputs.get(name) is not None for name in splits.inputs) for sample in samples]
+    if max(there, default=0) < objective.fewest_inputs:
+        held = ((name, sum(sample.inputs.get(name) is not None for sample in samples)) for name in splits.inputs)
+        needs = {2: "two"}.get(objective.fewest_inputs, str(objective.fewest_inputs))
+        raise UsageError(
+            f"No training row has {needs} inputs, and {recipe.spec.objective.name!r} learns from no other: in "
+            f"{splits.where(TRAIN)}, {joined(f'{count} rows have {name}' for name, count in held)}. Put what belongs "
+            "together into one row"
+        )
+    if objective.compares_rows and min(recipe.training.batch_size, len(samples)) < 2:
+        raise UsageError(
+            f"{recipe.spec.objective.name!r} compares the rows of a batch, and a batch has one: training.batch_size is "
+            f"{recipe.training.batch_size}, {splits.where(TRAIN)} has {len(samples)} samples; take two rows or more"
+        )
+
+
+def _fitted(recipe: Recipe, samples: Sequence[Sample], plugins: Plugins, skip: Skip | None) -> Mapping[str, Modality]:
+    made = make_modalities(recipe.spec, plugins)
+    return {name: fit_modality(modality, samples, name, skip=skip) for name, modality in made.items()}
