@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -41,6 +42,7 @@ WITHOUT_TORCH = [
     "zoo.files.downloading",
 ]
 LARGEST_LINES = 400
+FOLDERS = sorted(path.parent.name for path in (ROOT / "zoo").glob("*/__init__.py"))
 
 
 def shown(path):
@@ -68,6 +70,22 @@ def modules_after(*names):
 def test_light_modules_import_nothing_heavy():
     heavy = {"torch", "numpy", "jaxtyping", "rich", "urllib3", "onnxruntime", "safetensors", "accelerate", "tomlkit"}
     assert not modules_after("zoo", *LIGHT) & heavy
+
+
+def test_a_folder_of_the_core_can_be_named_without_importing_anything_heavy():
+    heavy = {"torch", "numpy", "jaxtyping", "rich", "urllib3", "onnxruntime", "safetensors", "accelerate", "tomlkit"}
+    named = [f"zoo.{folder}" for folder in FOLDERS if folder != "testing"]  # which is a list of the contracts
+    assert len(named) > 15
+    assert not modules_after(*named) & heavy
+
+
+def test_the_page_on_the_architecture_tells_of_each_folder_in_the_order_that_imports_go():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    depths = {name: depth for depth, layer in enumerate(layers) for name in layer.split(" : ")}
+    told = re.findall(r"^\| `(\w+)/` \|", (ROOT / "zoo/README.md").read_text(), re.MULTILINE)
+    assert sorted(told) == FOLDERS
+    assert told == sorted(told, key=depths.get)
 
 
 def test_the_runtime_imports_neither_torch_nor_onnxruntime():
