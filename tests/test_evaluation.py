@@ -39,12 +39,16 @@ def test_a_label_that_samples_lack_is_refused(checkpoint, plugins):
         evaluate(checkpoint.model, recipe, plugins=plugins)
 
 
-def test_measuring_leaves_the_model_in_its_mode_and_without_gradients(checkpoint, plugins):
-    checkpoint.model.objective.train()
-    evaluate(checkpoint.model, checkpoint.recipe, plugins=plugins)
-    assert checkpoint.model.objective.training
-    checkpoint.model.objective.eval()
-    assert all(parameter.grad is None for parameter in checkpoint.model.objective.parameters())
+@pytest.mark.parametrize("asked", [{}, {"probe": True, "coherence": True}])
+def test_measuring_leaves_each_part_of_the_model_in_its_mode_and_without_gradients(asked, checkpoint, plugins):
+    recipe = replace(checkpoint.recipe, evaluation=replace(checkpoint.recipe.evaluation, **asked))
+    objective = checkpoint.model.objective.train()
+    objective.encoders["left"].eval()
+    evaluate(checkpoint.model, recipe, plugins=plugins)
+    modes = {name: part.training for name, part in objective.named_modules() if name.startswith("encoders.")}
+    objective.eval()
+    assert (modes["encoders.left"], modes["encoders.right"]) == (False, True)
+    assert all(parameter.grad is None for parameter in objective.parameters())
     assert torch.is_grad_enabled()
 
 

@@ -75,6 +75,12 @@ def graph():
     )
 
 
+def test_judging_leaves_a_module_in_the_mode_that_it_was_in(graph):
+    make_cases(replace(graph, module=graph.module.train()))
+    assert graph.module.training
+    assert torch.is_grad_enabled()
+
+
 @torch.no_grad()
 def run(module, arrays):
     return {name: out.numpy() for name, out in module({n: torch.from_numpy(a) for n, a in arrays.items()}).items()}

@@ -99,6 +99,13 @@ def test_the_rows_that_contributed_to_each_term_are_counted_until_asked_for(part
     assert loop.contributions() == {}
 
 
+def test_a_step_is_taken_in_the_mode_of_training_whoever_looked_at_the_model_before(plugins, make_recipe, tmp_path):
+    model, loop = a_loop(plugins, make_recipe, tmp_path)
+    model.graphs()
+    loop.step(0, rows_of(model, right=[0], left=[1]), 6)
+    assert all(part.training for part in model.objective.modules())
+
+
 def test_going_on_in_parts_gives_the_same_weights_bit_for_bit(make_recipe, plugins, tmp_path):
     settings = {"accumulate": 3, "checkpoint_every": 5}
     whole = train(make_recipe(steps=12, **settings), tmp_path / "whole", plugins=plugins)

@@ -157,6 +157,29 @@ def test_a_term_is_a_mean_over_the_rows_that_it_concerns():
     assert {name: int(count) for name, count in losses.counts().items()} == {"a": 3, "b": 1}
 
 
+def test_a_loss_over_rows_is_the_mean_of_the_weighed_sum_of_its_terms():
+    terms = {"a": torch.tensor([2.0, math.nan, 4.0]), "b": torch.tensor([10.0, math.nan, 30.0])}
+    losses = Losses.over(torch.tensor([True, False, True]), terms, {"b": 0.5})
+    assert losses.loss == (2 + 5 + 4 + 15) / 2
+    assert losses.weight.tolist() == [1, 0, 1]
+    assert {name: term.tolist() for name, term in losses.terms.items()} == {"a": [2, 0, 4], "b": [10, 0, 30]}
+
+
+def test_a_loss_over_rows_counts_a_term_where_the_row_and_the_term_both_count():
+    terms = {"a": torch.tensor([2.0, 6.0, 4.0]), "b": torch.tensor([1.0, 3.0, math.nan])}
+    losses = Losses.over(torch.tensor([True, False, True]), terms, concerned={"b": torch.tensor([True, True, False])})
+    assert losses.loss == (2 + 1 + 4) / 2
+    assert {name: float(mean) for name, mean in losses.means().items()} == {"a": 3, "b": 1}
+    assert losses.rows["b"].tolist() == [True, False, False]
+
+
+def test_a_loss_over_no_rows_is_zero_with_gradients_of_zero():
+    values = torch.tensor([2.0, 3.0], requires_grad=True)
+    losses = Losses.over(torch.zeros(2, dtype=torch.bool), {"a": values})
+    losses.loss.backward()
+    assert (losses.loss, values.grad.tolist()) == (0, [0, 0])
+
+
 def test_the_sum_of_means_divides_each_term_by_its_own_rows():
     terms = {"a": torch.tensor([2.0, 9.0, 4.0, 9.0]), "b": torch.tensor([6.0, math.nan, 0.0, 9.0])}
     rows = {"a": torch.tensor([True, False, True, False]), "b": torch.tensor([True, False, False, False])}

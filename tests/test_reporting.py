@@ -116,6 +116,14 @@ def test_the_command_tells_where_the_page_is(zoo, recipe_file, tmp_path):
     assert f"the report is {tmp_path / 'run/report.html'}" in result.stderr
 
 
+def test_pictures_leave_a_model_in_the_mode_that_it_is_in(make_recipe, plugins, tmp_path):
+    samples = make_dataset(make_recipe().data, plugins).split("validation")[:4]
+    model = load(train(make_recipe(steps=1), tmp_path, plugins=plugins), plugins=plugins).model
+    model.objective.train()
+    assert list(pictures_of(model, samples))
+    assert all(part.training for part in model.objective.modules())
+
+
 def test_equal_answers_are_one(make_recipe, plugins, tmp_path):
     samples = make_dataset(make_recipe().data, plugins).split("validation")[:8]
     model = load(train(make_recipe("toy-alignment"), tmp_path, plugins=plugins), plugins=plugins).model

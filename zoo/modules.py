@@ -165,6 +165,26 @@ class Losses:
     rows: Mapping[str, Bool[Tensor, " batch"]] = field(default_factory=dict)
 
     @classmethod
+    def over(
+        cls,
+        rows: Bool[Tensor, " batch"],
+        terms: Mapping[str, Float[Tensor, " batch"]],
+        weights: Mapping[str, float] | None = None,
+        *,
+        concerned: Mapping[str, Bool[Tensor, " batch"]] | None = None,
+    ) -> Losses:
+        """Return the mean over ``rows`` of the weighed sum of all terms as the loss; zero if there are no such rows.
+
+        A term that ``weights`` does not name counts once. ``concerned`` names the rows of terms that concern fewer
+        than ``rows``. Whatever a term holds in other rows, NaN too, counts for nothing.
+        """
+        concerned = {name: of_term & rows for name, of_term in (concerned or {}).items()}
+        kept = {name: clean(term, concerned.get(name, rows)) for name, term in terms.items()}
+        total = torch.stack([(weights or {}).get(name, 1.0) * term for name, term in kept.items()]).sum()
+        weight = rows.to(total.dtype)
+        return cls(_mean(total, weight), kept, weight, concerned)
+
+    @classmethod
     def of_means(
         cls, terms: Mapping[str, Float[Tensor, " batch"]], rows: Mapping[str, Bool[Tensor, " batch"]]
     ) -> Losses:
@@ -172,7 +192,7 @@ class Losses:
 
         A row that any term concerns counts. The objective offers ``CountsByTerm``, with the same ``rows``.
         """
-        kept = {name: torch.where(rows[name], term, torch.zeros_like(term)) for name, term in terms.items()}
+        kept = {name: clean(term, rows[name]) for name, term in terms.items()}
         means = [_mean(term, rows[name]) for name, term in kept.items()]
         loss = torch.stack(means).sum()
         return cls(loss, kept, torch.stack([*rows.values()]).any(dim=0).to(loss.dtype), rows)
@@ -190,7 +210,7 @@ class Losses:
         return self.rows.get(name, self.weight)
 
 
-def _mean(term: Float[Tensor, " batch"], rows: Tensor) -> Float[Tensor, ""]:
+def _mean(term: Float[Tensor, "*batch"], rows: Tensor) -> Float[Tensor, ""]:
     return term.sum() / rows.sum().clamp(min=1)
 
 

@@ -17,6 +17,8 @@ from zoo.recipes.tables import shown
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
+MODALITY = "modality:"  # what the state of modalities begins with among the tensors of a file
+
 
 def make_modality(part: Part, where: str, plugins: Plugins) -> Modality:
     """Return a modality with its options, not fitted yet; ``where`` is its place in the spec."""
@@ -59,7 +61,7 @@ def fitted_modality(entry: InputSpec, plugins: Plugins, saved: Mapping[str, Arra
 
 def state_key(name: str, key: str) -> str:
     """Return what an array of the state of an input's modality is called in a file."""
-    return f"modality:{name}:{key}"
+    return f"{MODALITY}{name}:{key}"
 
 
 def make_dataset(part: Part, plugins: Plugins) -> Dataset:

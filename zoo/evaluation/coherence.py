@@ -16,7 +16,7 @@ from zoo.evaluation.probing import TRAINING_ROWS, class_labels, some_of
 from zoo.evaluation.subsets import by_subset
 from zoo.models.batches import Rows, load_rows
 from zoo.models.build import Model, parts_of
-from zoo.models.graphs import as_tensors
+from zoo.models.graphs import as_tensors, evaluating
 from zoo.modules import Encoder, Tensors
 from zoo.protocols import Graph, Modality, Sample
 
@@ -45,7 +45,8 @@ def coherence(
 
     Source: Shi et al. 2019, section 4.1, arXiv 1911.03393, for judging by classifiers.
     """
-    graphs = {graph.name: graph for graph in model.graphs(raw=False)}
+    with evaluating(model.objective):
+        graphs = {graph.name: graph for graph in model.graphs(raw=False)}
     decoders = {name: graphs[f"decode_{name}"] for name in model.modalities if f"decode_{name}" in graphs}
     known = some_of(training, TRAINING_ROWS, seed=seed)
     labels = class_labels(known, samples)
@@ -125,21 +126,22 @@ class _Judge:
         scores: Tensor = self.head(features)
         return scores
 
-    @torch.no_grad()
     def named(self, rows: Rows) -> Int64[Tensor, " row"]:
         """Return the class of each row."""
         parts = torch.split(torch.arange(len(rows)), _ROWS_AT_ONCE)
-        return torch.cat([self.logits(rows.take(part).inputs[self.name]).argmax(dim=1).cpu() for part in parts])
+        with evaluating(self.network):
+            return torch.cat([self.logits(rows.take(part).inputs[self.name]).argmax(dim=1).cpu() for part in parts])
 
-    @torch.no_grad()
     def decoded(self, latents: Float[Tensor, "row latent"]) -> Int64[Tensor, " row"]:
         """Return the class of what each latent is decoded to."""
         found = []
         for some in torch.split(latents.to(self.device), _ROWS_AT_ONCE):
-            made = self.decoder.module({"latent": some})
+            with evaluating(self.decoder.module):
+                made = self.decoder.module({"latent": some})
             arrays = {key.removeprefix(f"{self.decoder.name}."): tensor.cpu().numpy() for key, tensor in made.items()}
             values = self.modality.to_arrays(self.modality.from_arrays(arrays))
-            found.append(self.logits(as_tensors(values)).argmax(dim=1).cpu())
+            with evaluating(self.network):
+                found.append(self.logits(as_tensors(values)).argmax(dim=1).cpu())
         return torch.cat(found)
 
 
@@ -167,7 +169,6 @@ def _judge(
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    judge.network.eval()
     return judge
 
 

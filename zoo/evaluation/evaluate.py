@@ -15,6 +15,7 @@ from zoo.evaluation.metrics import Metric
 from zoo.evaluation.probing import probed
 from zoo.models.batches import Rows, RowsInMemory, RowsOnDemand, in_order, load_rows, readable
 from zoo.models.build import Model
+from zoo.models.graphs import evaluating
 from zoo.modules import Batch, MeasuresAnswers, RunsGraphs
 from zoo.protocols import Modality, Sample
 from zoo.recipes.spec import Recipe
@@ -141,20 +142,15 @@ def verify(measured: Mapping[str, float], recorded: Mapping[str, Metric], name: 
             )
 
 
-@torch.no_grad()
 def _measured(model: Model, rows: Rows, index: torch.Tensor, seed: int, run: RunsGraphs | None) -> Mapping[str, float]:
-    training = model.objective.training
-    model.objective.eval()
     device = next(model.objective.parameters()).device
 
     def batches() -> Iterator[Batch]:
         for batch in in_order(rows, index, _BATCH_ROWS):
             yield batch.to(device).with_clean_gaps()
 
-    try:
+    with evaluating(model.objective):
         if run is not None:
             answered = model.objective
             return answered.answer_metrics(batches(), run) if isinstance(answered, MeasuresAnswers) else {}
         return model.objective.metrics(batches(), generator=torch.Generator().manual_seed(seed))
-    finally:
-        model.objective.train(training)

@@ -6,7 +6,6 @@ Neither the objective nor the modality is known here: what a graph calls ``laten
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from zoo.evaluation.subsets import every_subset
 from zoo.models.batches import Rows, in_order
 from zoo.models.build import Model
-from zoo.models.graphs import Embed
+from zoo.models.graphs import Embed, evaluating
 from zoo.modules import Batch
 from zoo.protocols import Graph, vector_output
 
@@ -33,27 +32,15 @@ class Latents:
     known: Bool[Tensor, " row"]
 
 
-@contextmanager
-def evaluating(model: Model) -> Iterator[None]:
-    """Leave the model as it was after asking it without gradients, as it answers where it is deployed."""
-    training = model.objective.training
-    try:
-        model.objective.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        model.objective.train(training)
-
-
 def latents_of(model: Model, rows: Rows) -> dict[tuple[str, ...], Latents]:
     """Return the latents of all rows, by the inputs that they are made of.
 
     A model with a graph ``embed`` gives those of every subset of its inputs, another those of each ``encode_<input>``.
     Empty where no graph has such an output.
     """
-    graphs = {graph.name: graph for graph in model.graphs(raw=False)}
-    embed = graphs.get(_EMBED)
-    with evaluating(model):
+    with evaluating(model.objective):
+        graphs = {graph.name: graph for graph in model.graphs(raw=False)}
+        embed = graphs.get(_EMBED)
         if embed is not None and isinstance(embed.module, Embed) and (output := vector_output(embed.outputs)):
             return _of_subsets(embed.module, output, model, rows)
         return {

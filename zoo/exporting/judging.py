@@ -24,7 +24,7 @@ from torch import nn
 
 from zoo.errors import ParityError, ZooError
 from zoo.exporting.overflowing import overflow
-from zoo.models.graphs import as_tensors
+from zoo.models.graphs import as_tensors, evaluating
 from zoo.parity import regimes
 from zoo.parity.tolerance import PRECISIONS, Compared, compare, reduced_tolerance, tolerance, usual_size
 from zoo.protocols import Exporter, Graph, RunsArrays
@@ -157,7 +157,8 @@ def _cases(graph: Graph, named: Iterable[tuple[str, Mapping[str, Array]]], seed:
     judged = graph.module if graph.reference is None else graph.reference.module
     double = copy.deepcopy(judged).double().eval()
     moved = list(_moved(double, graph.parity_ulps, seed)) if _whole_numbers(graph) else []
-    return [_case(graph, judged.eval(), double, moved, name, inputs) for name, inputs in named]
+    with evaluating(judged):
+        return [_case(graph, judged, double, moved, name, inputs) for name, inputs in named]
 
 
 def at_precision(cases: Iterable[Case], precision: str) -> list[Case]:
@@ -178,7 +179,6 @@ def at_precision(cases: Iterable[Case], precision: str) -> list[Case]:
     ]
 
 
-@torch.no_grad()
 def _case(graph: Graph, single: Any, double: Any, moved: Sequence[Any], name: str, inputs: Mapping[str, Array]) -> Case:
     tensors = as_tensors(inputs if graph.reference is None else graph.reference.arrays(inputs))
     doubled = {key: tensor.double() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}

@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as tree
 
-from zoo.models.graphs import as_tensors
+from zoo.models.graphs import as_tensors, evaluating
 from zoo.protocols import Graph
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
 
-@torch.no_grad()
 def overflow(graph: Graph, inputs: Mapping[str, Array]) -> str:
     """Return a sentence on what float32 cannot hold of a graph's values on ``inputs``, empty where it holds them all.
 
@@ -31,7 +30,8 @@ def overflow(graph: Graph, inputs: Mapping[str, Array]) -> str:
     tensors = as_tensors(given)
     doubled = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     double = copy.deepcopy(judged).double().eval()
-    singles, doubles = _answers(judged.eval(), tensors), _answers(double, doubled)
+    with evaluating(judged):
+        singles, doubles = _answers(judged, tensors), _answers(double, doubled)
     for (name, kind, single), (_, _, exact) in zip(singles, doubles, strict=True):
         for found, expected in zip(single, exact, strict=True):
             lost = torch.isfinite(expected) & ~torch.isfinite(found)

@@ -37,6 +37,8 @@ class Model:
     def graphs(self, names: Sequence[str] = (), *, raw: bool = True) -> list[Graph]:
         """Return the deployable functions, all of them or those named; without ``raw`` those of tensors alone.
 
+        It leaves the model in the mode in which it is deployed; a step of training is taken in that of training.
+
         Raises SpecError where a name is unknown.
         """
         self.objective.eval()

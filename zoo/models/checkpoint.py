@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from zoo.discovery.components import fitted_modalities, state_key
+from zoo.discovery.components import MODALITY, fitted_modalities, state_key
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import IntegrityError, NotFoundError, PluginError, SpecError
 from zoo.files.store import staged_file, with_plain_name
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 _Memory = tuple[int, tuple[int, ...], tuple[int, ...]]
 
 _METADATA_KEY = "zoo.spec"
-_MODALITY = state_key("", "")[:-1]
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def load(path: Path | str, *, plugins: Plugins | None = None) -> Checkpoint:
     plugins = plugins or installed()
     content, tensors = _read(path)
     recipe = Recipe.read(content["recipe"], str(path))
-    state = {name: tensor for name, tensor in tensors.items() if not name.startswith(_MODALITY)}
+    state = {name: tensor for name, tensor in tensors.items() if not name.startswith(MODALITY)}
     modalities = fitted_modalities(recipe.spec, plugins, _modality_arrays(tensors, path), str(path))
     model = build(recipe.spec, modalities, plugins=plugins)
     load_weights(model.objective, state, path)
@@ -181,7 +180,7 @@ def fault_of_state(state: Mapping[str, Any]) -> str:
 
 def _modality_arrays(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Array]:
     try:
-        return {name: tensor.numpy() for name, tensor in tensors.items() if name.startswith(_MODALITY)}
+        return {name: tensor.numpy() for name, tensor in tensors.items() if name.startswith(MODALITY)}
     except TypeError as error:
         raise IntegrityError(f"{path} is no sound checkpoint: {error}; fetch or train it again") from error
 

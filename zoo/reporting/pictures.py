@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zoo.models.build import Model
-from zoo.models.graphs import as_tensors
+from zoo.models.graphs import as_tensors, evaluating
 from zoo.modules import Tensors
 from zoo.protocols import Graph, Modality, Sample
 from zoo.reporting.sheets import per_row, sheet
@@ -35,7 +35,8 @@ class Picture:
 
 def pictures_of(model: Model, samples: Sequence[Sample], *, seed: int = 0) -> Iterator[Picture]:
     """Yield reconstructions, draws from the prior, translations, nearest answers: where the model has graphs for it."""
-    graphs = {graph.name: graph for graph in model.graphs(raw=False)}
+    with evaluating(model.objective):
+        graphs = {graph.name: graph for graph in model.graphs(raw=False)}
     modalities = model.modalities
     for name in modalities:
         known = [sample for sample in samples if sample.inputs.get(name) is not None]
@@ -151,10 +152,10 @@ def _inputs(name: str, modality: Modality, values: Sequence[Any]) -> Tensors:
     return _named(name, as_tensors(modality.to_arrays(values)))
 
 
-@torch.no_grad()
 def _run(graph: Graph, inputs: Tensors) -> dict[str, Tensor]:
     device = next(iter(graph.module.parameters())).device
-    made = graph.module({name: tensor.to(device) for name, tensor in inputs.items()})
+    with evaluating(graph.module):
+        made = graph.module({name: tensor.to(device) for name, tensor in inputs.items()})
     return {name: tensor.cpu() for name, tensor in made.items()}
 
 

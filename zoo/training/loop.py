@@ -96,6 +96,8 @@ class Loop:
 
         Raises TrainingError where a loss is not finite or the memory does not suffice.
         """
+        if not self.plain.training:  # whoever looked at the model since the last step may have left it so
+            self.wrapped.train()
         self.generator.manual_seed(seed_of(self.settings.seed, STEPS, step))
         torch.default_generator.manual_seed(seed_of(self.settings.seed, STEPS, step, self.share.process))
         with _enough_memory(step + 1, batch.rows, self.settings):

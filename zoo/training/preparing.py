@@ -64,7 +64,6 @@ def prepare(
     model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins) if saved is None else saved
     if held_out is not None:
         measure(model, recipe, held_out.some(recipe.evaluation.by))  # what cannot be measured is told before any step
-    model.objective.train()
     return Prepared(model, rows, held_out, unread(samples, rows, modalities))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from zoo import (
@@ -82,16 +82,12 @@ class LatentModel(Objective):
 
         They are ``reconstruction``, or ``denoised`` with a corruption, and ``kl`` with a divergence.
         """
-        present = batch.present[self.input_name]
         tensors, name = batch.inputs[self.input_name], "reconstruction"
         if self.corruption is not None:
             tensors, name = self.corruption(tensors, noise["corruption"]), "denoised"
         terms = self._terms(batch, self._posterior_of(tensors), noise, name)
-        loss = terms[name]
-        if self.divergence is not None:
-            loss = loss + self.divergence.beta * terms["kl"]
-        weight = present.to(loss.dtype)
-        return Losses(loss.sum() / weight.sum().clamp(min=1), terms, weight)
+        weights = {} if self.divergence is None else {"kl": self.divergence.beta}
+        return Losses.over(batch.present[self.input_name], terms, weights)
 
     @torch.no_grad()
     def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
@@ -111,23 +107,22 @@ class LatentModel(Objective):
         # Apart from the other noise, so that the number of samples changes no other metric.
         importance = torch.Generator(generator.device).manual_seed(generator.initial_seed() + 1)
         for batch in batches:
-            clean = batch.inputs[self.input_name]
+            clean, present = batch.inputs[self.input_name], batch.present[self.input_name]
             parameters = self._posterior_of(clean)
             noise = self.noise(batch.rows, generator=generator)
             terms = self._terms(batch, parameters, noise, "reconstruction")
             terms |= self._error(batch, parameters["latent"], "reconstruction_error")
             if self.divergence is not None and self.importance_samples:
-                nll = importance_sampled_nll(
+                terms["nll"] = importance_sampled_nll(
                     self.decoder, parameters, clean, samples=self.importance_samples, generator=importance
                 )
-                terms["nll"] = _where(batch.present[self.input_name], nll)
             if self.corruption is not None:
                 damaged = self._posterior_of(self.corruption(clean, noise["corruption"]))
                 terms["denoised"] = self._terms(batch, damaged, noise, "denoised")["denoised"]
                 terms |= self._error(batch, damaged["latent"], "denoised_error")
             for name, term in terms.items():
-                sums[name] = sums.get(name, 0.0) + term.double().sum().item()
-            latents.append(parameters["latent"][batch.present[self.input_name]])
+                sums[name] = sums.get(name, 0.0) + term[present].double().sum().item()
+            latents.append(parameters["latent"][present])
         rows = sum(len(latent) for latent in latents)
         if rows == 0:
             raise DataError(f"no held-out row has the input {self.input_name!r}; choose a split where some do")
@@ -163,12 +158,14 @@ class LatentModel(Objective):
     def _terms(
         self, batch: Batch, parameters: Tensors, noise: Tensors, reconstruction: str
     ) -> dict[str, Float[Tensor, " batch"]]:
-        """Return the negative log-likelihood of the clean input, under the name ``reconstruction``, and ``kl``."""
-        present = batch.present[self.input_name]
+        """Return the negative log-likelihood of the clean input, under the name ``reconstruction``, and ``kl``.
+
+        Rows without the input have values, too; they mean nothing.
+        """
         likelihood = self.decoder(self.posterior.sample(parameters, noise))
-        terms = {reconstruction: _where(present, -likelihood.log_prob(batch.inputs[self.input_name]))}
+        terms = {reconstruction: -likelihood.log_prob(batch.inputs[self.input_name])}
         if self.divergence is not None:
-            terms["kl"] = _where(present, self.divergence(parameters))
+            terms["kl"] = self.divergence(parameters)
         return terms
 
     def _error(
@@ -177,11 +174,7 @@ class LatentModel(Objective):
         """Return the mean squared error a value under ``name``, or nothing where no output is a number."""
         likelihood = self.decoder(latent)
         error = squared_error(likelihood.mode(), likelihood.target(batch.inputs[self.input_name]))
-        return {} if error is None else {name: _where(batch.present[self.input_name], error)}
-
-
-def _where(present: Bool[Tensor, " batch"], term: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-    return torch.where(present, term, torch.zeros_like(term))
+        return {} if error is None else {name: error}
 
 
 def _only(inputs: Mapping[str, Input]) -> tuple[str, Input]:

@@ -206,11 +206,12 @@ class JointModel(Objective, ABC):
 
     def losses_of(self, terms: Mapping[str, Term], rows: Bool[Tensor, " batch"]) -> Losses:
         """Return the mean over the rows that count of the sum of what ``terms`` weigh."""
-        concerned = {name: term.rows & rows for name, term in terms.items()}
-        kept = {name: only(concerned[name], term.values) for name, term in terms.items()}
-        total = torch.stack([term.weight * kept[name] for name, term in terms.items()]).sum()
-        share = rows.to(total.dtype)
-        return Losses(total / share.sum().clamp(min=1), kept, share, concerned)
+        return Losses.over(
+            rows,
+            {name: term.values for name, term in terms.items()},
+            {name: term.weight for name, term in terms.items()},
+            concerned={name: term.rows for name, term in terms.items()},
+        )
 
     def reconstructions(
         self, latent: Float[Tensor, "batch latent"], batch: Batch, weight: float = 1.0

@@ -57,15 +57,13 @@ class ToyAutoencoder(Objective):
 
     def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
         """Return the error of each input that is there and the size of the latent."""
-        latent, weight = self._latent(batch)
+        latent, known = self._latent(batch)
         noisy = latent + 0.1 * noise["latent"]
         terms = {
             f"error_{name}": -self.decoders[name](noisy).log_prob(batch.inputs[name]) * batch.present[name]
             for name in self.modalities
         }
-        terms["size"] = self.beta * latent.square().sum(-1) * weight
-        loss = torch.stack(list(terms.values())).sum() / weight.sum().clamp(min=1)
-        return Losses(loss, terms, weight)
+        return Losses.over(known, {**terms, "size": self.beta * latent.square().sum(-1)})
 
     def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
         """Return the mean error of all inputs, and how many rows there were."""
@@ -88,7 +86,7 @@ class ToyAutoencoder(Objective):
         present = torch.stack(list(batch.present.values())).float()
         each = [self.heads[name](self.encoders[name](batch.inputs[name]))["latent"] for name in self.modalities]
         mean = (torch.stack(each) * present.unsqueeze(-1)).sum(0) / present.sum(0).clamp(min=1).unsqueeze(-1)
-        return mean, (present.sum(0) > 0).float()
+        return mean, present.sum(0) > 0
 
 
 class ToyByTerm(ToyAutoencoder):
@@ -127,8 +125,8 @@ class ToyAlignment(Objective):
         left, right = (self.head(self.encoders[n](batch.inputs[n]))["embedding"] for n in self.modalities)
         both = torch.stack(list(batch.present.values())).all(0)
         scores = (left @ right.T).masked_fill(~both, -1e4)
-        nats = nn.functional.cross_entropy(scores, torch.arange(batch.rows), reduction="none") * both
-        return Losses(nats.sum() / both.sum().clamp(min=1), {"nats": nats}, both.to(nats.dtype))
+        nats = nn.functional.cross_entropy(scores, torch.arange(batch.rows), reduction="none")
+        return Losses.over(both, {"nats": nats})
 
     def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
         """Return the mean nats of a batch."""
