@@ -17,7 +17,7 @@ from zoo.reporting.chart import chart
 
 if TYPE_CHECKING:
     from zoo.models.build import Model
-    from zoo.training.train import Progress
+    from zoo.training.train import TakenStep
 
 GUARDS = ("none", "variance", "reconstruction")
 STEPS = 600
@@ -83,8 +83,8 @@ def run(guard: str) -> tuple[list[tuple[int, float]], Mapping[str, float]]:
     def measured(model: Model) -> Mapping[str, float]:
         return model.objective.metrics([to_batch(held_out, model.modalities)], generator=torch.Generator())
 
-    def observe(progress: Progress) -> None:
-        curve.append((progress.step, measured(progress.model)["picture.spread"]))
+    def observe(taken: TakenStep) -> None:
+        curve.append((taken.step, measured(taken.model)["picture.spread"]))
 
     with tempfile.TemporaryDirectory() as folder:
         return curve, measured(load(train(settings, Path(folder), observe=observe)).model)

@@ -13,7 +13,7 @@ from benchmarks.measuring import Comparison
 from benchmarks.training import recipe, with_data
 
 if TYPE_CHECKING:
-    from zoo.training.train import Progress
+    from zoo.training.train import TakenStep
 
 EPOCHS = 20
 FIRST_EPOCHS = 2
@@ -39,8 +39,8 @@ def _train(answer: Connection) -> None:
 
     levels: list[tuple[int, int]] = []
 
-    def observe(progress: Progress) -> None:
-        levels.append((progress.step, psutil.Process().memory_info().rss))
+    def observe(taken: TakenStep) -> None:
+        levels.append((taken.step, psutil.Process().memory_info().rss))
 
     with tempfile.TemporaryDirectory() as folder:
         path = train(recipe(EPOCHS), Path(folder), observe=observe, plugins=with_data(installed()))

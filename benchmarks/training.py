@@ -23,7 +23,7 @@ from zoo import Recipe, Sample
 from zoo.discovery.plugins import Component, Plugin, Plugins, installed
 
 if TYPE_CHECKING:
-    from zoo.training.train import Progress
+    from zoo.training.train import TakenStep
 
 THREADS = (1, 2)
 ROWS, BATCH, SIDE = 9_000, 100, 28
@@ -89,15 +89,15 @@ def in_turn(recipe: Recipe, take: Callable[[int], float]) -> tuple[float, float]
     other: list[float] = []
     steps_before, start = 0, 0.0
 
-    def observe(progress: Progress) -> None:
+    def observe(taken: TakenStep) -> None:
         nonlocal steps_before, start
         took = time.perf_counter() - start
-        steps = progress.step - steps_before
+        steps = taken.step - steps_before
         other_took = take(steps)
-        if progress.step > WARM_UP_STEPS:
+        if taken.step > WARM_UP_STEPS:
             ours.append(took / steps)
             other.append(other_took / steps)
-        steps_before, start = progress.step, time.perf_counter()
+        steps_before, start = taken.step, time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder:
         train(recipe, Path(folder), observe=observe, plugins=with_data(installed()))

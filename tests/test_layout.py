@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import zoo
+from zoo import testing as zoo_testing
 
 ROOT = Path(__file__).parent.parent
 CORE = sorted((ROOT / "zoo").rglob("*.py"))
@@ -42,6 +43,12 @@ WITHOUT_TORCH = [
     "zoo.files.downloading",
 ]
 LARGEST_LINES = 400
+# The files at the top that a plugin's author reads.
+SHELF = ["errors", "protocols", "offers", "modules"]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("plugins/**/README.md"))]
+PAGES += [ROOT / "exporters/README.md"]
+# What stands in code after `zoo.` and is no name to import: a module to run, a key of a file's metadata.
+NO_NAMES = re.compile(r"-m zoo\.[\w.]+|`zoo\.spec`|\bzoo\.\w+\.test\b")
 FOLDERS = sorted(path.parent.name for path in (ROOT / "zoo").glob("*/__init__.py"))
 
 
@@ -111,6 +118,64 @@ def test_no_public_name_is_also_a_module():
 def test_a_name_that_is_not_public_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'trian'"):
         _ = zoo.trian
+
+
+@pytest.mark.parametrize("name", SHELF)
+def test_the_classes_and_types_of_the_files_at_the_top_are_public(name):
+    body = ast.parse((ROOT / f"zoo/{name}.py").read_text()).body
+    defined = [node.name for node in body if isinstance(node, ast.ClassDef)]
+    defined += [target.id for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    kinds = {name for name in defined if re.match(r"[A-Z]", name) and not name.isupper()}
+    assert kinds
+    assert kinds <= set(zoo.__all__)
+
+
+def test_every_contract_that_is_asked_for_by_isinstance_is_public():
+    asked_for = {
+        node.name
+        for path in CORE
+        for node in nodes(path, ast.ClassDef)
+        if any(ast.unparse(decorator).endswith("runtime_checkable") for decorator in node.decorator_list)
+    }
+    assert asked_for >= {"Modality", "SharesWeights", "Reduces", "FindsFault", "MeasuresAnswers", "ScoresRepeatedly"}
+    assert asked_for <= set(zoo.__all__)
+
+
+def test_what_components_may_offer_stands_together():
+    offers = {node.name for node in nodes(ROOT / "zoo/offers.py", ast.ClassDef)}
+    assert offers >= {"TakesRaw", "Truncates", "SharesWeights", "Reduces", "FindsFault", "Stamps"}
+    named = (ROOT / "plugins/README.md").read_text() + (ROOT / "exporters/README.md").read_text()
+    with_torch = {"MeasuresAnswers", "ScoresRepeatedly", "CountsByTerm"}
+    assert [name for name in sorted(offers | with_torch) if f"`zoo.{name}`" not in named] == []
+
+
+def mentioned(text):
+    """Return the dotted names that a text in code style says one may import from the zoo."""
+    code = re.findall(r"`+([^`\n]*)`+", text) + re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL)
+    spelt = "\n".join(f"`{part}`" for part in code)
+    return set(re.findall(r"(?<![\w.@/-])zoo\.([a-zA-Z_]\w*(?:\.\w+)?)", NO_NAMES.sub("", spelt)))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=shown)
+def test_a_page_names_nothing_of_the_zoo_that_is_not_public(path):
+    check_public(mentioned(path.read_text()))
+
+
+@pytest.mark.parametrize("path", [*(ROOT / f"zoo/{name}.py" for name in SHELF), *PLUGINS], ids=shown)
+def test_a_docstring_for_plugins_names_nothing_of_the_zoo_that_is_not_public(path):
+    written = [ast.get_docstring(node) or "" for node in nodes(path, ast.Module, ast.ClassDef, ast.FunctionDef)]
+    check_public(mentioned("\n".join(written)))
+
+
+def test_a_docstring_of_what_is_public_names_nothing_of_the_zoo_that_is_not():
+    for name in zoo.__all__:
+        written = getattr(zoo, name).__doc__ if callable(getattr(zoo, name)) else ""
+        check_public(mentioned(written or ""))
+
+
+def check_public(names):
+    testing = {f"testing.{name}" for name in zoo_testing.__all__} | {"testing"}
+    assert [name for name in sorted(names) if name.split(".")[0] not in zoo.__all__ and name not in testing] == []
 
 
 @pytest.mark.parametrize("path", CORE + PLUGINS, ids=shown)

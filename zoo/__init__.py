@@ -14,10 +14,16 @@ if TYPE_CHECKING:
     from zoo.discovery.plugins import translations as translations
     from zoo.errors import (
         DataError as DataError,
+        DiskError as DiskError,
+        IntegrityError as IntegrityError,
+        MetricError as MetricError,
         NotFoundError as NotFoundError,
         OfflineError as OfflineError,
         ParityError as ParityError,
+        PluginError as PluginError,
         SpecError as SpecError,
+        TrainingError as TrainingError,
+        UnknownNameError as UnknownNameError,
         UsageError as UsageError,
         ZooError as ZooError,
     )
@@ -28,7 +34,10 @@ if TYPE_CHECKING:
     from zoo.files.packages import path_in_package as path_in_package
     from zoo.hookspecs import API_VERSION as API_VERSION, __version__ as __version__, hookimpl as hookimpl
     from zoo.models.build import Model as Model, build as build
-    from zoo.models.checkpoint import load as load
+    from zoo.models.checkpoint import (
+        Checkpoint as Checkpoint,
+        load as load,
+    )
     from zoo.models.folding import Folded as Folded, decode as decode
     from zoo.models.graphs import (
         decode_graph as decode_graph,
@@ -47,12 +56,18 @@ if TYPE_CHECKING:
         Input as Input,
         Likelihood as Likelihood,
         Losses as Losses,
+        MeasuresAnswers as MeasuresAnswers,
         Objective as Objective,
         RunsGraphs as RunsGraphs,
+        ScoresRepeatedly as ScoresRepeatedly,
         Tensors as Tensors,
     )
     from zoo.offers import (
+        FindsFault as FindsFault,
         ReadsFiles as ReadsFiles,
+        Reduces as Reduces,
+        SharesWeights as SharesWeights,
+        Stamps as Stamps,
         TakesRaw as TakesRaw,
         TellsLimits as TellsLimits,
         Truncates as Truncates,
@@ -61,10 +76,15 @@ if TYPE_CHECKING:
     from zoo.protocols import (
         Axis as Axis,
         Dataset as Dataset,
+        DrawInputs as DrawInputs,
+        DType as DType,
         Exporter as Exporter,
         Graph as Graph,
         Layout as Layout,
         Modality as Modality,
+        NormalForm as NormalForm,
+        Progress as Progress,
+        Reference as Reference,
         RunsArrays as RunsArrays,
         Sample as Sample,
         Stage as Stage,
@@ -88,7 +108,10 @@ if TYPE_CHECKING:
         normalised as normalised,
         utf8_bytes as utf8_bytes,
     )
-    from zoo.training.train import train as train
+    from zoo.training.train import (
+        TakenStep as TakenStep,
+        train as train,
+    )
 
 _PUBLIC = {
     "API_VERSION": "zoo.hookspecs",
@@ -103,6 +126,12 @@ _PUBLIC = {
     "NotFoundError": "zoo.errors",
     "OfflineError": "zoo.errors",
     "ParityError": "zoo.errors",
+    "DiskError": "zoo.errors",
+    "IntegrityError": "zoo.errors",
+    "MetricError": "zoo.errors",
+    "PluginError": "zoo.errors",
+    "TrainingError": "zoo.errors",
+    "UnknownNameError": "zoo.errors",
     "Axis": "zoo.protocols",
     "Dataset": "zoo.protocols",
     "Exporter": "zoo.protocols",
@@ -115,9 +144,18 @@ _PUBLIC = {
     "ReadsFiles": "zoo.offers",
     "TakesRaw": "zoo.offers",
     "TensorSpec": "zoo.protocols",
+    "Reference": "zoo.protocols",
+    "DrawInputs": "zoo.protocols",
+    "DType": "zoo.protocols",
+    "NormalForm": "zoo.protocols",
+    "Progress": "zoo.protocols",
     "TellsLimits": "zoo.offers",
     "Truncates": "zoo.offers",
     "WritesFiles": "zoo.offers",
+    "FindsFault": "zoo.offers",
+    "Reduces": "zoo.offers",
+    "SharesWeights": "zoo.offers",
+    "Stamps": "zoo.offers",
     "LibraryMessages": "zoo.reading.stderr",
     "library_messages": "zoo.reading.stderr",
     "Batch": "zoo.modules",
@@ -132,6 +170,8 @@ _PUBLIC = {
     "Objective": "zoo.modules",
     "RunsGraphs": "zoo.modules",
     "Tensors": "zoo.modules",
+    "MeasuresAnswers": "zoo.modules",
+    "ScoresRepeatedly": "zoo.modules",
     "decode": "zoo.models.folding",
     "limited": "zoo.models.limits",
     "limited_scale": "zoo.models.limits",
@@ -150,11 +190,13 @@ _PUBLIC = {
     "Model": "zoo.models.build",
     "build": "zoo.models.build",
     "load": "zoo.models.checkpoint",
+    "Checkpoint": "zoo.models.checkpoint",
     "BadTableRow": "zoo.reading.tabulated",
     "Table": "zoo.reading.tabulated",
     "TableRow": "zoo.reading.tabulated",
     "open_table": "zoo.reading.tabulated",
     "train": "zoo.training.train",
+    "TakenStep": "zoo.training.train",
     "as_utf8": "zoo.runtime.utf8",
     "from_utf8": "zoo.runtime.utf8",
     "normalised": "zoo.runtime.utf8",

@@ -1,4 +1,8 @@
-"""What a modality may also offer, beside what every ``Modality`` has. No torch: the runtime asks for it, too."""
+"""What modalities and exporters may also offer, beside what every ``Modality`` and ``Exporter`` has.
+
+No torch: the runtime asks for what modalities offer, too. What likelihoods and objectives may offer stands in
+``zoo/modules.py``.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from zoo.protocols import Axis, Modality, TensorSpec
+from zoo.protocols import Axis, Graph, Modality, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,3 +96,46 @@ class TellsLimits(Protocol):
 
     def unknown(self, arrays: Mapping[str, Array]) -> tuple[int, int]:
         """Return how many tokens of ``arrays``, which ``to_arrays`` made, stand for unknown ones, and of how many."""
+
+
+@runtime_checkable
+class SharesWeights(Protocol):
+    """What an exporter may also offer: files without weights, which read those of a safetensors file beside them."""
+
+    def link(self, path: Path, weights: Path, names: Mapping[str, str]) -> None:
+        """Have a file that ``write`` left, or that was linked before, read its weights from ``weights``.
+
+        ``names`` tells, for each name in the graph's ``module.state_dict()``, the name in ``weights``, which is always
+        the same for one model. Raises ZooError where a tensor does not fit.
+        """
+
+
+@runtime_checkable
+class FindsFault(Protocol):
+    """What an exporter may also offer: it tells where a file departs from torch."""
+
+    def first_fault(self, graph: Graph, path: Path, inputs: Mapping[str, Array]) -> str:
+        """Return a sentence on the first value in the file that differs from torch's, and what makes it."""
+
+
+@runtime_checkable
+class Reduces(Protocol):
+    """What an exporter may also offer: files of fewer bits than float32."""
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Their names, of those that ``zoo export --precision`` takes."""
+
+    def reduce(self, path: Path, target: Path, precision: str, calibration: Sequence[Mapping[str, Array]]) -> None:
+        """Write the graph in ``path`` to ``target``, a file that needs no other, at one of the precisions.
+
+        ``calibration`` are inputs of the graph as they come in use. Raises UsageError where it cannot be reduced.
+        """
+
+
+@runtime_checkable
+class Stamps(Protocol):
+    """What an exporter may also offer: its files say what they are and where they come from."""
+
+    def stamp(self, path: Path, facts: Mapping[str, str]) -> None:
+        """Write the facts into a file, in place of earlier ones."""

@@ -212,49 +212,6 @@ class Exporter(Protocol):
 
 
 @runtime_checkable
-class SharesWeights(Protocol):
-    """What an exporter may also offer: files without weights, which read those of a safetensors file beside them."""
-
-    def link(self, path: Path, weights: Path, names: Mapping[str, str]) -> None:
-        """Have a file that ``write`` left, or that was linked before, read its weights from ``weights``.
-
-        ``names`` tells, for each name in the graph's ``module.state_dict()``, the name in ``weights``, which is always
-        the same for one model. Raises ZooError where a tensor does not fit.
-        """
-
-
-@runtime_checkable
-class FindsFault(Protocol):
-    """What an exporter may also offer: it tells where a file departs from torch."""
-
-    def first_fault(self, graph: Graph, path: Path, inputs: Mapping[str, Array]) -> str:
-        """Return a sentence on the first value in the file that differs from torch's, and what makes it."""
-
-
-@runtime_checkable
-class Reduces(Protocol):
-    """What an exporter may also offer: files of fewer bits than float32."""
-
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """Their names, of those in ``zoo.parity.tolerance.PRECISIONS``."""
-
-    def reduce(self, path: Path, target: Path, precision: str, calibration: Sequence[Mapping[str, Array]]) -> None:
-        """Write the graph in ``path`` to ``target``, a file that needs no other, at one of the precisions.
-
-        ``calibration`` are inputs of the graph as they come in use. Raises UsageError where it cannot be reduced.
-        """
-
-
-@runtime_checkable
-class Stamps(Protocol):
-    """What an exporter may also offer: its files say what they are and where they come from."""
-
-    def stamp(self, path: Path, facts: Mapping[str, str]) -> None:
-        """Write the facts into a file, in place of earlier ones."""
-
-
-@runtime_checkable
 class Layout(Protocol):
     """Adds files to a finished bundle, such as a page that serves it. The core binds them in the manifest."""
 
@@ -273,7 +230,7 @@ class RunsArrays(Protocol):
         """Run on arrays named and shaped as the graph's inputs; return its outputs by name."""
 
 
-class Advance(Protocol):
+class Progress(Protocol):
     """Shows how far a long task is."""
 
     def __call__(self, done: int, total: int, text: str) -> None:

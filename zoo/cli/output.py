@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 if TYPE_CHECKING:
-    from zoo.protocols import Advance
+    from zoo.protocols import Progress
 
 # The rate is that of so many seconds, so that a task that seldom advances has one too.
 _PACE_S = 600
@@ -76,7 +76,7 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Advance]:
+def progress_bar(what: str) -> Iterator[Progress]:
     """Give a function that shows how far a long task is: done, total, a note. Silent without a terminal.
 
     The bar tells the rate and the time left; colours are left out where NO_COLOR is set.
@@ -85,7 +85,7 @@ def progress_bar(what: str) -> Iterator[Advance]:
         yield lambda done, total, text: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeRemainingColumn
 
     columns = (
         TextColumn(plain(what), markup=False),
@@ -95,7 +95,7 @@ def progress_bar(what: str) -> Iterator[Advance]:
         TimeRemainingColumn(),
         TextColumn("{task.description}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=_PACE_S) as bar:
+    with Bar(*columns, console=Console(stderr=True), speed_estimate_period=_PACE_S) as bar:
         task = bar.add_task("", total=None, rate="")
 
         def advance(done: int, total: int, text: str) -> None:

@@ -16,7 +16,7 @@ from zoo.errors import UnknownNameError, UsageError, ZooError
 from zoo.recipes.spec import Recipe
 
 if TYPE_CHECKING:
-    from zoo.training.train import Progress
+    from zoo.training.train import TakenStep
 
 
 @click.command("train")
@@ -57,9 +57,9 @@ def command(
     out, start = out or Path("runs") / name, time.monotonic()
     with progress_bar("training") as advance:
 
-        def observe(progress: Progress) -> None:
-            terms = "  ".join(f"{key} {value:.4g}" for key, value in progress.terms.items())
-            advance(progress.step, progress.steps, terms)
+        def observe(taken: TakenStep) -> None:
+            terms = "  ".join(f"{key} {value:.4g}" for key, value in taken.terms.items())
+            advance(taken.step, taken.steps, terms)
 
         def observe_reading(done: int, total: int) -> None:
             advance(done, total, "values read")

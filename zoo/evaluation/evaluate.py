@@ -86,9 +86,8 @@ def evaluate(
 
     Where the recipe's evaluation names a label, the samples are taken apart by it, and each name begins with the
     label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Where it asks for
-    probes, they are fitted on the split ``train`` and measured on the whole split: ``picture.latent.class.probe``,
-    see ``zoo.evaluation.probing``; likewise for the classifiers of ``zoo.evaluation.coherence``. Deterministic for one
-    ``seed``.
+    probes, they are fitted on the split ``train`` and measured on the whole split: ``picture.latent.class.probe``;
+    likewise for the classifiers that judge coherence. Deterministic for one ``seed``.
     With ``skip`` samples that cannot be read are left out, and it is told of each and why.
 
     Raises UsageError if the split has no samples or none of the inputs, DataError if no row has what the objective

@@ -26,7 +26,8 @@ from zoo.files.places import BUNDLE, replaceable
 from zoo.files.store import digests, staged_folder
 from zoo.hookspecs import __version__
 from zoo.models.checkpoint import Checkpoint, modality_arrays, names_in, recipe_json, save_checkpoint
-from zoo.protocols import Exporter, FindsFault, Graph, SharesWeights, Stamps
+from zoo.offers import FindsFault, SharesWeights, Stamps
+from zoo.protocols import Exporter, Graph
 from zoo.reading.lists import listed
 from zoo.recipes.tables import SCHEMA, json_text
 from zoo.runtime.bundle import Bundle

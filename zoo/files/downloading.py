@@ -23,7 +23,7 @@ from zoo.files.store import Digest, digest, disk_errors
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
-Progress = Callable[[int, int], None]
+Arrived = Callable[[int, int], None]
 
 _CHUNK_BYTES = 1 << 20
 _REDIRECTS = 5
@@ -84,7 +84,7 @@ class Partial:
 
 
 def download(
-    url: str, promised: Digest, *, into: Partial, patience: Patience = PATIENCE, progress: Progress | None = None
+    url: str, promised: Digest, *, into: Partial, patience: Patience = PATIENCE, progress: Arrived | None = None
 ) -> None:
     """Fill a partial from ``url`` until it holds the promised bytes, resuming what was cut.
 
@@ -133,7 +133,7 @@ def download(
 
 
 def _receive(
-    url: str, size_bytes: int, into: Partial, patience: Patience, watch: Watch, progress: Progress | None
+    url: str, size_bytes: int, into: Partial, patience: Patience, watch: Watch, progress: Arrived | None
 ) -> None:
     offset = into.size_bytes()
     headers = {"Accept-Encoding": "identity", "User-Agent": "modalzoo"}

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote, urljoin
 from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError, UsageError, ZooError, told
 from zoo.files.addresses import may_be_asked
 from zoo.files.deadlines import PATIENCE, Patience
-from zoo.files.downloading import Partial, Progress, download
+from zoo.files.downloading import Arrived, Partial, download
 from zoo.files.home import home, lock_file, make_folder
 from zoo.files.owners import MARK, is_abandoned, owner_mark, untouched_s
 from zoo.files.packages import path_in_package, path_inside
@@ -88,7 +88,7 @@ def decide(wanted: Wanted, cache: Path) -> Decision:
 
 
 def fetch(
-    wanted: Wanted, *, base: Path | str | None = None, progress: Progress | None = None, patience: Patience = PATIENCE
+    wanted: Wanted, *, base: Path | str | None = None, progress: Arrived | None = None, patience: Patience = PATIENCE
 ) -> Path:
     """Return the path of the wanted file, verified; the sources are tried in order.
 
@@ -180,7 +180,7 @@ def _verified(path: Path, wanted: Wanted) -> Path:
     return path
 
 
-def _fetch_into(cache: Path, wanted: Wanted, url: str, progress: Progress | None, patience: Patience) -> Path:
+def _fetch_into(cache: Path, wanted: Wanted, url: str, progress: Arrived | None, patience: Patience) -> Path:
     folder = cache / "partial"
     with _one_at_a_time(cache, wanted.sha256, patience):
         decision = decide(wanted, cache)

@@ -16,7 +16,7 @@ from zoo.discovery.plugins import Plugins
 from zoo.training.runs import read_log
 
 if TYPE_CHECKING:
-    from zoo.protocols import Advance
+    from zoo.protocols import Progress
 
 SEARCH_ENTRY = "emoji-search"
 PICTURE_ENTRY = "fashion-vae"
@@ -37,10 +37,10 @@ class ShortTraining:
     chance: float
 
 
-def train_shortly(folder: Path, plugins: Plugins, advance: Advance, *, steps: int = _STEPS) -> ShortTraining:
+def train_shortly(folder: Path, plugins: Plugins, advance: Progress, *, steps: int = _STEPS) -> ShortTraining:
     """Train the search entry's recipe for a few steps, and measure recall on unseen emoji on the way."""
     from zoo.evaluation.evaluate import evaluate
-    from zoo.training.train import Progress, train
+    from zoo.training.train import TakenStep, train
 
     entry = find(SEARCH_ENTRY, plugins)
     require_plugins(entry, plugins)
@@ -50,21 +50,21 @@ def train_shortly(folder: Path, plugins: Plugins, advance: Advance, *, steps: in
     chances: list[float] = []
     wanted = {1, *(round(steps * part / _EVALUATIONS / 10) * 10 for part in range(1, _EVALUATIONS)), steps}
 
-    def observe(progress: Progress) -> None:
-        if progress.step in wanted:
-            measured = evaluate(progress.model, recipe, plugins=plugins)
+    def observe(taken: TakenStep) -> None:
+        if taken.step in wanted:
+            measured = evaluate(taken.model, recipe, plugins=plugins)
             by_language = {name.split(".")[0]: value for name, value in measured.items() if name.endswith(RECALL)}
-            recalls.append((progress.step, by_language))
+            recalls.append((taken.step, by_language))
             chances.extend(value for name, value in measured.items() if name.endswith(CHANCE))
         shown = ", ".join(f"{language} {value:.0%}" for language, value in recalls[-1][1].items())
-        advance(progress.step, progress.steps, f"loss {progress.terms['loss']:.2f}, recall@10 {shown}")
+        advance(taken.step, taken.steps, f"loss {taken.terms['loss']:.2f}, recall@10 {shown}")
 
     train(recipe, folder, observe=observe, plugins=plugins)
     losses = [(int(line["step"]), line["loss"]) for line in read_log(folder / "log.jsonl") if "loss" in line]
     return ShortTraining(losses, recalls, chances[0])
 
 
-def export_entries(folder: Path, plugins: Plugins, advance: Advance) -> dict[str, dict[str, Any]]:
+def export_entries(folder: Path, plugins: Plugins, advance: Progress) -> dict[str, dict[str, Any]]:
     """Fetch the trained entries, export each with its parity judged, and return the manifests by entry."""
     from zoo.discovery.components import make_exporter
     from zoo.exporting.bundle import Origin, export

@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Progress:
+class TakenStep:
     """A step that was taken: its number from 1, the loss terms as means over the rows that count, and the model."""
 
     step: int
@@ -49,7 +49,7 @@ class Progress:
     model: Model
 
 
-Observer = Callable[[Progress], None]
+Observer = Callable[[TakenStep], None]
 
 
 def train(
@@ -127,7 +127,7 @@ def _take_steps(
             terms = loop.terms(losses)
             writer.log(done, terms)
             if observe is not None and is_first_process():
-                observe(Progress(done, settings.steps, order.batch_size, terms, writer.model))
+                observe(TakenStep(done, settings.steps, order.batch_size, terms, writer.model))
         writer.tell(watch.after(done))
         stopped = loop.agreed(stop.asked)
         if last or done % settings.checkpoint_every == 0 or stopped:

@@ -11,7 +11,8 @@ from zoo.errors import ParityError, UsageError
 from zoo.exporting.judging import Case, Verdict, at_precision, cases_on, judge, opened_twice
 from zoo.exporting.precisions.data import Data
 from zoo.exporting.precisions.ranges import check_ranges
-from zoo.protocols import Exporter, Graph, Reduces
+from zoo.offers import Reduces
+from zoo.protocols import Exporter, Graph
 from zoo.runtime.manifest import FULL
 
 if TYPE_CHECKING:
