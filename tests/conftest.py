@@ -154,10 +154,10 @@ def run_process(zoo_process):
 @pytest.fixture(scope="session")
 def plugins():
     """The toy plugin alone."""
+    from zoo.discovery.entry_points import EntryPoint
     from zoo.discovery.plugins import Plugins, load_plugin
 
-    (point,) = importlib.metadata.Distribution.at(TOY_METADATA / "modalzoo_toy-1.0.dist-info").entry_points
-    return Plugins((load_plugin(point),))
+    return Plugins((load_plugin(EntryPoint("toy", "zoo_toy", "modalzoo-toy", "1.0")),))
 
 
 def tables(objective="toy-autoencoder", data=None, **training):

@@ -46,6 +46,15 @@ def test_listing_imports_nothing_heavy(site):
     assert not set(done.stdout.split()) & set(HEAVY)
 
 
+def test_a_list_and_the_help_parse_no_metadata_of_distributions(site):
+    for arguments in (["list"], ["--help"]):
+        code = f"import sys; sys.argv = ['zoo', *{arguments}]; from zoo.cli import main\ntry: main()\nfinally:"
+        code += " print(*sys.modules, file=sys.stderr)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout
+        assert not {"importlib.metadata", "email", "zipfile"} & set(done.stderr.split())
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_line_of_a_command_is_its_own(name):
     command = importlib.import_module(f"zoo.cli.{name}").command

@@ -1,6 +1,5 @@
 """A plugin that fails is named and registers nothing; everything else lives."""
 
-import importlib.metadata
 import os
 import re
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from zoo.discovery.components import component_class, make_modalities
+from zoo.discovery.entry_points import EntryPoint
 from zoo.discovery.plugins import Plugins, installed, load_plugin, translations
 from zoo.errors import PluginError, UnknownNameError
 
@@ -271,9 +271,9 @@ def test_a_name_in_a_recipe_is_never_a_path_to_code(plugins, make_recipe):
         make_modalities(replace(recipe.spec, inputs=inputs), plugins)
 
 
-def test_an_entry_point_without_a_distribution_is_named_by_itself():
-    plugin = load_plugin(importlib.metadata.EntryPoint("lost", "module_of_nobody", "modalzoo"))
-    assert (plugin.distribution, plugin.version) == ("lost", "unknown")
+def test_a_plugin_whose_module_is_not_there_is_named():
+    plugin = load_plugin(EntryPoint("lost", "module_of_nobody", "modalzoo-lost", "1.0"))
+    assert (plugin.distribution, plugin.version) == ("modalzoo-lost", "1.0")
     assert plugin.fault.startswith("ModuleNotFoundError: ")
 
 

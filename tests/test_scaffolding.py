@@ -3,7 +3,6 @@
 `python tests/test_scaffolding.py` pins anew what was meant to change.
 """
 
-import importlib.metadata
 import json
 import os
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from PIL import Image
 
+from zoo.discovery.entry_points import entry_points
 from zoo.discovery.plugins import Plugins, load_plugin
 from zoo.errors import UsageError
 from zoo.scaffolding import KINDS, scaffold, written
@@ -25,7 +25,7 @@ WAVE = "0 .4 .7 .9 1 .9 .7 .4 0 -.4 -.7 -.9 -1 -.9 -.7 -.4"
 
 
 def load_all() -> Plugins:
-    return Plugins(tuple(map(load_plugin, importlib.metadata.entry_points(group="modalzoo"))))
+    return Plugins(tuple(map(load_plugin, entry_points("modalzoo"))))
 
 
 def page(kind: str) -> str:

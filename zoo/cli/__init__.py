@@ -12,6 +12,7 @@ import click
 from zoo.cli.output import note
 from zoo.errors import ZooError
 from zoo.hookspecs import __version__
+from zoo.recipes.garbage import keep_what_is_there, unsearched
 
 # The help lines stand here, so that `zoo --help` imports no command. A test compares them with the commands.
 COMMANDS = {
@@ -44,10 +45,14 @@ class LazyGroup(click.Group):
         """Import one command, None where there is no such command."""
         if cmd_name not in COMMANDS:
             return None
-        return _with_data_apart(importlib.import_module(f"zoo.cli.{cmd_name}").command)
+        with unsearched():
+            command = importlib.import_module(f"zoo.cli.{cmd_name}").command
+        keep_what_is_there()
+        return _with_data_apart(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any."""
+        keep_what_is_there()
         with formatter.section("Commands"):
             formatter.write_dl([*COMMANDS.items()])
 

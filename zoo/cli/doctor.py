@@ -11,7 +11,7 @@ import click
 from zoo.catalogue.registry import layers, named, read_registry
 from zoo.cli.output import note, print_table
 from zoo.discovery.apart import Behaviour, behaviours
-from zoo.discovery.plugins import Plugin, Plugins, discovered, distribution_of, entry_points, unknown_in_setting
+from zoo.discovery.plugins import Plugin, Plugins, discovered, let_in, unknown_in_setting
 from zoo.errors import DiskError, ZooError
 from zoo.files.home import home
 from zoo.hookspecs import __version__
@@ -41,7 +41,7 @@ def command(limit: float) -> None:
     rows += [(name, found or "not installed", _remark(name, found)) for name, found in versions.items()]
     rows += [("files", *_files())]
     # First in processes of their own: a plugin may end or hold the process that imports it.
-    found_versions = dict(distribution_of(point) for point in entry_points())
+    found_versions = {point.distribution: point.version for point in let_in()}
     behaved = behaviours(found_versions, limit)
     unfit = {name: behaviour for name, behaviour in behaved.items() if behaviour.fault}
     plugins = discovered(leaving_out=unfit)

@@ -11,12 +11,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import click
 import tomli
 
+from zoo.discovery.entry_points import EntryPoint
 from zoo.discovery.plugins import KINDS, Plugin, load_plugin
 from zoo.errors import PluginError, UsageError
 from zoo.files.store import staged_file
@@ -45,8 +45,11 @@ def _rows(folder: Path) -> Iterator[str]:
     for path in sorted(root.glob("*/*/pyproject.toml")):
         project = tomli.loads(path.read_text(encoding="utf-8"))["project"]
         with _importable(path.parent):
-            points = project["entry-points"][ENTRY_POINT_GROUP].items()
-            plugins = [load_plugin(EntryPoint(name, module, ENTRY_POINT_GROUP)) for name, module in points]
+            points = [
+                EntryPoint(name, module, project["name"], project.get("version", "unknown"))
+                for name, module in project["entry-points"][ENTRY_POINT_GROUP].items()
+            ]
+            plugins = list(map(load_plugin, points))
         for plugin in plugins:
             if plugin.fault:
                 raise PluginError(f"{project['name']} cannot be registered: {plugin.fault}")

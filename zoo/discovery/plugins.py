@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.metadata
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any
 import pluggy
 
 from zoo import hookspecs
+from zoo.discovery.entry_points import EntryPoint, entry_points
 from zoo.discovery.isolation import Escaped, isolated, writes_aside
 from zoo.discovery.registered import Component as Component, Plugin as Plugin, checked, checked_registry
 from zoo.errors import PluginError, UnknownNameError, ZooError
@@ -127,22 +127,20 @@ def installed() -> Plugins:
 
 def discovered(leaving_out: Container[str] = ()) -> Plugins:
     """Return the plugins that ``ZOO_PLUGINS`` lets in, but for those of the distributions to be left out."""
-    found = (load_plugin(point) for point in entry_points() if distribution_of(point)[0] not in leaving_out)
+    found = (load_plugin(point) for point in let_in() if point.distribution not in leaving_out)
     return Plugins(tuple(_without_clashes(found)))
 
 
-def entry_points() -> list[importlib.metadata.EntryPoint]:
+def let_in() -> list[EntryPoint]:
     """Return the entry points that ``ZOO_PLUGINS`` lets in, without importing one."""
     wanted = _filter(os.environ.get("ZOO_PLUGINS", ""))
-    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
-    return [point for point in points if wanted(distribution_of(point)[0])]
+    return [point for point in entry_points(ENTRY_POINT_GROUP) if wanted(point.distribution)]
 
 
 def unknown_in_setting() -> list[str]:
     """Return the names in ``ZOO_PLUGINS`` that no installed distribution with a plugin has."""
-    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
     named = {name.removeprefix("-") for name in _names(os.environ.get("ZOO_PLUGINS", ""))}
-    return sorted(named - {distribution_of(point)[0] for point in points})
+    return sorted(named - {point.distribution for point in entry_points(ENTRY_POINT_GROUP)})
 
 
 def translations(exporter: str) -> dict[str, Callable[[], Any]]:
@@ -159,12 +157,12 @@ def translations(exporter: str) -> dict[str, Callable[[], Any]]:
     }
 
 
-def load_plugin(point: importlib.metadata.EntryPoint) -> Plugin:
+def load_plugin(point: EntryPoint) -> Plugin:
     """Import one entry point, call its hooks and check what they return.
 
     Whatever goes wrong in it ends here, as a fault of this plugin alone.
     """
-    distribution, version = distribution_of(point)
+    distribution, version = point.distribution, point.version
     found = Plugin(point.name, point.value.partition(":")[0].strip(), distribution, version)
     before = writes_aside()
     try:
@@ -180,7 +178,7 @@ def load_plugin(point: importlib.metadata.EntryPoint) -> Plugin:
     return loaded
 
 
-def _loaded(point: importlib.metadata.EntryPoint, found: Plugin) -> Plugin:
+def _loaded(point: EntryPoint, found: Plugin) -> Plugin:
     manager = pluggy.PluginManager("modalzoo")
     manager.add_hookspecs(hookspecs)
     module = point.load()
@@ -230,15 +228,6 @@ def _without_clashes(plugins: Iterable[Plugin]) -> list[Plugin]:
         owners.update({(component.kind, component.name): plugin for component in plugin.components})
         kept.append(plugin)
     return kept
-
-
-def distribution_of(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
-    """Return the name and version of the distribution that brings an entry point, told by itself if it has none."""
-    if point.dist is None:
-        return point.name, "unknown"
-    metadata = point.dist.metadata  # parsed anew at each look
-    stated = {key: metadata[key] for key in ("Name", "Version") if key in metadata}
-    return stated.get("Name", point.name), stated.get("Version", "unknown")
 
 
 def _names(setting: str) -> list[str]:

@@ -1,6 +1,5 @@
 """Files inside installed packages, found without importing the package."""
 
-import importlib.util
 import os.path
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,8 @@ def path_in_package(address: str) -> Path:
     >>> path_in_package("zoo/errors.py").name
     'errors.py'
     """
+    import importlib.util  # a listing needs none of it
+
     package, _, rest = address.partition("/")
     relative = path_inside(rest)
     if not package.isidentifier():

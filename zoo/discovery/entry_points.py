@@ -1,0 +1,177 @@
+"""The entry points of a group, read off the ``entry_points.txt`` of each distribution and little else.
+
+They are those that ``importlib.metadata.entry_points`` gives, in its order. That one reads metadata as mail, and to
+import a reader of mail takes as long as the rest of a listing; besides, one broken file keeps it from giving any. It is
+asked only for distributions that lie in no folder: in a zip file on ``sys.path``, or with a finder of their own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial, reduce
+from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import PluginError
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+_FILE = "entry_points.txt"
+_SUFFIXES = (".dist-info", ".egg-info")
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """A name, the module or object that it stands for, and the distribution that brings it.
+
+    ``fault`` tells why it cannot be read, if so.
+    """
+
+    name: str
+    value: str
+    distribution: str
+    version: str
+    fault: str = ""
+
+    @property
+    def module(self) -> str:
+        """The dotted name of the module.
+
+        Raises PluginError if the entry point cannot be read.
+        """
+        return self._parts()[0]
+
+    def load(self) -> Any:
+        """Import the module and return it, or the object in it that the entry point names.
+
+        Raises PluginError if the entry point cannot be read, and whatever the module raises.
+        """
+        module, attributes = self._parts()
+        return reduce(getattr, filter(None, attributes.split(".")), importlib.import_module(module))
+
+    def _parts(self) -> tuple[str, str]:
+        if self.fault:
+            raise PluginError(self.fault)
+        module, colon, attributes = map(str.strip, self.value.partition("[")[0].partition(":"))
+        if not _dotted(module) or (colon and not _dotted(attributes)):
+            raise PluginError(f"{_FILE} gives {self.name!r} as {self.value!r}, expected a dotted name of a module")
+        return module, attributes
+
+
+class _Installed:
+    """An installed distribution, by the name of its folder; ``read`` gives nothing for a file that is not there."""
+
+    def __init__(self, folder: str, read: Callable[[str], bytes]) -> None:
+        stem, suffix = os.path.splitext(folder)
+        self._name, _, self._version = (stem if suffix in _SUFFIXES else "").partition("-")
+        self.read = read
+
+    @property
+    def key(self) -> str:
+        """Its name as it is compared: ``Zoo.Birds`` and ``zoo-birds`` are one (PEP 503)."""
+        name = (self._name or self.named()[0]).lower()
+        return "-".join(filter(None, name.replace("_", "-").replace(".", "-").split("-")))
+
+    def named(self) -> tuple[str, str]:
+        """Return its name and version, as it states them, or else by its folder."""
+        stated: dict[str, str] = {}
+        text = (self.read("METADATA") or self.read("PKG-INFO")).decode(errors="replace")
+        for line in text.splitlines():
+            if not line:  # what follows is its description
+                break
+            header, _, value = line.partition(":")
+            stated.setdefault(header.casefold(), value.strip())
+        return stated.get("name") or self._name, stated.get("version") or self._version or "unknown"
+
+
+def entry_points(group: str) -> list[EntryPoint]:
+    """Return the entry points of a group; of distributions with one name the first on the path counts.
+
+    For what cannot be read there is an entry point with the fault.
+    """
+    found: dict[str, _Installed] = {}
+    for distribution in _installed():
+        found.setdefault(distribution.key, distribution)
+    return [point for distribution in found.values() for point in _points(distribution, group)]
+
+
+def _points(distribution: _Installed, group: str) -> Iterator[EntryPoint]:
+    content = distribution.read(_FILE)
+    if group.encode() not in content:
+        return
+    name, version = distribution.named()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        yield EntryPoint(name, "", name, version, f"{_FILE} is not UTF-8 at byte {error.start}")
+        return
+    for line in _lines(text, group):
+        point, equals, value = line.partition("=")
+        fault = "" if equals else f"{_FILE} has the line {line!r}, expected 'name = module'"
+        yield EntryPoint(point.strip(), value.strip(), name or point.strip(), version, fault)
+
+
+def _lines(text: str, group: str) -> Iterator[str]:
+    section = None
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            section = line.strip("[]")
+        elif line and not line.startswith("#") and section == group:
+            yield line
+
+
+def _installed() -> Iterator[_Installed]:
+    for finder in sys.meta_path:
+        if finder is PathFinder and hasattr(finder, "find_distributions"):
+            for place in sys.path:
+                yield from _in_place(place)
+        elif hasattr(finder, "find_distributions"):
+            from importlib.metadata import DistributionFinder
+
+            yield from map(_in_no_folder, finder.find_distributions(DistributionFinder.Context()))
+
+
+def _dotted(name: str) -> bool:
+    return name.replace(".", "").replace("_", "").isalnum()
+
+
+def _in_place(place: str) -> Iterator[_Installed]:
+    try:
+        children = os.listdir(place or ".")
+    except NotADirectoryError:  # a zip file, if it is anything
+        from importlib.metadata import DistributionFinder, MetadataPathFinder
+
+        found = MetadataPathFinder.find_distributions(DistributionFinder.Context(path=[place]))
+        yield from map(_in_no_folder, found)
+        return
+    except OSError:  # imports pass over it, too
+        return
+    named = [child for child in children if child.lower().endswith(_SUFFIXES)]
+    if os.path.basename(place).lower().endswith(".egg"):
+        named += [child for child in children if child.lower() == "egg-info"]
+    for child in named:
+        yield _Installed(child, partial(_read, os.path.join(place, child)))
+
+
+def _read(folder: str, file: str) -> bytes:
+    try:
+        with open(os.path.join(folder, file), "rb") as stream:
+            return stream.read()
+    except OSError:  # it is not there, or nobody may read it
+        return b""
+
+
+def _in_no_folder(distribution: Distribution) -> _Installed:
+    return _Installed("", partial(_read_by, distribution))
+
+
+def _read_by(distribution: Distribution, file: str) -> bytes:
+    try:
+        return (distribution.read_text(file) or "").encode()
+    except UnicodeDecodeError as error:
+        return error.object
