@@ -11,7 +11,7 @@ from benchmarks.measuring import Comparison, alternating, timed
 from zoo.catalogue.registry import RegistryEntry, entries
 from zoo.catalogue.targets import fetch_entry
 from zoo.discovery.plugins import installed
-from zoo.protocols import PRESENT
+from zoo.recipes.naming import PRESENT
 
 if TYPE_CHECKING:
     from zoo import Batch, Graph, Session

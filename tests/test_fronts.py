@@ -85,6 +85,7 @@ def test_a_graph_that_reads_an_input_with_a_front_is_there_once_more(raw):
     assert graph.inputs == {"left.utf8": TensorSpec("uint8", ("batch", "left.bytes"), 0, 255)}
     assert graph.axes == {"left.bytes": Axis(1, 6, padded=True)}
     assert list(graph.outputs) == ["encode_left.latent"]
+    assert (graph.kind, graph.source, graph.target, graph.raw) == ("encode", "left", "", True)
 
 
 def test_its_answers_are_those_of_the_graph_on_what_the_modality_makes(model, raw):

@@ -13,7 +13,7 @@ from zoo.errors import SpecError, UnknownNameError
 from zoo.models.batches import to_batch
 from zoo.models.build import build
 from zoo.models.folding import Folded, decode
-from zoo.models.graphs import as_tensors
+from zoo.models.graphs import as_tensors, translate_graph
 from zoo.modules import Losses
 from zoo.recipes.spec import Part
 
@@ -63,6 +63,17 @@ def test_a_graph_names_its_tensors_and_free_axes_by_input(spec, modalities, plug
     drawn = graph.draw(4, {"left.length": 2}, np.random.default_rng(0))
     assert drawn["left.values"].shape == (4, 2, 3)
     assert graph.module(as_tensors(drawn))["reconstruct_left.total"].shape == (4, 3)
+
+
+def test_a_graph_says_what_it_does_with_which_inputs(spec, modalities, plugins):
+    encode, decode, both = build(spec, modalities, plugins=plugins).graphs()[:3]
+    translate = translate_graph("right", "left", encode, decode)
+    assert [(graph.kind, graph.source, graph.target, graph.raw) for graph in (encode, decode, both, translate)] == [
+        ("encode", "right", "", False),
+        ("decode", "", "right", False),
+        ("reconstruct", "right", "right", False),
+        ("translate", "right", "left", False),
+    ]
 
 
 def test_encoding_and_decoding_is_reconstructing(checkpoint):

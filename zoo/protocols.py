@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-# The tensor of a graph that says which rows have an input: ``caption.present``.
-PRESENT = "present"
-# The tensor of a raw graph that holds a text: its bytes in UTF-8, with zeros after them: ``caption.utf8``.
-UTF8 = "utf8"
-# What an output is called that is the vector of a row: ``encode_caption.embedding``.
-VECTORS = ("embedding", "latent")
 NormalForm = Literal["NFC", "NFKC"]
 DType = Literal["float32", "float64", "int64", "uint8", "bool"]
 
@@ -47,7 +41,7 @@ class TensorSpec:
 
     The first axis is always ``"batch"``. The range is inclusive; it lets the parity contract draw corners without
     knowing the modality. ``logarithm`` says that the numbers are made by a logarithm: near zero they are as exact as
-    near one, and parity is judged so. A tensor ``UTF8`` names the normal form of Unicode that its texts are in:
+    near one, and parity is judged so. A tensor ``utf8`` names the normal form of Unicode that its texts are in:
     ``NFC``, in which what looks the same is the same, or ``NFKC``, in which wide letters, ligatures and the like are
     plain ones, too.
     """
@@ -138,6 +132,11 @@ class Graph:
 
     ``stages`` compute the same one after the other, where the function is made of others: an exporter may translate
     each once for all graphs that it is a stage of. Graphs are equal only to themselves.
+
+    ``kind`` is what it does: ``encode``, ``decode``, ``reconstruct``, ``translate``, ``embed``, or a word of the
+    objective's own. ``source`` is the input that it reads, empty where it reads a latent or all inputs; ``target`` the
+    input whose values it makes, empty where it makes none. ``raw`` says that it reads raw values. The name is for
+    people and files; nothing is read from it.
     """
 
     name: str
@@ -150,6 +149,10 @@ class Graph:
     parity_reason: str = ""
     reference: Reference | None = None
     stages: tuple[Stage, ...] = ()
+    kind: str = ""
+    source: str = ""
+    target: str = ""
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,11 +180,6 @@ class Reference:
     arrays: Callable[[Mapping[str, Array]], Mapping[str, Array]]
     raw: frozenset[str]
     spelt: Callable[[np.random.Generator], Iterable[tuple[str, Mapping[str, Array]]]]
-
-
-def vector_output(outputs: Iterable[str]) -> str:
-    """Return the output of a graph that is the vector of a row, empty where it has none."""
-    return next((name for leaf in VECTORS for name in outputs if name.rpartition(".")[2] == leaf), "")
 
 
 class DrawInputs(Protocol):

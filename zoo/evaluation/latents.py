@@ -17,7 +17,8 @@ from zoo.models.batches import Rows, in_order
 from zoo.models.build import Model
 from zoo.models.graphs import Embed, evaluating
 from zoo.modules import Batch
-from zoo.protocols import Graph, vector_output
+from zoo.protocols import Graph
+from zoo.recipes.naming import vector_output
 
 _BATCH_ROWS = 256
 _ENCODE, _EMBED = "encode_", "embed"

@@ -14,7 +14,8 @@ from zoo.exporting.judging import Case, Verdict
 from zoo.models.build import Model
 from zoo.models.checkpoint import Checkpoint, recipe_json
 from zoo.parity.regimes import EVERY_VALUE
-from zoo.protocols import UTF8, Graph, TensorSpec
+from zoo.protocols import Graph, TensorSpec
+from zoo.recipes.naming import is_text
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -83,8 +84,12 @@ def card(model: Model, manifest: Mapping[str, Any], precisions: Sequence[str] = 
 
 
 def described(graph: Graph) -> dict[str, Any]:
-    """Return what a manifest tells of a graph's tensors and axes."""
+    """Return what a manifest tells of what a graph does, of its tensors and axes."""
     return {
+        "kind": graph.kind,
+        "source": graph.source,
+        "target": graph.target,
+        "raw": graph.raw,
         "inputs": {name: _written(name, spec) for name, spec in graph.inputs.items()},
         "outputs": {name: _written(name, spec) for name, spec in graph.outputs.items()},
         "axes": {name: asdict(axis) for name, axis in graph.axes.items()},
@@ -93,7 +98,7 @@ def described(graph: Graph) -> dict[str, Any]:
 
 def _written(name: str, spec: TensorSpec) -> dict[str, Any]:
     bounds = {key: value if np.isfinite(value) else None for key, value in (("low", spec.low), ("high", spec.high))}
-    form = {"normal_form": spec.normal_form} if name.endswith(f".{UTF8}") else {}
+    form = {"normal_form": spec.normal_form} if is_text(name) else {}
     return {"dtype": spec.dtype, "axes": list(spec.axes), **bounds, **form}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from torch import Tensor, nn
@@ -15,12 +15,10 @@ from zoo.modules import Front, Tensors
 from zoo.offers import TakesRaw
 from zoo.parity.regimes import every_value
 from zoo.protocols import Graph, Modality, Reference, Stage
+from zoo.recipes.naming import READ, graph_name, of_owner, raw_name, with_owner
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
-
-RAW = ".raw"
-Value = TypeVar("Value")
 
 
 class _Reader(nn.Module):
@@ -33,8 +31,7 @@ class _Reader(nn.Module):
 
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return what the front reads."""
-        own = {name.removeprefix(f"{self.name}."): tensor for name, tensor in tensors.items()}
-        return {f"{self.name}.{name}": tensor for name, tensor in self.front(own).items()}
+        return with_owner(self.name, self.front(of_owner(self.name, tensors)))
 
 
 class _Fronted(nn.Module):
@@ -77,9 +74,9 @@ def raw_graphs(
 
 def _reads(graph: Graph, name: str, modality: Modality) -> bool:
     """Return whether a graph takes all tensors of an input, and gives nothing that is as long as one of them."""
-    axes = {f"{name}.{axis}" for axis in modality.axes}
+    axes = set(with_owner(name, modality.axes))
     as_long = any(axes.intersection(map(str, spec.axes)) for spec in graph.outputs.values())
-    return {f"{name}.{tensor}" for tensor in modality.tensors} <= set(graph.inputs) and not as_long
+    return with_owner(name, modality.tensors).keys() <= set(graph.inputs) and not as_long
 
 
 def _read_graph(name: str, modality: Modality, front: Front) -> Graph:
@@ -89,16 +86,17 @@ def _read_graph(name: str, modality: Modality, front: Front) -> Graph:
     outputs, _ = prefixed(name, modality.tensors, modality.axes)
 
     def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> dict[str, Array]:
-        made = takes.raw_example(batch, _own(name, sizes), generator=generator)
-        return {f"{name}.{tensor}": array for tensor, array in made.items()}
+        return with_owner(name, takes.raw_example(batch, of_owner(name, sizes), generator=generator))
 
-    return Graph(f"read_{name}", _Reader(name, front), inputs, outputs, axes, draw)
+    module = _Reader(name, front)
+    return Graph(graph_name(READ, name), module, inputs, outputs, axes, draw, kind=READ, source=name, raw=True)
 
 
 def _raw(graph: Graph, modalities: Mapping[str, Modality], fronts: Mapping[str, Graph]) -> Graph:
     takes = {name: cast(TakesRaw, modalities[name]) for name in fronts}
     tensors = {key for front in fronts.values() for key in front.outputs}
-    least = {f"{name}.{axis}": bounds.smallest for name in fronts for axis, bounds in modalities[name].axes.items()}
+    bounds_of = {key: bounds for name in fronts for key, bounds in with_owner(name, modalities[name].axes).items()}
+    least = {axis: bounds.smallest for axis, bounds in bounds_of.items()}
     raw = frozenset(key for front in fronts.values() for key in front.inputs)
     axes = {key: axis for front in fronts.values() for key, axis in front.axes.items()}
     axes |= {key: axis for key, axis in graph.axes.items() if key not in least}
@@ -113,9 +111,8 @@ def _raw(graph: Graph, modalities: Mapping[str, Modality], fronts: Mapping[str, 
     def read(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         found = {name: array for name, array in arrays.items() if name not in raw}
         for name, front in fronts.items():
-            own = _own(name, {key: arrays[key] for key in front.inputs})
-            made = modalities[name].to_arrays(takes[name].from_raw_arrays(own))
-            found |= {f"{name}.{tensor}": array for tensor, array in made.items()}
+            own = of_owner(name, {key: arrays[key] for key in front.inputs})
+            found |= with_owner(name, modalities[name].to_arrays(takes[name].from_raw_arrays(own)))
         return found
 
     def spelt(generator: np.random.Generator) -> Iterator[tuple[str, Mapping[str, Array]]]:
@@ -124,13 +121,13 @@ def _raw(graph: Graph, modalities: Mapping[str, Modality], fronts: Mapping[str, 
             for key in front.outputs:
                 if graph.inputs[key].dtype == "int64":
                     held = every_value(graph, key, generator)
-                    values = modalities[name].from_arrays(_own(name, {full: held[full] for full in front.outputs}))
+                    values = modalities[name].from_arrays(of_owner(name, {full: held[full] for full in front.outputs}))
                     made = takes[name].to_raw_arrays(values)
                     others = draw(len(values), smallest, generator)
-                    yield key, others | {f"{name}.{tensor}": array for tensor, array in made.items()}
+                    yield key, others | with_owner(name, made)
 
     return Graph(
-        f"{graph.name}{RAW}",
+        raw_name(graph.name),
         _Fronted(graph.module, fronts),
         {key: spec for front in fronts.values() for key, spec in front.inputs.items()}
         | {key: spec for key, spec in graph.inputs.items() if key not in tensors},
@@ -147,9 +144,8 @@ def _raw(graph: Graph, modalities: Mapping[str, Modality], fronts: Mapping[str, 
                 for stage in graph.stages or [Stage(graph, "")]
             ),
         ),
+        graph.kind,
+        graph.source,
+        graph.target,
+        raw=True,
     )
-
-
-def _own(name: str, named: Mapping[str, Value]) -> dict[str, Value]:
-    """Return what bears the name of an input as its prefix, without it."""
-    return {key.removeprefix(f"{name}."): value for key, value in named.items() if key.startswith(f"{name}.")}

@@ -13,7 +13,20 @@ from torch import Tensor, nn
 
 from zoo.errors import SpecError
 from zoo.modules import Decoder, Encoder, Tensors, clean
-from zoo.protocols import PRESENT, Axis, Graph, Modality, Stage, TensorSpec
+from zoo.protocols import Axis, Graph, Modality, Stage, TensorSpec
+from zoo.recipes.naming import (
+    DECODE,
+    EMBED,
+    ENCODE,
+    LATENT,
+    PRESENT,
+    RECONSTRUCT,
+    TRANSLATE,
+    graph_name,
+    of_owner,
+    tensor_name,
+    with_owner,
+)
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -22,31 +35,30 @@ if TYPE_CHECKING:
 class _Encode(nn.Module):
     """An encoder, then the head that makes the named outputs."""
 
-    def __init__(self, encoder: Encoder, head: nn.Module, input_name: str, prefix: str) -> None:
+    def __init__(self, encoder: Encoder, head: nn.Module, input_name: str, graph: str) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
         self.input_name = input_name
-        self.prefix = prefix
+        self.graph = graph
 
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return the outputs of the head by name."""
-        features = self.encoder({name.removeprefix(f"{self.input_name}."): tensor for name, tensor in tensors.items()})
-        return {f"{self.prefix}{name}": tensor for name, tensor in self.head(features).items()}
+        features = self.encoder(of_owner(self.input_name, tensors))
+        return with_owner(self.graph, self.head(features))
 
 
 class _Decode(nn.Module):
     """The most probable tensors of a latent."""
 
-    def __init__(self, decoder: Decoder, prefix: str) -> None:
+    def __init__(self, decoder: Decoder, graph: str) -> None:
         super().__init__()
         self.decoder = decoder
-        self.prefix = prefix
+        self.graph = graph
 
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return the mode of the decoder's likelihood by tensor name."""
-        mode = self.decoder(tensors["latent"]).mode()
-        return {f"{self.prefix}{name}": tensor for name, tensor in mode.items()}
+        return with_owner(self.graph, self.decoder(tensors[LATENT]).mode())
 
 
 class _ThroughLatent(nn.Module):
@@ -61,7 +73,7 @@ class _ThroughLatent(nn.Module):
 
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return the most probable tensors of the latent that the inputs stand for."""
-        made = self.decode({"latent": self.encode(tensors)[self.latent]})
+        made = self.decode({LATENT: self.encode(tensors)[self.latent]})
         return {self.outputs[name]: tensor for name, tensor in made.items()}
 
 
@@ -75,16 +87,16 @@ class Embed(nn.Module):
 
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return the outputs of ``joint`` by name."""
-        present = {name: tensors[f"{name}.{PRESENT}"] for name in self.encoders}
+        present = {name: tensors[tensor_name(name, PRESENT)] for name in self.encoders}
         own = {
             name: {
-                key.removeprefix(f"{name}."): clean(tensor, present[name])
-                for key, tensor in tensors.items()
-                if key.startswith(f"{name}.") and key != f"{name}.{PRESENT}"
+                leaf: clean(tensor, present[name])
+                for leaf, tensor in of_owner(name, tensors).items()
+                if leaf != PRESENT
             }
             for name in self.encoders
         }
-        return {f"embed.{output}": tensor for output, tensor in self.joint(self.features(own), present).items()}
+        return with_owner(EMBED, self.joint(self.features(own), present))
 
     def features(self, inputs: Mapping[str, Tensors]) -> dict[str, Tensor]:
         """Return the features of each input."""
@@ -98,28 +110,29 @@ def encode_graph(
 
     ``head`` is a module from features to named tensors; ``outputs`` describes them.
     """
-    name = f"encode_{input_name}"
+    name = graph_name(ENCODE, input_name)
     inputs, axes = prefixed(input_name, modality.tensors, modality.axes)
-    named = {f"{name}.{output}": spec for output, spec in outputs.items()}
 
     def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:
         return _drawn(input_name, modality, batch, sizes, generator)
 
-    module = _Encode(encoder, head, input_name, f"{name}.")
-    return Graph(name, module, inputs, named, axes, draw, *_strictness(encoder))
+    module = _Encode(encoder, head, input_name, name)
+    named = with_owner(name, outputs)
+    return Graph(name, module, inputs, named, axes, draw, *_strictness(encoder), kind=ENCODE, source=input_name)
 
 
 def decode_graph(input_name: str, decoder: Decoder) -> Graph:
     """Return the graph ``decode_<input>``: ``latent`` to the mode of the decoder's likelihood."""
-    name = f"decode_{input_name}"
+    name = graph_name(DECODE, target=input_name)
     latent = TensorSpec("float32", ("batch", decoder.latent_dim))
 
     def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:
-        return {"latent": generator.standard_normal((batch, decoder.latent_dim), dtype=np.float32)}
+        return {LATENT: generator.standard_normal((batch, decoder.latent_dim), dtype=np.float32)}
 
-    return Graph(
-        name, _Decode(decoder, f"{name}."), {"latent": latent}, _outputs(name, decoder), {}, draw, *_strictness(decoder)
-    )
+    outputs = with_owner(name, decoder.tensors)
+    strictness = _strictness(decoder)
+    module = _Decode(decoder, name)
+    return Graph(name, module, {LATENT: latent}, outputs, {}, draw, *strictness, kind=DECODE, target=input_name)
 
 
 def reconstruct_graph(input_name: str, encode: Graph, decode: Graph) -> Graph:
@@ -127,7 +140,7 @@ def reconstruct_graph(input_name: str, encode: Graph, decode: Graph) -> Graph:
 
     ``encode`` and ``decode`` are the graphs of that input. Raises SpecError where the former gives no ``latent``.
     """
-    return _through_latent(f"reconstruct_{input_name}", encode, decode)
+    return _through_latent(RECONSTRUCT, input_name, input_name, encode, decode)
 
 
 def translate_graph(source: str, target: str, encode: Graph, decode: Graph) -> Graph:
@@ -136,7 +149,7 @@ def translate_graph(source: str, target: str, encode: Graph, decode: Graph) -> G
     ``encode`` is the graph of the source, ``decode`` that of the target. Raises SpecError where the former gives no
     ``latent``.
     """
-    return _through_latent(f"translate_{source}_to_{target}", encode, decode)
+    return _through_latent(TRANSLATE, source, target, encode, decode)
 
 
 def embed_graph(
@@ -152,25 +165,28 @@ def embed_graph(
     """
     parts = [prefixed(name, modality.tensors, modality.axes) for name, modality in modalities.items()]
     inputs = {key: spec for specs, _ in parts for key, spec in specs.items()}
-    inputs |= {f"{name}.{PRESENT}": TensorSpec("bool", ("batch",), 0, 1) for name in modalities}
+    inputs |= {tensor_name(name, PRESENT): TensorSpec("bool", ("batch",), 0, 1) for name in modalities}
     axes = {key: axis for _, bounds in parts for key, axis in bounds.items()}
 
     def draw(batch: int, sizes: Mapping[str, int], generator: np.random.Generator) -> Mapping[str, Array]:
         arrays: dict[str, Array] = {}
         for name, modality in modalities.items():
             arrays |= _drawn(name, modality, batch, sizes, generator)
-            arrays[f"{name}.{PRESENT}"] = generator.random(batch) < 0.7
+            arrays[tensor_name(name, PRESENT)] = generator.random(batch) < 0.7
         return arrays
 
-    named = {f"embed.{output}": spec for output, spec in outputs.items()}
-    return Graph("embed", Embed(encoders, joint), inputs, named, axes, draw, *_strictness(*encoders.values()))
+    strictness = _strictness(*encoders.values())
+    named = with_owner(EMBED, outputs)
+    return Graph(EMBED, Embed(encoders, joint), inputs, named, axes, draw, *strictness, kind=EMBED)
 
 
-def _through_latent(name: str, encode: Graph, decode: Graph) -> Graph:
-    latent = f"{encode.name}.latent"
+def _through_latent(kind: str, source: str, target: str, encode: Graph, decode: Graph) -> Graph:
+    name, latent = graph_name(kind, source, target), tensor_name(encode.name, LATENT)
     if latent not in encode.outputs:
         raise SpecError(f"the graph {name!r} takes a latent, {encode.name!r} gives {', '.join(encode.outputs)}")
-    outputs = {output: f"{name}{output.removeprefix(decode.name)}" for output in decode.outputs}
+    outputs = {
+        tensor_name(decode.name, leaf): tensor_name(name, leaf) for leaf in of_owner(decode.name, decode.outputs)
+    }
     return Graph(
         name,
         _ThroughLatent(encode.module, decode.module, latent, outputs),
@@ -179,12 +195,11 @@ def _through_latent(name: str, encode: Graph, decode: Graph) -> Graph:
         encode.axes,
         encode.draw,
         *_strictness(encode, decode),
-        stages=(Stage(encode, "encode"), Stage(decode, "decode", {"latent": latent, **outputs})),
+        stages=(Stage(encode, "encode"), Stage(decode, "decode", {LATENT: latent, **outputs})),
+        kind=kind,
+        source=source,
+        target=target,
     )
-
-
-def _outputs(name: str, decoder: Decoder) -> dict[str, TensorSpec]:
-    return {f"{name}.{output}": spec for output, spec in decoder.tensors.items()}
 
 
 def _strictness(*parts: Encoder | Decoder | Graph) -> tuple[int, str]:
@@ -198,19 +213,16 @@ def prefixed(
     """Return the tensors and the free axes of an input, with its name as their prefix."""
 
     def axis_of(axis: str | int) -> str | int:
-        return axis if axis == "batch" or isinstance(axis, int) else f"{name}.{axis}"
+        return axis if axis == "batch" or isinstance(axis, int) else tensor_name(name, axis)
 
-    inputs = {
-        f"{name}.{tensor}": replace(spec, axes=tuple(map(axis_of, spec.axes))) for tensor, spec in tensors.items()
-    }
-    return inputs, {f"{name}.{axis}": bounds for axis, bounds in axes.items()}
+    own = {leaf: replace(spec, axes=tuple(map(axis_of, spec.axes))) for leaf, spec in tensors.items()}
+    return with_owner(name, own), with_owner(name, axes)
 
 
 def _drawn(
     name: str, modality: Modality, batch: int, sizes: Mapping[str, int], generator: np.random.Generator
 ) -> dict[str, Array]:
-    own = {axis.removeprefix(f"{name}."): size for axis, size in sizes.items() if axis.startswith(f"{name}.")}
-    return {f"{name}.{tensor}": array for tensor, array in modality.example(batch, own, generator=generator).items()}
+    return with_owner(name, modality.example(batch, of_owner(name, sizes), generator=generator))
 
 
 def as_tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:

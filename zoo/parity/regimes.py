@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.protocols import PRESENT, Axis, Graph, TensorSpec
+from zoo.protocols import Axis, Graph, TensorSpec
+from zoo.recipes.naming import input_of, of_owner, presences, with_owner
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -63,13 +64,9 @@ def extreme(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
                 yield f"{name} × 1e-6", {**base, name: array * np.float32(1e-6)}
                 yield f"two infinities in {name}", {**base, name: _with_first(array, {1: np.inf, 2: -np.inf})}
             yield f"one NaN in {name}", {**base, name: _with_first(array, {1: np.nan})}
-    for name, array in base.items():
-        part, _, tensor = name.rpartition(".")
-        if tensor == PRESENT:
-            yield (
-                f"a gap of {part} full of numbers",
-                {**base, **_filled(graph, base, part), name: _with_row(array, False)},
-            )
+    for part, name in presences(base).items():
+        gap = {**_filled(graph, base, part), name: _with_row(base[name], False)}
+        yield f"a gap of {part} full of numbers", {**base, **gap}
 
 
 def every_value(graph: Graph, name: str, generator: np.random.Generator) -> Mapping[str, Array]:
@@ -80,10 +77,8 @@ def every_value(graph: Graph, name: str, generator: np.random.Generator) -> Mapp
     sizes = {axis: bounds.largest if axis in spec.axes else bounds.smallest for axis, bounds in graph.axes.items()}
     row = graph.draw(1, sizes, generator)[name].size
     base = graph.draw(-(-count // row), sizes, generator)
-    part = name.rpartition(".")[0]
-    seen = {
-        key: np.ones_like(array) for key, array in base.items() if array.dtype == bool and key.startswith(f"{part}.")
-    }
+    own = with_owner(part := input_of(name), of_owner(part, base))
+    seen = {key: np.ones_like(array) for key, array in own.items() if array.dtype == bool}
     return {**base, **seen, name: np.resize(values, base[name].shape).astype(base[name].dtype)}
 
 
@@ -152,8 +147,7 @@ def _with_first(array: Array, values: Mapping[int, float]) -> Array:
 def _filled(graph: Graph, base: Mapping[str, Array], part: str) -> dict[str, Array]:
     """Return the tensors of an input with a second row that is as full as can be: NaN, the highest, nothing masked."""
     filled = {}
-    for name, array in base.items():
-        if name.startswith(f"{part}."):
-            filled[name] = array.copy()
-            filled[name][1] = np.nan if array.dtype.kind == "f" else graph.inputs[name].high
+    for name, array in with_owner(part, of_owner(part, base)).items():
+        filled[name] = array.copy()
+        filled[name][1] = np.nan if array.dtype.kind == "f" else graph.inputs[name].high
     return filled

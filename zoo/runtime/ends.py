@@ -7,7 +7,7 @@ from typing import Any
 
 from zoo.errors import UnknownNameError, UsageError
 from zoo.offers import ReadsFiles
-from zoo.protocols import vector_output
+from zoo.recipes.naming import vector_output
 from zoo.runtime.bundle import Bundle
 
 

@@ -15,7 +15,8 @@ from typing import Any, get_args
 
 from zoo.errors import IntegrityError, NotFoundError, SpecError, UsageError
 from zoo.files.bound import BoundFiles, bound_files, is_plain_name, read_bounded
-from zoo.protocols import UTF8, Axis, DType, NormalForm, TensorSpec
+from zoo.protocols import Axis, DType, NormalForm, TensorSpec
+from zoo.recipes.naming import is_text
 from zoo.recipes.tables import SCHEMA, Table
 
 MANIFEST = "manifest.json"
@@ -149,7 +150,7 @@ def _graph_files(name: str, written: Any, precisions: list[str]) -> Iterator[str
             free = {axis for axis in spec.axes[1:] if isinstance(axis, str)}
             if way == "inputs" and not free <= axes.keys():
                 raise SpecError(f"{where}: 'axes' lacks {', '.join(sorted(free - axes.keys()))} of {tensor!r}")
-            if tensor.endswith(f".{UTF8}") and (len(spec.axes), len(free)) != (2, 1):
+            if is_text(tensor) and (len(spec.axes), len(free)) != (2, 1):
                 raise SpecError(f"{where}: {tensor!r} has a free axis after the batch, got {spec.axes}")
     yield _file(written, where)
     reduced = table.take("reduced", dict, {})

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, UsageError
-from zoo.protocols import PRESENT, UTF8, Modality, TensorSpec
+from zoo.protocols import Modality, TensorSpec
 from zoo.reading.lists import listed
+from zoo.recipes.naming import PRESENT, UTF8
 from zoo.runtime.session import Session
 
 # What only raw values need is imported where it is needed: arrays go through a graph without it.

@@ -16,7 +16,8 @@ from zoo.evaluation.latents import latents_of
 from zoo.models.batches import load_rows, readable, to_batch
 from zoo.models.build import Model
 from zoo.offers import TakesRaw
-from zoo.protocols import PRESENT, Graph, Sample
+from zoo.protocols import Graph, Sample
+from zoo.recipes.naming import PRESENT
 from zoo.recipes.spec import Recipe
 from zoo.runtime.gaps import with_gaps
 from zoo.samples.missing import LeftOut
