@@ -105,10 +105,16 @@ def test_a_public_name_is_there(name):
     assert name in dir(zoo)
 
 
-def test_the_names_for_type_checkers_are_the_public_ones():
-    (block,) = [node for node in nodes(ROOT / "zoo/__init__.py", ast.If)][:1]
-    typed = {alias.asname: node.module for node in block.body for alias in node.names}
-    assert typed == zoo._PUBLIC
+def test_each_public_name_stands_in_one_list_and_once():
+    text = (ROOT / "zoo/__init__.py").read_text()
+    listed = [alias.asname for node in nodes(ROOT / "zoo/__init__.py", ast.ImportFrom) for alias in node.names]
+    assert Counter(name for name in listed if name) == Counter(zoo.__all__)
+    assert not [name for name in zoo.__all__ if f'"{name}"' in text]
+    assert len(zoo.__all__) > 70
+
+
+def test_importing_the_zoo_does_not_read_its_names_yet():
+    assert not modules_after("zoo") & {"ast", "inspect", "pluggy"}
 
 
 def test_no_public_name_is_also_a_module():
@@ -221,6 +227,45 @@ def test_a_plugin_imports_only_public_names_of_the_zoo(path):
         assert not module.startswith("zoo."), f"{module} is not public"
         if module == "zoo":
             assert set(names) <= set(zoo.__all__)
+
+
+def inner_of_others(own, source):
+    """Yield what a file of the package ``own`` imports of another plugin, but for names that this one offers."""
+    for module, names in source:
+        package = module.partition(".")[0]
+        if package.startswith("zoo_") and package != own:
+            offered = () if module != package else getattr(importlib.import_module(package), "__all__", ())
+            yield from (f"{module}: {name}" for name in names or ("itself",) if name not in offered)
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=shown)
+def test_a_plugin_imports_of_another_only_what_this_one_offers(path):
+    own = next(part for part in path.parts if part.startswith("zoo_"))
+    assert list(inner_of_others(own, imported(path))) == []
+
+
+def test_a_scaffold_imports_of_the_plugins_here_only_what_they_offer():
+    found = []
+    for path in (ROOT / "zoo/scaffolding/templates").rglob("*.py.template"):
+        source = re.findall(r"^from (zoo_\w[\w.]*) import (.+)$", path.read_text(), re.MULTILINE)
+        found += inner_of_others("", [(module, names.split(", ")) for module, names in source])
+    assert found == []
+
+
+@pytest.mark.parametrize("package", ["zoo_autoencoding", "zoo_image", "zoo_onnx"])
+def test_what_a_plugin_offers_is_there(package):
+    plugin = importlib.import_module(package)
+    assert plugin.__all__
+    assert all(getattr(plugin, name) for name in plugin.__all__)
+
+
+@pytest.mark.parametrize("project", PROJECTS[1:], ids=shown)
+def test_a_plugin_pins_the_plugins_that_it_imports(project):
+    paths = [path for path in PLUGINS if project.parent in path.parents]
+    packages = {module.partition(".")[0] for path in paths for module, _ in imported(path)}
+    own = next(part for part in paths[0].parts if part.startswith("zoo_"))
+    wanted = {f"modalzoo-{name.removeprefix('zoo_')}>=0.1,<0.2" for name in packages - {own} if name.startswith("zoo_")}
+    assert wanted <= set(tomllib.loads(project.read_text())["project"]["dependencies"])
 
 
 def test_folders_of_distributions_and_tests_are_no_packages():

@@ -1,16 +1,17 @@
 """modalzoo: a plugin-based zoo of multimodal models, trained by torch and served as ONNX without it.
 
-Public names are loaded on first use, so that ``import zoo`` stays light.
+The public names are those that are imported below for type checkers; each is loaded on first use, so that
+``import zoo`` stays light.
 """
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # onnxruntime reads it as it is imported; without it, it looks its maker up and writes an id into the user's cache.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
+    from zoo.discovery.first_use import on_first_use as on_first_use
     from zoo.discovery.plugins import translations as translations
     from zoo.errors import (
         DataError as DataError,
@@ -112,114 +113,11 @@ if TYPE_CHECKING:
         TakenStep as TakenStep,
         train as train,
     )
+else:
+    from zoo.discovery.first_use import on_first_use
 
-_PUBLIC = {
-    "API_VERSION": "zoo.hookspecs",
-    "__version__": "zoo.hookspecs",
-    "hookimpl": "zoo.hookspecs",
-    "translations": "zoo.discovery.plugins",
-    "path_in_package": "zoo.files.packages",
-    "ZooError": "zoo.errors",
-    "DataError": "zoo.errors",
-    "SpecError": "zoo.errors",
-    "UsageError": "zoo.errors",
-    "NotFoundError": "zoo.errors",
-    "OfflineError": "zoo.errors",
-    "ParityError": "zoo.errors",
-    "DiskError": "zoo.errors",
-    "IntegrityError": "zoo.errors",
-    "MetricError": "zoo.errors",
-    "PluginError": "zoo.errors",
-    "TrainingError": "zoo.errors",
-    "UnknownNameError": "zoo.errors",
-    "Axis": "zoo.protocols",
-    "Dataset": "zoo.protocols",
-    "Exporter": "zoo.protocols",
-    "Graph": "zoo.protocols",
-    "Layout": "zoo.protocols",
-    "Modality": "zoo.protocols",
-    "RunsArrays": "zoo.protocols",
-    "Sample": "zoo.protocols",
-    "Stage": "zoo.protocols",
-    "ReadsFiles": "zoo.offers",
-    "TakesRaw": "zoo.offers",
-    "TensorSpec": "zoo.protocols",
-    "Reference": "zoo.protocols",
-    "DrawInputs": "zoo.protocols",
-    "DType": "zoo.protocols",
-    "NormalForm": "zoo.protocols",
-    "Progress": "zoo.protocols",
-    "TellsLimits": "zoo.offers",
-    "Truncates": "zoo.offers",
-    "WritesFiles": "zoo.offers",
-    "FindsFault": "zoo.offers",
-    "Reduces": "zoo.offers",
-    "SharesWeights": "zoo.offers",
-    "Stamps": "zoo.offers",
-    "LibraryMessages": "zoo.reading.stderr",
-    "library_messages": "zoo.reading.stderr",
-    "Batch": "zoo.modules",
-    "CountsByTerm": "zoo.modules",
-    "Decoder": "zoo.modules",
-    "Encoder": "zoo.modules",
-    "Folded": "zoo.models.folding",
-    "Front": "zoo.modules",
-    "Input": "zoo.modules",
-    "Likelihood": "zoo.modules",
-    "Losses": "zoo.modules",
-    "Objective": "zoo.modules",
-    "RunsGraphs": "zoo.modules",
-    "Tensors": "zoo.modules",
-    "MeasuresAnswers": "zoo.modules",
-    "ScoresRepeatedly": "zoo.modules",
-    "decode": "zoo.models.folding",
-    "limited": "zoo.models.limits",
-    "limited_scale": "zoo.models.limits",
-    "decode_graph": "zoo.models.graphs",
-    "embed_graph": "zoo.models.graphs",
-    "encode_graph": "zoo.models.graphs",
-    "reconstruct_graph": "zoo.models.graphs",
-    "translate_graph": "zoo.models.graphs",
-    "Wanted": "zoo.files.fetching",
-    "fetch": "zoo.files.fetching",
-    "Recipe": "zoo.recipes.spec",
-    "by_subset": "zoo.evaluation.subsets",
-    "every_subset": "zoo.evaluation.subsets",
-    "subset_name": "zoo.evaluation.subsets",
-    "listed": "zoo.reading.lists",
-    "Model": "zoo.models.build",
-    "build": "zoo.models.build",
-    "load": "zoo.models.checkpoint",
-    "Checkpoint": "zoo.models.checkpoint",
-    "BadTableRow": "zoo.reading.tabulated",
-    "Table": "zoo.reading.tabulated",
-    "TableRow": "zoo.reading.tabulated",
-    "open_table": "zoo.reading.tabulated",
-    "train": "zoo.training.train",
-    "TakenStep": "zoo.training.train",
-    "as_utf8": "zoo.runtime.utf8",
-    "from_utf8": "zoo.runtime.utf8",
-    "normalised": "zoo.runtime.utf8",
-    "utf8_bytes": "zoo.runtime.utf8",
-    "evaluate": "zoo.evaluation.evaluate",
-    "report": "zoo.reporting.page",
-    "export": "zoo.exporting.bundle",
-    "Bundle": "zoo.runtime.bundle",
-    "Session": "zoo.runtime.session",
-    "open_bundle": "zoo.runtime.bundle",
-    "open_session": "zoo.runtime.session",
-}
+    __getattr__ = on_first_use(__name__)
 
-__all__ = [*_PUBLIC]
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name on first use."""
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
-
-
-def __dir__() -> list[str]:
-    """Return the public names."""
-    return sorted(__all__)
+    def __dir__() -> list[str]:
+        """Return the public names."""
+        return __getattr__("__all__")

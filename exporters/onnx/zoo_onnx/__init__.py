@@ -1,8 +1,17 @@
-"""ONNX files for modalzoo: what this plugin registers."""
+"""ONNX files for modalzoo: what this plugin registers.
+
+What other plugins may use of it stands below, under ``TYPE_CHECKING``, and is loaded on first use.
+"""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from zoo import hookimpl
+from zoo import hookimpl, on_first_use
+
+if TYPE_CHECKING:
+    from zoo_onnx.exporter import OnnxExporter as OnnxExporter
+else:
+    __getattr__ = on_first_use(__name__)
 
 ZOO_API = 1
 

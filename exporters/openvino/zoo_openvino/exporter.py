@@ -16,7 +16,7 @@ from zoo_openvino.keeping_nan import keep_nan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from zoo_onnx.exporter import OnnxExporter
+    from zoo_onnx import OnnxExporter
 
 
 class OpenvinoExporter:
@@ -76,7 +76,7 @@ class OpenvinoExporter:
 
     @cached_property
     def _onnx(self) -> OnnxExporter:
-        from zoo_onnx.exporter import OnnxExporter  # with torch, which what is opened does without
+        from zoo_onnx import OnnxExporter  # with torch, which what is opened does without
 
         return OnnxExporter()
 

@@ -1,8 +1,19 @@
-"""Autoencoders for modalzoo: what this plugin registers."""
+"""Autoencoders for modalzoo: what this plugin registers.
+
+What other plugins may use of it stands below, under ``TYPE_CHECKING``, and is loaded on first use.
+"""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from zoo import hookimpl
+from zoo import hookimpl, on_first_use
+
+if TYPE_CHECKING:
+    from zoo_autoencoding.divergences import gaussian_kl as gaussian_kl
+    from zoo_autoencoding.errors_of_modes import answer_error as answer_error
+    from zoo_autoencoding.posteriors import GaussianPosterior as GaussianPosterior
+else:
+    __getattr__ = on_first_use(__name__)
 
 ZOO_API = 1
 

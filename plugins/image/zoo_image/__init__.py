@@ -1,8 +1,20 @@
-"""Images for modalzoo: what this plugin registers."""
+"""Images for modalzoo: what this plugin registers.
+
+What other plugins may use of it stands below, under ``TYPE_CHECKING``, and is loaded on first use.
+"""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from zoo import hookimpl
+from zoo import hookimpl, on_first_use
+
+if TYPE_CHECKING:
+    from zoo_image.decoders import MLPDecoder as MLPDecoder
+    from zoo_image.encoders import MLPEncoder as MLPEncoder
+    from zoo_image.modality import ImageModality as ImageModality
+    from zoo_image.pixels import PixelReader as PixelReader
+else:
+    __getattr__ = on_first_use(__name__)
 
 ZOO_API = 1
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from zoo_autoencoding.posteriors import GaussianPosterior
+from zoo_autoencoding import GaussianPosterior
 
 from zoo import Batch, Input, Losses, SpecError, Tensors
 from zoo_joint.joint_model import Concatenation, JointModel, JointPosterior, Term

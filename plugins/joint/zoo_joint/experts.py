@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
-from zoo_autoencoding.posteriors import GaussianPosterior
+from zoo_autoencoding import GaussianPosterior
 
 from zoo import every_subset
 from zoo_joint.mixtures import Gaussians

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from zoo_autoencoding.posteriors import GaussianPosterior
+from zoo_autoencoding import GaussianPosterior
 
 from zoo import Input, SpecError, Tensors
 from zoo_joint.joint_model import Concatenation

@@ -11,7 +11,7 @@ from typing import ClassVar, cast
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from zoo_autoencoding.errors_of_modes import answer_error
+from zoo_autoencoding import answer_error
 
 from zoo import (
     Batch,

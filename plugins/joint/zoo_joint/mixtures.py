@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from zoo_autoencoding.divergences import gaussian_kl
+from zoo_autoencoding import gaussian_kl
 
 _LARGEST_EXPONENT = 80.0  # of e, in float32 with room to spare
 
