@@ -56,7 +56,7 @@ def measure(rounds: int) -> Iterator[Comparison]:
         weights = sum(tensor.nbytes for tensor in graph.module.parameters())
         size = (bundle / f"{graph.name}.int8.onnx").stat().st_size
         yield Comparison("its file, int8 against the weights in fp32", size / 1e6, weights / 1e6, "MB")
-        full_metrics, reduced_metrics = (manifest["precisions"][name]["metrics"] for name in ("fp32", "int8"))
+        full_metrics, reduced_metrics = (manifest.precisions[name].metrics for name in ("fp32", "int8"))
         for name in (name for name in full_metrics if name.endswith("recall@10")):
             yield Comparison(f"{name} in int8", 100 * reduced_metrics[name], 100 * full_metrics[name], "%")
             lost = 100 * abs(full_metrics[name] - reduced_metrics[name])

@@ -44,4 +44,4 @@ def test_an_entry_is_to_be_had_in_fewer_bits(name, tmp_path):
     precisions = [one for one in made.precisions if one not in MISSES.get(name, ())]
     manifest = export(checkpoint, made, tmp_path / name, origin=Origin(name), precisions=precisions)
     assert open_bundle(tmp_path / name).precisions == ("fp32", *precisions)
-    assert manifest["recommended"] in manifest["precisions"]
+    assert manifest.recommended in manifest.precisions

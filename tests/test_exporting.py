@@ -12,8 +12,8 @@ from zoo.catalogue.targets import resolve
 from zoo.discovery.components import make_exporter
 from zoo.errors import ParityError, SpecError
 from zoo.exporting.bundle import Origin, export
-from zoo.exporting.card import reference
 from zoo.exporting.judging import Case
+from zoo.exporting.reference import reference
 from zoo.models.checkpoint import load
 from zoo.reporting.page import report
 from zoo.runtime.bundle import open_bundle
@@ -169,4 +169,4 @@ def test_places_whose_names_are_no_utf_8_are_trained_in_and_exported_to(make_rec
     export(load(target.weights, plugins=plugins), right, bundle, origin=Origin(target.name))
     opened = open_bundle(bundle)
     replay(opened)
-    assert opened.manifest["origin"]["name"] == "run\\udcff"
+    assert opened.manifest.origin.name == "run\\udcff"

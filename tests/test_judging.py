@@ -132,7 +132,7 @@ RUNNERS = (nan_swallowed, batch_frozen, length_frozen, output_renamed, float16_i
 def test_an_honest_runner_passes(graph):
     verdict = judge(graph, make_cases(graph), runner(), runner())
     assert verdict.worst.used < 1
-    assert verdict.summary()["parity_ulps"] == 16
+    assert verdict.parity().parity_ulps == 16
     assert verdict.cases == len(make_cases(graph)) + sum(
         with_padding(graph.inputs, graph.axes, case.inputs) is not None for case in make_cases(graph)
     )

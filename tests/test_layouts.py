@@ -1,6 +1,5 @@
 """A layout adds files to a bundle, and the manifest binds them."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from zoo.exporting.bundle import Origin, export, renew
 from zoo.exporting.layouts import Arranged, arranged
 from zoo.protocols import Sample
 from zoo.runtime.bundle import open_bundle
+from zoo.runtime.manifest import Manifest
 
 
 class Notes:
@@ -26,16 +26,15 @@ class Notes:
 
 
 def add(bundle, layout):
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    return Arranged("notes", layout, "toys").add_to(bundle, manifest)
+    return Arranged("notes", layout, "toys").add_to(bundle, Manifest.read(bundle))
 
 
 def test_the_files_of_a_layout_are_bound_by_the_manifest(bundle):
-    before = open_bundle(bundle).manifest["files"]
+    before = open_bundle(bundle).manifest.files
     manifest = add(bundle, Notes())
     assert manifest == open_bundle(bundle).manifest
-    assert manifest["layout"] == "notes"
-    assert set(manifest["files"]) == {*before, "notes.txt"}
+    assert manifest.layout == "notes"
+    assert set(manifest.files) == {*before, "notes.txt"}
     (bundle / "notes.txt").write_text("other graphs")
     with pytest.raises(IntegrityError, match=r"notes.txt is not what its manifest promised"):
         open_bundle(bundle)
@@ -100,7 +99,7 @@ def test_the_command_lays_a_bundle_out_by_a_registered_layout(zoo, site, trained
     site.add("notes", hook, files={"layout.py": layout})
     result = zoo("export", trained, "--to", "toy", "--layout", "notes", "--out", tmp_path / "bundle")
     assert result.exit_code == 0, result.stderr
-    assert open_bundle(tmp_path / "bundle").manifest["layout"] == "notes"
+    assert open_bundle(tmp_path / "bundle").manifest.layout == "notes"
     assert int((tmp_path / "bundle/notes.txt").read_text()) > 0
 
 
@@ -121,4 +120,4 @@ def test_other_weights_get_the_layout_made_anew(checkpoint, tmp_path):
     bundle = tmp_path / "bundle"
     made = export(checkpoint, OnnxExporter(), bundle, origin=Origin("toy"), graphs=["decode_left"], layout=layout)
     assert renew(checkpoint, OnnxExporter(), open_bundle(bundle), origin=Origin("toy"), layout=layout) == made
-    assert open_bundle(bundle).manifest["files"]["notes.txt"] == made["files"]["notes.txt"]
+    assert open_bundle(bundle).manifest.files["notes.txt"] == made.files["notes.txt"]

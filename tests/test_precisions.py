@@ -11,16 +11,17 @@ from zoo.errors import ParityError, UsageError
 from zoo.exporting.bundle import Origin, export, renew
 from zoo.exporting.precisions.data import drawn
 from zoo.exporting.precisions.ranges import check_ranges
-from zoo.exporting.precisions.worth import Worth, losses, recommended, table
+from zoo.exporting.precisions.worth import departures, losses, recommended, table
 from zoo.protocols import Sample
 from zoo.runtime.bundle import open_bundle
+from zoo.runtime.records import Worth
 from zoo.runtime.replay import replay
 
-FULL = Worth("fp32", 4_000_000, 1.0, 0.1, {"a_to_b.recall@1": 0.5, "a_to_b.chance@1": 0.1, "error": 0.02})
+FULL = Worth(4_000_000, 1.0, 0.1, {"a_to_b.recall@1": 0.5, "a_to_b.chance@1": 0.1, "error": 0.02})
 
 
-def with_metrics(precision="int8", size=1_000_000, latency=0.5, recall=0.5, error=0.02):
-    return Worth(precision, size, latency, 0.2, {"a_to_b.recall@1": recall, "a_to_b.chance@1": 0.1, "error": error})
+def with_metrics(size=1_000_000, latency=0.5, recall=0.5, error=0.02):
+    return Worth(size, latency, 0.2, {"a_to_b.recall@1": recall, "a_to_b.chance@1": 0.1, "error": error})
 
 
 @pytest.mark.parametrize(
@@ -28,27 +29,31 @@ def with_metrics(precision="int8", size=1_000_000, latency=0.5, recall=0.5, erro
     [(0.491, 0.02, True), (0.489, 0.02, False), (0.5, 0.0209, True), (0.5, 0.0212, False)],
 )
 def test_shares_hold_within_a_point_and_other_metrics_within_a_twentieth(recall, error, holds):
-    assert with_metrics(recall=recall, error=error).holds(FULL) is holds
+    assert (departures(with_metrics(recall=recall, error=error), FULL) == []) is holds
 
 
 def test_a_metric_that_was_not_measured_does_not_hold():
-    assert not Worth("int8", 1, 0.1, 0.1, {}).holds(FULL)
+    assert departures(Worth(1, 0.1, 0.1, {}), FULL) == ["a_to_b.recall@1", "a_to_b.chance@1", "error"]
 
 
 def test_the_fastest_that_holds_is_recommended():
-    assert recommended([FULL, with_metrics(), with_metrics("int8-static", latency=0.1, recall=0.1)]) == "int8"
+    assert (
+        recommended({"fp32": FULL, "int8": with_metrics(), "int8-static": with_metrics(latency=0.1, recall=0.1)})
+        == "int8"
+    )
 
 
 def test_of_those_about_as_fast_the_smallest_is_recommended():
-    assert recommended([FULL, with_metrics("fp16", 2_000_000, 0.99), with_metrics("int8", 1_000_000, 1.05)]) == "int8"
+    found = {"fp32": FULL, "fp16": with_metrics(2_000_000, 0.99), "int8": with_metrics(1_000_000, 1.05)}
+    assert recommended(found) == "int8"
 
 
 def test_where_nothing_holds_float32_is_recommended():
-    assert recommended([FULL, with_metrics(recall=0.0)]) == "fp32"
+    assert recommended({"fp32": FULL, "int8": with_metrics(recall=0.0)}) == "fp32"
 
 
 def test_the_table_has_a_column_a_precision_and_leaves_out_what_chance_gives():
-    lines = table([FULL, with_metrics()])
+    lines = table({"fp32": FULL, "int8": with_metrics()})
     assert lines[0] == "| | fp32 | int8 |"
     assert "| size, MB | 4.00 | 1.00 |" in lines
     assert "| a_to_b.recall@1 | 0.5 | 0.5 |" in lines
@@ -57,14 +62,14 @@ def test_the_table_has_a_column_a_precision_and_leaves_out_what_chance_gives():
 
 
 def test_a_metric_that_collapses_is_said_first_with_what_float32_has_and_what_chance_gives():
-    lines = table([FULL, with_metrics(recall=0.11, error=0.0215)])
+    lines = table({"fp32": FULL, "int8": with_metrics(recall=0.11, error=0.0215)})
     expected = "int8 does not keep what fp32 does: a_to_b.recall@1 is 0.11, in fp32 0.5, by chance 0.1"
-    assert losses([FULL, with_metrics(recall=0.11, error=0.0215)]) == [expected]
+    assert losses({"fp32": FULL, "int8": with_metrics(recall=0.11, error=0.0215)}) == [expected]
     assert lines[:3] == [f"**{expected}.**", "", "| | fp32 | int8 |"]
 
 
 def test_nothing_is_said_of_a_precision_that_keeps_its_metrics_or_was_not_measured():
-    assert losses([FULL, with_metrics(), Worth("fp16", 1, 0.1, 0.1, {})]) == []
+    assert losses({"fp32": FULL, "int8": with_metrics(), "fp16": Worth(1, 0.1, 0.1, {})}) == []
 
 
 def test_rows_for_calibration_are_drawn_over_a_sorted_split_and_always_the_same():

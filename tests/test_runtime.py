@@ -117,10 +117,10 @@ def test_a_damaged_manifest_is_refused(text, bundle):
 
 
 def test_a_newer_manifest_says_what_to_upgrade(bundle, zoo):
-    rewrite(bundle, set_in("schema", value=2))
+    rewrite(bundle, set_in("schema", value=3))
     result = zoo("parity", bundle)
     assert result.exit_code == 2
-    assert result.error.endswith("has schema 2, this modalzoo reads up to 1; upgrade modalzoo")
+    assert result.error.endswith("has schema 3, this modalzoo reads up to 2; upgrade modalzoo")
 
 
 @pytest.mark.parametrize("file", ["../secret.onnx", "/etc/passwd", "..", "unbound.onnx", ""])

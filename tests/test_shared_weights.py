@@ -64,8 +64,8 @@ def test_other_weights_drop_in_and_the_bundle_answers_by_them(shared, tuned, plu
     bundle = _copy(shared, tmp_path)
     manifest = renew(load(tuned, plugins=plugins), OnnxExporter(), open_bundle(bundle), origin=Origin("tuned"))
     assert (bundle / "model.safetensors").read_bytes() == tuned.read_bytes()
-    assert set(manifest["graphs"]) == set(open_bundle(shared).graphs)
-    assert manifest["checkpoint_sha256"] != open_bundle(shared).manifest["checkpoint_sha256"]
+    assert set(manifest.graphs) == set(open_bundle(shared).graphs)
+    assert manifest.checkpoint_sha256 != open_bundle(shared).manifest.checkpoint_sha256
     report = replay(open_bundle(bundle))
     assert all(worst.used <= 1 for _, worst in report.values())
 

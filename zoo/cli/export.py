@@ -10,6 +10,7 @@ from zoo.cli.output import note, print_exactly, print_json
 from zoo.discovery.plugins import installed
 from zoo.errors import UsageError
 from zoo.files.places import BUNDLE, replaceable
+from zoo.parity.precisions import PRECISIONS
 
 if TYPE_CHECKING:
     from zoo.exporting.judging import Verdict
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     "--precision",
     "precisions",
     multiple=True,
-    help="Also in fp16, int8, int8-static or int8-weights, measured on the entry's data; may be given again.",
+    help=f"Also in one of {', '.join(PRECISIONS)}, measured on the entry's data; may be given again.",
 )
 @click.option("--layout", "layout_name", help="Add the files of a layout, such as web, a static page.")
 @click.option("--single-file", is_flag=True, help="Keep the weights inside each graph's file.")
@@ -61,18 +62,18 @@ def command(
     if entry is not None:
         require_plugins(entry, plugins)
     from zoo.discovery.components import make_exporter
-    from zoo.exporting.bundle import Origin, export, renew
+    from zoo.exporting.bundle import export, renew
     from zoo.exporting.layouts import arranged
     from zoo.models.checkpoint import load
     from zoo.runtime.bundle import open_bundle
-    from zoo.runtime.manifest import FULL
+    from zoo.runtime.records import Origin
 
     origin = Origin(target.name, entry.license, entry.data_license, entry.revision) if entry else Origin(target.name)
     checkpoint = load(target.weights, plugins=plugins)
     if weights_only:
         bundle = open_bundle(out)
-        exporter = make_exporter(bundle.manifest["exporter"], plugins)
-        layout_name = bundle.manifest.get("layout")
+        exporter = make_exporter(bundle.manifest.exporter, plugins)
+        layout_name = bundle.manifest.layout
         layout = arranged(layout_name, checkpoint.recipe, plugins) if layout_name else None
         manifest = renew(checkpoint, exporter, bundle, origin=origin, layout=layout, observe=_note)
     else:
@@ -83,15 +84,15 @@ def command(
             origin=origin,
             exporter_name=exporter_name,
             graphs=graphs,
-            precisions=[precision for precision in precisions if precision != FULL],
+            precisions=precisions,
             layout=arranged(layout_name, checkpoint.recipe, plugins) if layout_name else None,
             single_file=single_file,
             observe=_note,
         )
-    for sentence in manifest.get("lost", ()):
+    for sentence in manifest.lost:
         note(f"{sentence}; it is not recommended")
     if as_json:
-        print_json(manifest)
+        print_json(manifest.written())
     else:
         print_exactly(out)
 

@@ -25,13 +25,11 @@ def command(bundle: Path, provider: str, as_json: bool) -> None:
         from zoo.runtime.placement import placement
 
         for graph in opened.graphs:
-            with opened.contents.placed(opened.chosen(graph)["file"]) as (path, _):
+            with opened.contents.placed(opened.chosen(graph).file) as (path, _):
                 placement(path, provider=provider).require()
     report = replay(opened)
     exported = {
-        Path(file["file"]).stem: file["parity"]
-        for graph in opened.manifest["graphs"].values()
-        for file in (graph, *graph.get("reduced", {}).values())
+        Path(one.file).stem: one.parity for graph in opened.manifest.graphs.values() for one in graph.files.values()
     }
     if as_json:
         print_json(
@@ -49,8 +47,8 @@ def command(bundle: Path, provider: str, as_json: bool) -> None:
                 cases,
                 f"{worst.used:.1%}",
                 f"{worst.max_abs_error:.1e}",
-                exported[name]["cases"],
-                f"{exported[name]['used']:.1%}",
+                exported[name].cases,
+                f"{exported[name].used:.1%}",
             )
             for name, (cases, worst) in report.items()
         ],

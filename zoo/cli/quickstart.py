@@ -59,15 +59,9 @@ def command(out: Path) -> None:
     with progress_bar("exporting") as advance:
         manifests = export_entries(out, plugins, advance)
     judged = [
-        (
-            name,
-            graph,
-            described["parity"]["cases"],
-            f"{described['parity']['used']:.0%}",
-            f"{described['parity']['max_abs_error']:.1e}",
-        )
+        (name, graph, record.parity.cases, f"{record.parity.used:.0%}", f"{record.parity.max_abs_error:.1e}")
         for name, manifest in manifests.items()
-        for graph, described in manifest["graphs"].items()
+        for graph, record in manifest.graphs.items()
     ]
     print_table(("ENTRY", "GRAPH", "CASES", "TOLERANCE USED", "LARGEST ERROR"), judged)
 

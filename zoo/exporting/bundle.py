@@ -9,42 +9,35 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 from safetensors.numpy import save
 
 from zoo.errors import UsageError, ZooError
-from zoo.exporting.card import card, described, facts, reference
+from zoo.exporting.card import card, facts
 from zoo.exporting.judging import Verdict, judge, make_cases, opened_twice
 from zoo.exporting.layouts import Arranged
 from zoo.exporting.precisions.data import Data
-from zoo.exporting.precisions.files import Placed, calibrates, reduce_graph
-from zoo.exporting.precisions.worth import Worth, losses, recommended, table, worth
+from zoo.exporting.precisions.files import Placed, reduce_graph, reducer_of
+from zoo.exporting.precisions.worth import losses, recommended, table, worth
+from zoo.exporting.reference import reference
 from zoo.files.places import BUNDLE, replaceable
-from zoo.files.store import digests, staged_folder
+from zoo.files.store import staged_folder
 from zoo.hookspecs import __version__
 from zoo.models.checkpoint import Checkpoint, modality_arrays, names_in, recipe_json, save_checkpoint
 from zoo.offers import FindsFault, SharesWeights, Stamps
+from zoo.parity.precisions import FULL, calibrated
 from zoo.protocols import Exporter, Graph
 from zoo.reading.lists import listed
-from zoo.recipes.tables import SCHEMA, json_text
+from zoo.recipes.tables import json_text
 from zoo.runtime.bundle import Bundle
-from zoo.runtime.manifest import FULL, sealed
+from zoo.runtime.manifest import Manifest
+from zoo.runtime.records import GraphRecord, JudgedFile, Origin, Worth
 
 WEIGHTS = "model.safetensors"
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the weights of a bundle come from, for its manifest and card."""
-
-    name: str
-    license: str = ""
-    data_license: str = ""
-    revision: str = ""
 
 
 def export(
@@ -59,7 +52,7 @@ def export(
     single_file: bool = False,
     layout: Arranged | None = None,
     observe: Callable[[Verdict], None] | None = None,
-) -> dict[str, Any]:
+) -> Manifest:
     """Export the graphs of a model, all or those named, into the folder ``out``, and return the bundle's manifest.
 
     ``exporter_name`` is what the exporter is registered as: files that are no ONNX are run by it wherever they go.
@@ -67,10 +60,12 @@ def export(
     first. Where these cannot be read, a warning tells so, and those that calibrate nothing are judged on drawn cases
     alone. With ``single_file`` each graph holds its own copy of its weights. ``layout`` adds its files at the end.
 
-    Raises UsageError if anything but a bundle lies at ``out``, or other files stand in that bundle; ParityError where
-    a graph does not compute what torch computes. ``out`` is then as it was before.
+    Raises UsageError if anything but a bundle lies at ``out``, other files stand in that bundle, or the exporter lacks
+    a precision; ParityError where a graph does not compute what torch computes. ``out`` is then as it was before.
     """
-    precisions = listed(precisions, "precisions")
+    precisions = [precision for precision in listed(precisions, "precisions") if precision != FULL]
+    if precisions:
+        reducer_of(exporter, precisions)
     shares = exporter if isinstance(exporter, SharesWeights) and not single_file else None
 
     def place(graph: Graph, path: Path) -> None:
@@ -84,7 +79,7 @@ def export(
         if shares is not None:
             save_checkpoint(checkpoint.model, checkpoint.recipe, staging / WEIGHTS)
         placed = {FULL: _placed(checkpoint.model.graphs(graphs), exporter, staging, place, observe)}
-        found = []
+        found: Mapping[str, Worth] = {}
         if precisions:
             placed |= {precision: [] for precision in precisions}
             for one in placed[FULL]:
@@ -105,7 +100,7 @@ def renew(
     origin: Origin,
     layout: Arranged | None = None,
     observe: Callable[[Verdict], None] | None = None,
-) -> dict[str, Any]:
+) -> Manifest:
     """Put other weights of the same spec into a bundle: its graphs stay what they are, and are judged again.
 
     ``layout`` is the one that the bundle has, for its files are made anew.
@@ -127,13 +122,13 @@ def renew(
         )
 
     def place(graph: Graph, path: Path) -> None:
-        files.copy(bundle.described(graph.name)["file"], path.parent)
+        files.copy(bundle.described(graph.name).file, path.parent)
         exporter.link(path, path.with_name(WEIGHTS), {})
 
     with staged_folder(bundle.folder, replaces=BUNDLE) as staging:
         save_checkpoint(checkpoint.model, checkpoint.recipe, staging / WEIGHTS)
         placed = {FULL: _placed(checkpoint.model.graphs(bundle.graphs), exporter, staging, place, observe)}
-        return _completed(staging, checkpoint, exporter, bundle.manifest["exporter"], origin, placed, layout=layout)
+        return _completed(staging, checkpoint, exporter, bundle.manifest.exporter, origin, placed, layout=layout)
 
 
 def _data(checkpoint: Checkpoint, precisions: Sequence[str]) -> Data | None:
@@ -141,7 +136,7 @@ def _data(checkpoint: Checkpoint, precisions: Sequence[str]) -> Data | None:
     try:
         return Data.load(checkpoint.model, checkpoint.recipe, checkpoint.model.plugins)
     except ZooError as error:
-        if any(map(calibrates, precisions)):
+        if calibrated(precisions):
             raise
         _log.warning("files of fewer bits are judged on drawn cases alone, and no metric is measured: %s", error)
         return None
@@ -180,26 +175,25 @@ def _completed(
     exporter_name: str,
     origin: Origin,
     placed: Mapping[str, Sequence[Placed]],
-    found: Sequence[Worth] = (),
+    found: Mapping[str, Worth] = MappingProxyType({}),
     layout: Arranged | None = None,
-) -> dict[str, Any]:
+) -> Manifest:
     """Write everything but the graphs and weights of a bundle, and return its manifest."""
     model = checkpoint.model
-    manifest: dict[str, Any] = {
-        "schema": SCHEMA,
-        "origin": asdict(origin),
-        "checkpoint_sha256": checkpoint.sha256,
-        "exporter": exporter_name,
-        "versions": {"modalzoo": __version__, **exporter.versions()},
-        "graphs": {one.graph.name: {**one.described(), **described(one.graph)} for one in placed[FULL]},
-    }
-    if found:
-        manifest["precisions"] = {one.precision: one.summary() for one in found}
-        manifest["recommended"] = recommended(found)
-        manifest["lost"] = losses(found)
-    for precision in [precision for precision in placed if precision != FULL]:
-        for one in placed[precision]:
-            manifest["graphs"][one.graph.name].setdefault("reduced", {})[precision] = one.described()
+    files: dict[Graph, dict[str, JudgedFile]] = {one.graph: {} for one in placed[FULL]}
+    for precision, of_precision in placed.items():
+        for one in of_precision:
+            files[one.graph][precision] = one.judged()
+    manifest = Manifest(
+        origin,
+        {graph.name: GraphRecord.of(graph, judged) for graph, judged in files.items()},
+        checkpoint.sha256,
+        exporter_name,
+        versions={"modalzoo": __version__, **exporter.versions()},
+        precisions=found,
+        recommended=recommended(found) if found else "",
+        lost=tuple(losses(found)) if found else (),
+    )
     every = [one for precision in placed.values() for one in precision]
     if isinstance(exporter, Stamps):
         for one in every:
@@ -208,18 +202,14 @@ def _completed(
         save({key: array for one in every for key, array in reference(one.name, one.cases).items()})
     )
     (folder / "state.safetensors").write_bytes(save(modality_arrays(model.modalities)))
-    _write_json(folder / "spec.json", recipe_json(checkpoint.recipe))
+    spec = json_text(recipe_json(checkpoint.recipe), indent=1) + "\n"
+    (folder / "spec.json").write_text(spec, encoding="utf-8")
     (folder / "README.md").write_text(card(model, manifest, _precisions(placed, found)), encoding="utf-8")
-    manifest = sealed({**manifest, "files": digests(folder)})
-    _write_json(folder / "manifest.json", manifest)
+    manifest = manifest.write(folder)
     return manifest if layout is None else layout.add_to(folder, manifest)
 
 
-def _precisions(placed: Mapping[str, Sequence[Placed]], found: Sequence[Worth]) -> Sequence[str]:
+def _precisions(placed: Mapping[str, Sequence[Placed]], found: Mapping[str, Worth]) -> Sequence[str]:
     """Return what the card says of the precisions beside float32, if there are any."""
     alone = [one.graph.name for precision in placed.values() for one in precision if one.drawn_alone]
     return table(found, dict.fromkeys(alone)) if found else ()
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json_text(value, indent=1) + "\n", encoding="utf-8")

@@ -26,8 +26,10 @@ from zoo.errors import ParityError, ZooError
 from zoo.exporting.overflowing import overflow
 from zoo.models.graphs import as_tensors, evaluating
 from zoo.parity import regimes
-from zoo.parity.tolerance import PRECISIONS, Compared, compare, reduced_tolerance, tolerance, usual_size
+from zoo.parity.precisions import PRECISIONS
+from zoo.parity.tolerance import Compared, compare, reduced_tolerance, tolerance, usual_size
 from zoo.protocols import Exporter, Graph, RunsArrays
+from zoo.runtime.records import Parity
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -59,14 +61,9 @@ class Verdict:
     parity_ulps: int
     parity_reason: str
 
-    def summary(self) -> dict[str, Any]:
+    def parity(self) -> Parity:
         """Return the verdict for a manifest."""
-        return {
-            "cases": self.cases,
-            "parity_ulps": self.parity_ulps,
-            "parity_reason": self.parity_reason,
-            **asdict(self.worst),
-        }
+        return Parity(self.cases, self.parity_ulps, self.parity_reason, **asdict(self.worst))
 
 
 def judge(

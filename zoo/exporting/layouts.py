@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from zoo.discovery.components import make_dataset, make_layout
 from zoo.discovery.plugins import Plugins
@@ -14,11 +12,9 @@ from zoo.errors import PluginError
 from zoo.files.store import digests
 from zoo.protocols import Dataset, Layout
 from zoo.recipes.spec import Recipe
-from zoo.recipes.tables import json_text
-from zoo.runtime.manifest import sealed
+from zoo.runtime.manifest import Manifest
 from zoo.samples.missing import LeftOut, WithFiles
 
-_MANIFEST = "manifest.json"
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +27,7 @@ class Arranged:
     dataset: Dataset
     left_out: LeftOut = field(default_factory=LeftOut)
 
-    def add_to(self, folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    def add_to(self, folder: Path, manifest: Manifest) -> Manifest:
         """Have the layout add its files to the bundle in ``folder``; write and return the manifest that binds them.
 
         Raises PluginError where it changes a file of the bundle or leaves something that no manifest can bind.
@@ -49,10 +45,7 @@ class Arranged:
                 raise PluginError(
                     f"the layout {self.name!r} left {path.name!r}, which is no file; all its files stand in one folder"
                 )
-        del after[_MANIFEST]
-        found = sealed({**manifest, "layout": self.name, "files": after})
-        (folder / _MANIFEST).write_text(json_text(found, indent=1) + "\n", encoding="utf-8")
-        return found
+        return replace(manifest, layout=self.name).write(folder)
 
 
 def arranged(name: str, recipe: Recipe, plugins: Plugins) -> Arranged:

@@ -10,37 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.errors import ParityError
+from zoo.parity.precisions import Precision
 from zoo.protocols import TensorSpec
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
 _ULP = 2.0**-23
-
-
-@dataclass(frozen=True)
-class Precision:
-    """What a file of fewer bits is held to: the error of a row as a share of the largest number there.
-
-    Where all of a row is small, the middle row of that output stands in for it: an answer near zero is no less exact
-    for being near zero. Whole numbers, which a threshold or a choice made, are not compared: the metric of the task
-    tells what they are worth. ``reason`` says where the share comes from.
-    """
-
-    name: str
-    row_error: float
-    reason: str
-
-
-PRECISIONS: Mapping[str, Precision] = {
-    precision.name: precision
-    for precision in (
-        Precision("fp16", 0.02, "40 roundings of 2⁻¹¹ each, all to one side; infinite above 65504"),
-        Precision("int8", 0.2, "13 steps of 1/63 of the largest weight, which has 7 bits"),
-        Precision("int8-weights", 0.1, "13 steps of 1/127 of the largest of some weights side by side"),
-        Precision("int8-static", 0.25, "7 bits, in ranges that the calibration saw; judged on the entry's data alone"),
-    )
-}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from zoo.training.runs import read_log
 
 if TYPE_CHECKING:
     from zoo.protocols import Progress
+    from zoo.runtime.manifest import Manifest
 
 SEARCH_ENTRY = "emoji-search"
 PICTURE_ENTRY = "fashion-vae"
@@ -64,11 +65,12 @@ def train_shortly(folder: Path, plugins: Plugins, advance: Progress, *, steps: i
     return ShortTraining(losses, recalls, chances[0])
 
 
-def export_entries(folder: Path, plugins: Plugins, advance: Progress) -> dict[str, dict[str, Any]]:
+def export_entries(folder: Path, plugins: Plugins, advance: Progress) -> dict[str, Manifest]:
     """Fetch the trained entries, export each with its parity judged, and return the manifests by entry."""
     from zoo.discovery.components import make_exporter
-    from zoo.exporting.bundle import Origin, export
+    from zoo.exporting.bundle import export
     from zoo.models.checkpoint import load
+    from zoo.runtime.records import Origin
 
     manifests = {}
     for place, name in enumerate((SEARCH_ENTRY, PICTURE_ENTRY)):

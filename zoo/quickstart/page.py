@@ -11,6 +11,7 @@ from zoo.files.store import staged_file
 from zoo.quickstart.line import ShortTraining
 from zoo.reporting.chart import chart
 from zoo.reporting.page import STYLE, data_address
+from zoo.runtime.manifest import Manifest
 
 _STYLE = f"""{STYLE}
 .hits {{ display: flex; flex-wrap: wrap; gap: .8rem }} .hits figure {{ margin: 0; text-align: center; width: 7.5rem }}
@@ -24,7 +25,7 @@ def write_page(
     path: Path,
     folder: Path,
     training: ShortTraining,
-    manifests: Mapping[str, Mapping[str, Any]],
+    manifests: Mapping[str, Manifest],
     served: Mapping[str, Any],
 ) -> None:
     """Write the page; the pictures that ``served`` names lie in ``folder``."""
@@ -70,12 +71,12 @@ def _answer(answer: Mapping[str, Any], folder: Path) -> str:
     )
 
 
-def _parity(manifests: Mapping[str, Mapping[str, Any]]) -> str:
+def _parity(manifests: Mapping[str, Manifest]) -> str:
     rows = "".join(
-        f"<tr><td>{name}</td><td>{graph}</td><td>{described['parity']['cases']}</td>"
-        f"<td>{described['parity']['used']:.0%}</td><td>{described['parity']['max_abs_error']:.1e}</td></tr>"
+        f"<tr><td>{name}</td><td>{graph}</td><td>{record.parity.cases}</td>"
+        f"<td>{record.parity.used:.0%}</td><td>{record.parity.max_abs_error:.1e}</td></tr>"
         for name, manifest in manifests.items()
-        for graph, described in manifest["graphs"].items()
+        for graph, record in manifest.graphs.items()
     )
     head = "<tr><th>entry</th><th>graph</th><th>cases</th><th>tolerance used</th><th>largest error</th></tr>"
     return f"<table>{head}{rows}</table>"

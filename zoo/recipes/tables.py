@@ -81,6 +81,10 @@ class Table:
         self._taken.append(key)
         return self._left.pop(key, None)
 
+    def every(self, kind: type[T]) -> dict[str, T]:
+        """Take all that is left, each of which must be of ``kind``."""
+        return {key: self.take(key, kind) for key in tuple(self._left)}
+
     def items(self) -> dict[str, Any]:
         """Take all that is left."""
         left, self._left = self._left, {}

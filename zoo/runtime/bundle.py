@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from zoo.errors import IntegrityError, UnknownNameError, UsageError
+from zoo.files.bound import BoundFiles
+from zoo.parity.precisions import FULL
 from zoo.protocols import Graph, Modality
 from zoo.runtime.batching import BATCH_ROWS, by_shape, in_batches, in_order
 from zoo.runtime.contents import ONNX, Contents
 from zoo.runtime.forking import of_this_process
-from zoo.runtime.manifest import FULL, axis_of, read_manifest, spec_of
+from zoo.runtime.manifest import Manifest
+from zoo.runtime.records import GraphRecord, JudgedFile
 from zoo.runtime.session import Session, open_session
 from zoo.runtime.values import Prepared, Preparing, check_counts, decoded_input, decoded_values
 
@@ -49,22 +52,22 @@ class Bundle:
 
     def __reduce__(self) -> tuple[Callable[..., Bundle], tuple[Any, ...]]:
         settings = (self.provider, self.threads, self.fixed_shapes, self.keeps, self.precision)
-        return _opened_again, (str(self.contents.files.folder), self.manifest["sha256"], settings)
+        return _opened_again, (str(self.contents.files.folder), self.manifest.sha256, settings)
 
     @property
-    def manifest(self) -> Mapping[str, Any]:
+    def manifest(self) -> Manifest:
         """What the bundle says of itself."""
         return self.contents.manifest
 
     @property
     def graphs(self) -> tuple[str, ...]:
         """The names of the graphs."""
-        return tuple(self.manifest["graphs"])
+        return tuple(self.manifest.graphs)
 
     @property
     def precisions(self) -> tuple[str, ...]:
         """The precisions that all graphs have, float32 first."""
-        return (FULL, *(name for name in self.manifest.get("precisions", {}) if name != FULL))
+        return (FULL, *(name for name in self.manifest.precisions if name != FULL))
 
     def graph(self, name: str) -> Session:
         """Return a graph, loaded on first use.
@@ -76,27 +79,22 @@ class Bundle:
             self._sessions[key] = self._opened(name)
         return self._sessions[key]
 
-    def described(self, name: str) -> Mapping[str, Any]:
+    def described(self, name: str) -> GraphRecord:
         """Return what the manifest says of a graph, without loading it.
 
         Raises UnknownNameError with the nearest name.
         """
-        if name not in self.manifest["graphs"]:
+        if name not in self.manifest.graphs:
             raise UnknownNameError("graph", name, self.graphs, hint="The bundle's README.md describes them.")
-        described: Mapping[str, Any] = self.manifest["graphs"][name]
-        return described
+        return self.manifest.graphs[name]
 
-    def chosen(self, name: str) -> Mapping[str, Any]:
-        """Return ``file`` and ``parity`` of a graph, as the manifest has them for the bundle's precision."""
-        described = self.described(name)
-        return described if self.precision == FULL else described["reduced"][self.precision]
+    def chosen(self, name: str) -> JudgedFile:
+        """Return the file of a graph in the bundle's precision, and how it was judged."""
+        return self.described(name).files[self.precision]
 
     def _opened(self, name: str) -> Session:
-        described, file = self.described(name), self.chosen(name)["file"]
-        inputs, outputs = (
-            {key: spec_of(spec) for key, spec in described[way].items()} for way in ("inputs", "outputs")
-        )
-        axes = {key: axis_of(axis) for key, axis in described["axes"].items()}
+        described, file = self.described(name), self.chosen(name).file
+        inputs, outputs, axes = described.inputs, described.outputs, described.axes
         if file.endswith(ONNX):
             with self.contents.placed(file) as (path, identity):
                 return open_session(
@@ -110,7 +108,7 @@ class Bundle:
                     fixed_shapes=self.fixed_shapes,
                     identity=identity if self.keeps else "",
                 )
-        exporter_name = self.manifest.get("exporter", "")
+        exporter_name = self.manifest.exporter
         if self.provider != "cpu":
             raise UsageError(f"{file} is run by the exporter {exporter_name!r}, which takes no --provider")
         from zoo.discovery.components import make_exporter
@@ -170,8 +168,8 @@ class Bundle:
 
     def run_arrays(self, graph: str, arrays: Mapping[str, Array], *, batch_rows: int = BATCH_ROWS) -> dict[str, Array]:
         """Run a graph on what ``arrays`` made, in batches."""
-        outputs = self.described(graph)["outputs"].values()
-        fixed = all(isinstance(axis, int) for spec in outputs for axis in spec["axes"][1:])
+        outputs = self.described(graph).outputs.values()
+        fixed = all(isinstance(axis, int) for spec in outputs for axis in spec.axes[1:])
         return in_batches(self.graph(graph), arrays, rows=batch_rows, trims=fixed)
 
     def arrays(self, graph: str, values: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
@@ -232,7 +230,9 @@ def open_bundle(
     where a newer modalzoo wrote it or it lacks the precision.
     """
     folder = Path(folder)
-    bundle = Bundle(folder, Contents(*read_manifest(folder)), provider, threads, fixed_shapes, keeps, precision)
+    manifest = Manifest.read(folder)
+    contents = Contents(manifest, BoundFiles(folder.absolute(), manifest.files))
+    bundle = Bundle(folder, contents, provider, threads, fixed_shapes, keeps, precision)
     if precision not in bundle.precisions:
         raise UsageError(
             f"{folder} has no precision {precision!r}; it has {', '.join(bundle.precisions)}; export it with "
@@ -247,7 +247,7 @@ def _opened_again(folder: str, sha256: str, settings: tuple[str, int, bool, bool
     bundle = open_bundle(
         folder, provider=provider, threads=threads, fixed_shapes=fixed_shapes, keeps=keeps, precision=precision
     )
-    if bundle.manifest["sha256"] != sha256:
+    if bundle.manifest.sha256 != sha256:
         raise IntegrityError(
             f"{folder} was replaced by another bundle after it was opened in the process that sent it; open it again "
             "there, and send that one"

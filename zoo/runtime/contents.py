@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from zoo.errors import DiskError, IntegrityError, NotFoundError, UnknownNameError
 from zoo.files.bound import BoundFiles
 from zoo.recipes.tables import parse_json
 from zoo.runtime.external import external_files
-from zoo.runtime.manifest import manifest_bytes, spec_of
+from zoo.runtime.manifest import RECIPE, Manifest, manifest_bytes
 
 # What reads specs and finds plugins is imported where it is needed: arrays go through a graph without either.
 if TYPE_CHECKING:
     from zoo.protocols import Array, Modality, TensorSpec
     from zoo.recipes.spec import Recipe
 
-RECIPE, STATE, REFERENCE = "spec.json", "state.safetensors", "reference.safetensors"
+STATE, REFERENCE = "state.safetensors", "reference.safetensors"
 ONNX = ".onnx"
 Read = TypeVar("Read")
 _MOST_TRIES = 3
@@ -36,7 +36,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # it may be written where containers have a r
 class Contents:
     """The files of a bundle, and what its manifest said when it was opened."""
 
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     files: BoundFiles
 
     def read(self, name: str) -> bytes:
@@ -85,14 +85,14 @@ class Contents:
         if name not in entries:
             raise UnknownNameError("input", name, entries, hint=f"The bundle's {RECIPE} holds them.")
         fitted = fitted_modality(entries[name], installed(), self.arrays(STATE), str(self.files.folder / STATE))
-        for graph in self.manifest["graphs"].values():
-            for tensor, written in graph["inputs"].items():
+        for graph in self.manifest.graphs.values():
+            for tensor, taken in graph.inputs.items():
                 of, _, leaf = tensor.partition(".")
                 made = fitted.tensors.get(leaf) if of == name else None
-                if made is not None and not _fits(made, spec_of(written)):
+                if made is not None and not _fits(made, taken):
                     raise IntegrityError(
                         f"{self.files.folder / RECIPE} makes {tensor!r} with axes {made.axes}, the graph takes "
-                        f"{tuple(written['axes'])}; export the model again"
+                        f"{taken.axes}; export the model again"
                     )
         return fitted
 
@@ -169,7 +169,7 @@ class Contents:
             found = json.loads(manifest_bytes(self.files.folder))
         except (NotFoundError, IntegrityError, ValueError, RecursionError):
             return False
-        return isinstance(found, dict) and found.get("sha256") != self.manifest["sha256"]
+        return isinstance(found, dict) and found.get("sha256") != self.manifest.sha256
 
 
 def _fits(made: TensorSpec, taken: TensorSpec) -> bool:

@@ -76,10 +76,10 @@ def embed(
         if number < 1:
             raise UsageError(f"{name} is at least 1, got {number}")
     output = output_of(bundle, graph, output)
-    shape = bundle.described(graph)["outputs"][output]["axes"][1:]
+    shape = [size for size in bundle.described(graph).outputs[output].axes[1:] if isinstance(size, int)]
     task = {
-        "bundle": bundle.manifest["sha256"],
-        "checkpoint": bundle.manifest.get("checkpoint_sha256", ""),
+        "bundle": bundle.manifest.sha256,
+        "checkpoint": bundle.manifest.checkpoint_sha256,
         "graph": graph,
         "output": output,
         "precision": bundle.precision,

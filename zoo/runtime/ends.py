@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from zoo.errors import UnknownNameError, UsageError
 from zoo.offers import ReadsFiles
@@ -13,7 +12,7 @@ from zoo.runtime.bundle import Bundle
 
 def inputs_of(bundle: Bundle, graph: str) -> tuple[str, ...]:
     """Return the inputs of a graph by the names that raw values go by."""
-    return tuple(dict.fromkeys(tensor.partition(".")[0] for tensor in bundle.described(graph)["inputs"]))
+    return tuple(dict.fromkeys(tensor.partition(".")[0] for tensor in bundle.described(graph).inputs))
 
 
 def file_suffixes(bundle: Bundle, inputs: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -31,11 +30,9 @@ def output_of(bundle: Bundle, graph: str, output: str = "") -> str:
 
     Raises UsageError where there are several, or none of one vector a row.
     """
-    outputs: Mapping[str, Any] = bundle.described(graph)["outputs"]
+    outputs = bundle.described(graph).outputs
     vectors = [
-        name
-        for name, spec in outputs.items()
-        if len(spec["axes"]) == 2 and all(isinstance(a, int) for a in spec["axes"][1:])
+        name for name, spec in outputs.items() if len(spec.axes) == 2 and all(isinstance(a, int) for a in spec.axes[1:])
     ]
     if output and output not in vectors:
         raise UnknownNameError("vector output", output, vectors, hint=f"The graph {graph!r} has no other.")

@@ -12,7 +12,6 @@ from zoo.errors import IntegrityError
 from zoo.parity.regimes import forms
 from zoo.runtime.bundle import Bundle
 from zoo.runtime.contents import REFERENCE
-from zoo.runtime.manifest import spec_of
 
 if TYPE_CHECKING:
     from zoo.parity.tolerance import Compared
@@ -39,8 +38,8 @@ def replay(bundle: Bundle) -> dict[str, tuple[int, Compared]]:
     for precision in bundle.precisions:
         opened = replace(bundle, precision=precision, _sessions={})
         for graph in opened.graphs:
-            outputs = {name: spec_of(spec) for name, spec in opened.described(graph)["outputs"].items()}
-            session, stem = opened.graph(graph), Path(opened.chosen(graph)["file"]).stem
+            outputs, stem = opened.described(graph).outputs, Path(opened.chosen(graph).file).stem
+            session = opened.graph(graph)
             for number, case in cases[stem].items():
                 _require_whole(case, session, outputs, f"{bundle.folder / REFERENCE}: {stem}/{number}")
             compared = [

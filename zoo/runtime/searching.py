@@ -112,10 +112,10 @@ def query_of(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "") -
     value is named as a file that one of them would read, and cannot.
     """
     made_by = vectors.manifest.get("checkpoint", "")
-    if made_by and made_by != bundle.manifest.get("checkpoint_sha256", ""):
+    if made_by and made_by != bundle.manifest.checkpoint_sha256:
         raise IntegrityError(
             f"{vectors.path} was embedded by a model of sha256 {made_by}, {bundle.folder} is of "
-            f"{bundle.manifest.get('checkpoint_sha256', 'none')}; embed again, or search with that model's bundle"
+            f"{bundle.manifest.checkpoint_sha256 or 'none'}; embed again, or search with that model's bundle"
         )
     output = str(vectors.manifest.get("output", ""))
     candidates = (graph,) if graph else tuple(_graphs_that_give(bundle, output))
@@ -152,7 +152,7 @@ def _graphs_that_give(bundle: Bundle, output: str) -> Iterator[str]:
     seen: set[tuple[str, ...]] = set()
     for name in bundle.graphs:
         inputs = inputs_of(bundle, name)
-        gives = [key.rpartition(".")[2] for key in bundle.described(name)["outputs"]]
+        gives = [key.rpartition(".")[2] for key in bundle.described(name).outputs]
         if len(inputs) == 1 and inputs not in seen and (leaf in gives if leaf else name.startswith("encode_")):
             seen.add(inputs)
             yield name

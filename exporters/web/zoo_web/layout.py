@@ -42,7 +42,7 @@ class WebLayout:
         Raises UsageError where the graphs are no ONNX.
         """
         bundle = open_bundle(folder, keeps=False)
-        others = [graph["file"] for graph in bundle.manifest["graphs"].values() if not graph["file"].endswith(".onnx")]
+        others = [graph.file for graph in bundle.manifest.graphs.values() if not graph.file.endswith(".onnx")]
         if others:
             raise UsageError(
                 f"the layout 'web' needs graphs as ONNX, the bundle has {others[0]}; export with --to onnx"
@@ -50,8 +50,8 @@ class WebLayout:
         arrays: dict[str, NDArray[Any]] = {}
         content = {
             "schema": 1,
-            "name": bundle.manifest["origin"]["name"],
-            "data_license": bundle.manifest["origin"]["data_license"] or dataset.license,
+            "name": bundle.manifest.origin.name,
+            "data_license": bundle.manifest.origin.data_license or dataset.license,
             "onnxruntime_web": TESTED,
             "search": search_of(bundle, dataset, folder, arrays),
             "latent": latent_of(bundle, dataset, folder, arrays),

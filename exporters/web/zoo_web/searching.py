@@ -65,11 +65,11 @@ def pair_of(graphs: Mapping[str, Any]) -> Pair | None:
     embedding = {
         name: output
         for name, graph in graphs.items()
-        for output in graph["outputs"]
+        for output in graph.outputs
         if name.startswith(_ENCODE) and output.endswith(_EMBEDDING)
     }
     for words in embedding:
-        if not (words.endswith(_RAW) and [key for key in graphs[words]["inputs"] if key.endswith(_UTF8)]):
+        if not (words.endswith(_RAW) and [key for key in graphs[words].inputs if key.endswith(_UTF8)]):
             continue
         for things in embedding:
             if not things.endswith(_RAW) and things != words.removesuffix(_RAW):
@@ -79,7 +79,7 @@ def pair_of(graphs: Mapping[str, Any]) -> Pair | None:
 
 def search_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, Array]) -> dict[str, Any] | None:
     """Return what the page says of a search and add its vectors to ``arrays``; None where the bundle has no search."""
-    pair = pair_of(bundle.manifest["graphs"])
+    pair = pair_of(bundle.manifest.graphs)
     if pair is None:
         return None
     things = _things(bundle, dataset, pair)

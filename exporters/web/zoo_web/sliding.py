@@ -44,11 +44,11 @@ def decoders_of(graphs: Mapping[str, Any]) -> list[Decoder]:
     """Return the graphs of a bundle that make a picture of a latent and nothing else."""
     found = []
     for name, graph in graphs.items():
-        if not name.startswith(_DECODE) or set(graph["inputs"]) != {_LATENT} or len(graph["outputs"]) != 1:
+        if not name.startswith(_DECODE) or set(graph.inputs) != {_LATENT} or len(graph.outputs) != 1:
             continue
-        ((output, spec),) = graph["outputs"].items()
-        _, *shape = spec["axes"]
-        if len(shape) == 3 and shape[0] in _CHANNELS and (spec["low"], spec["high"]) == (0, 1):
+        ((output, spec),) = graph.outputs.items()
+        _, *shape = spec.axes
+        if len(shape) == 3 and shape[0] in _CHANNELS and (spec.low, spec.high) == (0, 1):
             found.append(Decoder(name, output, tuple(shape)))
     return found
 
@@ -58,7 +58,7 @@ def latent_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
 
     None where a bundle decodes no latent to pictures, or makes none of what it decodes to.
     """
-    graphs = bundle.manifest["graphs"]
+    graphs = bundle.manifest.graphs
     decoders = decoders_of(graphs)
     encode = _encoder_of(graphs, decoders)
     if encode is None:
@@ -95,16 +95,16 @@ def _encoder_of(graphs: Mapping[str, Any], decoders: Sequence[Decoder]) -> str |
     """Return the graph that makes the latent which the decoders take: of all inputs together where there is one."""
     if not decoders:
         return None
-    takes = graphs[decoders[0].graph]["inputs"][_LATENT]["axes"]
+    takes = graphs[decoders[0].graph].inputs[_LATENT].axes
     for name in (_EMBED, f"{_ENCODE}{decoders[0].name}"):
-        outputs = graphs[name]["outputs"] if name in graphs else {}
-        if outputs.get(f"{name}.{_LATENT}", {}).get("axes") == takes:
+        latent = graphs[name].outputs.get(f"{name}.{_LATENT}") if name in graphs else None
+        if latent is not None and latent.axes == takes:
             return name
     return None
 
 
 def _latents(bundle: Bundle, encode: str, samples: Sequence[Sample]) -> Array:
-    takes = dict.fromkeys(tensor.partition(".")[0] for tensor in bundle.manifest["graphs"][encode]["inputs"])
+    takes = dict.fromkeys(tensor.partition(".")[0] for tensor in bundle.manifest.graphs[encode].inputs)
     values = {name: [sample.inputs.get(name) for sample in samples] for name in takes}
     return bundle.run(encode, values)[f"{encode}.{_LATENT}"]
 

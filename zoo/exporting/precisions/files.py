@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zoo.errors import ParityError, UsageError
+from zoo.errors import ParityError, PluginError, UsageError
 from zoo.exporting.judging import Case, Verdict, at_precision, cases_on, judge, opened_twice
 from zoo.exporting.precisions.data import Data
 from zoo.exporting.precisions.ranges import check_ranges
 from zoo.offers import Reduces
+from zoo.parity.precisions import FULL, PRECISIONS, unstated
 from zoo.protocols import Exporter, Graph
-from zoo.runtime.manifest import FULL
+from zoo.runtime.records import JudgedFile
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
-
-# Its ranges are those that the calibration saw.
-_CALIBRATED = "int8-static"
 
 
 @dataclass(frozen=True)
@@ -40,14 +38,9 @@ class Placed:
         """The name of the file without its suffix: the graph's, with the precision where it is not float32."""
         return self.path.stem
 
-    def described(self) -> Mapping[str, Any]:
+    def judged(self) -> JudgedFile:
         """Return the file and its parity for a manifest."""
-        return {"file": self.path.name, "parity": self.verdict.summary()}
-
-
-def calibrates(precision: str) -> bool:
-    """Tell whether files of a precision hold ranges that are taken from rows of the data."""
-    return precision == _CALIBRATED
+        return JudgedFile(self.path.name, self.verdict.parity())
 
 
 def reduce_graph(placed: Placed, exporter: Exporter, precisions: Sequence[str], data: Data | None) -> dict[str, Placed]:
@@ -55,16 +48,15 @@ def reduce_graph(placed: Placed, exporter: Exporter, precisions: Sequence[str], 
 
     Without data, or rows of it that have what the graph takes, the drawn cases alone judge a file.
 
-    Raises ParityError where one misses the tolerance of its precision, UsageError where the exporter has none such, or
-    there are no rows to calibrate one on.
+    Raises ParityError where one misses the tolerance of its precision, UsageError where there are no rows to calibrate
+    one on.
     """
-    graph = placed.graph
+    graph, reducer = placed.graph, reducer_of(exporter, precisions)
     held_out = cases_on(graph, data.judged(graph)) if data is not None else []
     found = {}
     for precision in precisions:
-        reducer = _reduces(exporter, precision)
         calibration: Sequence[Mapping[str, Array]] = ()
-        if calibrates(precision) and data is not None:
+        if PRECISIONS[precision].calibrated and data is not None:
             calibration, full = data.calibration(graph), exporter.open(graph, placed.path)
             check_ranges(graph.name, calibration, data.required(graph), full)
         path = placed.path.with_name(f"{graph.name}.{precision}{exporter.suffix}")
@@ -75,7 +67,7 @@ def reduce_graph(placed: Placed, exporter: Exporter, precisions: Sequence[str], 
 
 def _judged(placed: Placed, exporter: Exporter, precision: str, path: Path, held_out: Sequence[Case]) -> Placed:
     graph = placed.graph
-    cases = at_precision(held_out if calibrates(precision) else [*placed.cases, *held_out], precision)
+    cases = at_precision(held_out if PRECISIONS[precision].calibrated else [*placed.cases, *held_out], precision)
     try:
         verdict = judge(graph, cases, *opened_twice(graph, path, exporter))
     except ParityError as error:
@@ -86,8 +78,20 @@ def _judged(placed: Placed, exporter: Exporter, precision: str, path: Path, held
     return Placed(graph, path, cases[-len(held_out) :], verdict, drawn_alone=not held_out)
 
 
-def _reduces(exporter: Exporter, precision: str) -> Reduces:
-    if not isinstance(exporter, Reduces) or precision not in exporter.precisions:
-        known = ", ".join([FULL, *exporter.precisions]) if isinstance(exporter, Reduces) else f"{FULL} alone"
-        raise UsageError(f"this exporter has no precision {precision!r}; it has {known}")
+def reducer_of(exporter: Exporter, precisions: Sequence[str]) -> Reduces:
+    """Return the exporter, which has all ``precisions``.
+
+    Raises UsageError where it lacks one, PluginError where it offers one that has no stated tolerance.
+    """
+    if not isinstance(exporter, Reduces):
+        raise UsageError(f"this exporter has no precision {precisions[0]!r}; it has {FULL} alone")
+    for name in unstated(exporter.precisions):
+        raise PluginError(
+            f"the exporter {type(exporter).__name__} offers the precision {name!r}, for which the zoo states no "
+            f"tolerance; it may offer {', '.join(PRECISIONS)}"
+        )
+    for name in precisions:
+        if name not in exporter.precisions:
+            known = ", ".join([FULL, *exporter.precisions])
+            raise UsageError(f"this exporter has no precision {name!r}; it has {known}")
     return exporter

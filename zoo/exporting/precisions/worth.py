@@ -5,9 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo.errors import DataError
 from zoo.evaluation.evaluate import measure
@@ -16,8 +15,9 @@ from zoo.exporting.precisions.data import Data
 from zoo.exporting.precisions.files import Placed
 from zoo.models.graphs import as_tensors
 from zoo.modules import Tensors
+from zoo.parity.precisions import FULL
 from zoo.protocols import Exporter, RunsArrays
-from zoo.runtime.manifest import FULL
+from zoo.runtime.records import Worth
 from zoo.samples.splits import joined
 
 if TYPE_CHECKING:
@@ -28,46 +28,25 @@ _ROUNDS, _RUNS = 9, 10
 _POINT, _SHARE = 0.01, 0.05
 
 
-@dataclass(frozen=True)
-class Worth:
-    """One precision: the bytes of its files, the time of one row through all graphs, what the answers are worth.
+def departures(one: Worth, full: Worth) -> list[str]:
+    """Return the metrics that are not those of float32: a fraction within a point, others within a twentieth.
 
-    ``used`` is the largest share of the precision's tolerance that a graph used.
+    A metric is a fraction if chance level is reported beside it. Those that departed furthest come first, as shares of
+    what is allowed; a metric that was not measured departs.
     """
-
-    precision: str
-    size_bytes: int
-    latency_ms: float
-    used: float
-    metrics: Mapping[str, float]
-
-    def holds(self, full: Worth) -> bool:
-        """Return whether each metric is that of float32, as ``departures`` tells."""
-        return not self.departures(full)
-
-    def departures(self, full: Worth) -> list[str]:
-        """Return the metrics that are not those of float32: a fraction within a point, others within a twentieth.
-
-        A metric is a fraction if chance level is reported beside it. Those that departed furthest come first, as shares
-        of what is allowed; a metric that was not measured departs.
-        """
-        shares = {}
-        for name, value in full.metrics.items():
-            is_fraction = bool(chance_beside(name, full.metrics)) and value <= 1
-            allowed = _POINT if is_fraction else _SHARE * abs(value)
-            off = abs(self.metrics.get(name, float("inf")) - value)
-            if not off <= allowed:
-                shares[name] = off / allowed if allowed else float("inf")
-        return sorted(shares, key=lambda name: -shares[name])
-
-    def summary(self) -> dict[str, Any]:
-        """Return all but the precision, for a manifest."""
-        return {key: value for key, value in asdict(self).items() if key != "precision"}
+    shares = {}
+    for name, value in full.metrics.items():
+        is_fraction = bool(chance_beside(name, full.metrics)) and value <= 1
+        allowed = _POINT if is_fraction else _SHARE * abs(value)
+        off = abs(one.metrics.get(name, float("inf")) - value)
+        if not off <= allowed:
+            shares[name] = off / allowed if allowed else float("inf")
+    return sorted(shares, key=lambda name: -shares[name])
 
 
 def worth(
     by_precision: Mapping[str, Sequence[Placed]], weights: Path, exporter: Exporter, data: Data | None
-) -> list[Worth]:
+) -> dict[str, Worth]:
     """Measure each precision on held-out rows; ``weights`` is the file that the graphs of float32 may share.
 
     Without data there are no metrics. Latencies are medians of rounds in which the precisions take turns, on one
@@ -78,67 +57,65 @@ def worth(
         for precision, placed in by_precision.items()
     }
     latencies = _latencies(runs, by_precision[FULL], data)
-    found = []
+    found = {}
     for precision, placed in by_precision.items():
         files = [one.path for one in placed] + ([weights] if precision == FULL and weights.exists() else [])
-        found.append(
-            Worth(
-                precision,
-                sum(path.stat().st_size for path in files),
-                latencies[precision],
-                max(one.verdict.worst.used for one in placed),
-                _metrics(runs[precision], data),
-            )
+        found[precision] = Worth(
+            sum(path.stat().st_size for path in files),
+            latencies[precision],
+            max(one.verdict.worst.used for one in placed),
+            _metrics(runs[precision], data),
         )
     return found
 
 
-def recommended(found: Sequence[Worth]) -> str:
+def recommended(found: Mapping[str, Worth]) -> str:
     """Return the precision to take: of those whose metrics hold, the fastest; the smallest of those about as fast.
 
     It is that of float32 if no metric was measured.
     """
-    full = next(one for one in found if one.precision == FULL)
+    full = found[FULL]
     if not full.metrics:
         return FULL
-    held = [one for one in found if one.holds(full)]
-    fastest = min(one.latency_ms for one in held)
-    return min((one for one in held if one.latency_ms <= 1.1 * fastest), key=lambda one: one.size_bytes).precision
+    held = {name: one for name, one in found.items() if not departures(one, full)}
+    fastest = min(one.latency_ms for one in held.values())
+    return min((name for name in held if held[name].latency_ms <= 1.1 * fastest), key=lambda n: held[n].size_bytes)
 
 
-def losses(found: Sequence[Worth]) -> list[str]:
+def losses(found: Mapping[str, Worth]) -> list[str]:
     """Return a sentence for each precision that does not keep the metrics of float32, with the one it loses most of."""
-    full = next(one for one in found if one.precision == FULL)
+    full = found[FULL]
     told = []
-    for one in found:
-        lost = [name for name in one.departures(full) if name in one.metrics]
+    for precision, one in found.items():
+        lost = [name for name in departures(one, full) if name in one.metrics]
         if lost:
             chance = full.metrics.get(chance_beside(lost[0], full.metrics))
             beside = "" if chance is None else f", by chance {chance:.4g}"
             told.append(
-                f"{one.precision} does not keep what {FULL} does: {lost[0]} is {one.metrics[lost[0]]:.4g}, in {FULL} "
+                f"{precision} does not keep what {FULL} does: {lost[0]} is {one.metrics[lost[0]]:.4g}, in {FULL} "
                 f"{full.metrics[lost[0]]:.4g}{beside}"
             )
     return told
 
 
-def table(found: Sequence[Worth], drawn_alone: Iterable[str] = ()) -> list[str]:
+def table(found: Mapping[str, Worth], drawn_alone: Iterable[str] = ()) -> list[str]:
     """Return a table in Markdown, a column per precision: first what is lost, at the end what it recommends.
 
     ``drawn_alone`` are the graphs whose files of fewer bits were judged on drawn cases alone.
     """
     rows = {
-        "size, MB": [f"{one.size_bytes / 1e6:.2f}" for one in found],
-        "one row through all graphs, ms": [f"{one.latency_ms:.3f}" for one in found],
-        "share of the tolerance used": [f"{one.used:.2f}" for one in found],
+        "size, MB": [f"{one.size_bytes / 1e6:.2f}" for one in found.values()],
+        "one row through all graphs, ms": [f"{one.latency_ms:.3f}" for one in found.values()],
+        "share of the tolerance used": [f"{one.used:.2f}" for one in found.values()],
     }
-    by_chance = {chance_beside(name, found[0].metrics) for name in found[0].metrics}
-    for name in (name for name in found[0].metrics if name not in by_chance):
-        rows[name] = [f"{one.metrics[name]:.4g}" if name in one.metrics else "-" for one in found]
+    metrics = found[FULL].metrics
+    by_chance = {chance_beside(name, metrics) for name in metrics}
+    for name in (name for name in metrics if name not in by_chance):
+        rows[name] = [f"{one.metrics[name]:.4g}" if name in one.metrics else "-" for one in found.values()]
     lost = [f"**{sentence}.**" for sentence in losses(found)]
     return [
         *(line for sentence in lost for line in (sentence, "")),
-        "| | " + " | ".join(one.precision for one in found) + " |",
+        "| | " + " | ".join(found) + " |",
         "|---|" + "---|" * len(found),
         *(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()),
         "",
@@ -153,8 +130,8 @@ def _alone(graphs: Sequence[str]) -> list[str]:
     return [f"At fewer bits {joined(graphs)} were judged on drawn cases alone, on no row of data.", ""]
 
 
-def _recommendation(found: Sequence[Worth]) -> str:
-    if not found[0].metrics:
+def _recommendation(found: Mapping[str, Worth]) -> str:
+    if not found[FULL].metrics:
         return f"No metric of the task was measured, so none but `{FULL}` is recommended."
     return (
         f"Recommended on a CPU: `{recommended(found)}`, the fastest whose metrics are those of `{FULL}`, shares within "

@@ -1,0 +1,167 @@
+"""The records of a manifest: where a bundle comes from, its graphs and their files, what a precision is worth.
+
+Each is read from JSON with a look at everything, since anyone may have written it, and written as it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from zoo.parity.precisions import FULL
+from zoo.protocols import Axis, Graph, TensorSpec
+from zoo.recipes.tables import Table
+from zoo.runtime.tensors import checked_name, read_axes, read_tensors, written_axes, written_tensors
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the weights of a bundle come from, for its manifest and card."""
+
+    name: str
+    license: str = ""
+    data_license: str = ""
+    revision: str = ""
+
+    @classmethod
+    def read(cls, table: Table) -> Origin:
+        """Read an origin; raises SpecError where a value is no text."""
+        return cls(*(table.take(key, str, "") for key in ("name", "license", "data_license", "revision")))
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How a file agreed with float64 when it was exported, over ``cases``, and where it came nearest to its tolerance.
+
+    ``used`` is its largest error as a share of what is allowed there.
+    """
+
+    cases: int
+    parity_ulps: int
+    parity_reason: str
+    case: str
+    output: str
+    used: float
+    max_abs_error: float
+
+    @classmethod
+    def read(cls, table: Table) -> Parity:
+        """Read a parity; raises SpecError where the cases or the share are missing, or a value is of another kind."""
+        return cls(
+            table.take("cases", int),
+            table.take("parity_ulps", int, 0),
+            table.take("parity_reason", str, ""),
+            table.take("case", str, ""),
+            table.take("output", str, ""),
+            table.take("used", float),
+            table.take("max_abs_error", float, 0.0),
+        )
+
+
+@dataclass(frozen=True)
+class JudgedFile:
+    """A graph's file at one precision, and how it was judged."""
+
+    file: str
+    parity: Parity
+
+    @classmethod
+    def read(cls, table: Table) -> JudgedFile:
+        """Read a file; raises SpecError where it has no name or no parity."""
+        parity = Parity.read(Table(table.take("parity", dict), f"{table.where}.parity"))
+        return cls(table.take("file", str), parity)
+
+
+@dataclass(frozen=True)
+class GraphRecord:
+    """What a manifest says of a graph: what it does, its tensors, its free axes, its files by precision.
+
+    ``kind`` is what it does (``encode``), ``source`` and ``target`` are the model's inputs that it does it from and to;
+    each is empty if there is none or it reads all. ``raw`` tells of one that reads raw values. ``files`` has float32
+    first.
+    """
+
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+    axes: Mapping[str, Axis]
+    files: Mapping[str, JudgedFile]
+    kind: str = ""
+    source: str = ""
+    target: str = ""
+    raw: bool = False
+
+    @classmethod
+    def of(cls, graph: Graph, files: Mapping[str, JudgedFile]) -> GraphRecord:
+        """Return what a manifest says of a graph that was written to ``files``, by precision."""
+        return cls(graph.inputs, graph.outputs, graph.axes, files, graph.kind, graph.source, graph.target, graph.raw)
+
+    @property
+    def file(self) -> str:
+        """The name of the file in float32."""
+        return self.files[FULL].file
+
+    @property
+    def parity(self) -> Parity:
+        """How the file in float32 was judged."""
+        return self.files[FULL].parity
+
+    @classmethod
+    def read(cls, name: str, written: Any, precisions: Iterable[str]) -> GraphRecord:
+        """Read a graph that has a file at each of ``precisions``.
+
+        Raises SpecError where something is missing or of another kind, IntegrityError where a name is none.
+        """
+        checked_name(name)
+        where = f"graphs.{name}"
+        table = Table(written, where)
+        axes = read_axes(table)
+        inputs, outputs = (read_tensors(table, way, axes) for way in ("inputs", "outputs"))
+        files = {FULL: JudgedFile.read(table)}
+        reduced = table.take("reduced", dict, {})
+        for precision in dict.fromkeys([*precisions, *reduced]):
+            if precision != FULL:
+                files[precision] = JudgedFile.read(Table(reduced.get(precision), f"{where}.reduced.{precision}"))
+        kind, source, target = (table.take(key, str, "") for key in ("kind", "source", "target"))
+        for one in filter(None, (kind, source, target)):
+            checked_name(one)
+        return cls(inputs, outputs, axes, files, kind, source, target, table.take("raw", bool, False))
+
+    def written(self) -> dict[str, Any]:
+        """Return the graph for a manifest."""
+        files = {precision: asdict(one) for precision, one in self.files.items()}
+        reduced = {precision: one for precision, one in files.items() if precision != FULL}
+        return {
+            "kind": self.kind,
+            "source": self.source,
+            "target": self.target,
+            "raw": self.raw,
+            **files[FULL],
+            "inputs": written_tensors(self.inputs),
+            "outputs": written_tensors(self.outputs),
+            "axes": written_axes(self.axes),
+            **({"reduced": reduced} if reduced else {}),
+        }
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a precision is worth: the bytes of its files, the time of one row through all graphs, the task's metrics.
+
+    ``used`` is the largest share of the precision's tolerance that a graph used.
+    """
+
+    size_bytes: int
+    latency_ms: float
+    used: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, table: Table) -> Worth:
+        """Read a worth; raises SpecError where a value is of another kind."""
+        return cls(
+            table.take("size_bytes", int, 0),
+            table.take("latency_ms", float, 0.0),
+            table.take("used", float, 0.0),
+            table.table("metrics").every(float),
+        )
