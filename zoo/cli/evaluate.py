@@ -4,6 +4,7 @@ import click
 
 from zoo.catalogue.targets import require_plugins, resolve
 from zoo.cli.output import note, print_json, print_table
+from zoo.cli.samples import bad_sample_option
 from zoo.discovery.plugins import installed
 from zoo.errors import UsageError
 from zoo.evaluation.metrics import tabulated
@@ -12,16 +13,10 @@ from zoo.evaluation.metrics import tabulated
 @click.command("evaluate")
 @click.argument("source", metavar="NAME|CHECKPOINT")
 @click.option("--split", default="", help="Another split than the recipe's.")
-@click.option(
-    "--on-bad-sample",
-    type=click.Choice(["stop", "skip"]),
-    default="stop",
-    show_default=True,
-    help="Stop at a sample that cannot be read, or leave it out and say so.",
-)
+@bad_sample_option
 @click.option("--verify", "verified", is_flag=True, help="Compare with the entry's recorded metrics; exit 4 on a miss.")
 @click.option("--json", "as_json", is_flag=True, help="Print an object of metrics.")
-def command(source: str, split: str, on_bad_sample: str, verified: bool, as_json: bool) -> None:
+def command(source: str, split: str, skip_bad_samples: bool, verified: bool, as_json: bool) -> None:
     """Measure a model on held-out data."""
     plugins = installed()
     target = resolve(source, plugins)
@@ -35,7 +30,7 @@ def command(source: str, split: str, on_bad_sample: str, verified: bool, as_json
 
     checkpoint = load(target.weights, plugins=plugins)
     left_out = LeftOut()
-    skip = left_out if on_bad_sample == "skip" else None
+    skip = left_out if skip_bad_samples else None
     measured = evaluate(checkpoint.model, checkpoint.recipe, split=split, plugins=plugins, skip=skip)
     if told := str(left_out):
         note(told)

@@ -11,6 +11,7 @@ import click
 from zoo.catalogue.registry import RegistryEntry, find
 from zoo.catalogue.targets import require_plugins
 from zoo.cli.output import note, print_exactly, progress_bar
+from zoo.cli.samples import bad_sample_option
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import UnknownNameError, UsageError, ZooError
 from zoo.recipes.spec import Recipe
@@ -25,15 +26,9 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the run's folder.")
 @click.option("--accept-changes", is_flag=True, help="With --resume: take a learning rate or the like that changed.")
-@click.option(
-    "--on-bad-sample",
-    type=click.Choice(["stop", "skip"]),
-    default="stop",
-    show_default=True,
-    help="Stop at a sample that cannot be read, or skip and count it.",
-)
+@bad_sample_option
 def command(
-    source: str, options: tuple[str, ...], out: Path | None, resume: bool, accept_changes: bool, on_bad_sample: str
+    source: str, options: tuple[str, ...], out: Path | None, resume: bool, accept_changes: bool, skip_bad_samples: bool
 ) -> None:
     """Train an entry's recipe or one's own.
 
@@ -69,7 +64,7 @@ def command(
             out,
             resume=resume,
             accept_changes=accept_changes,
-            skip_bad_samples=on_bad_sample == "skip",
+            skip_bad_samples=skip_bad_samples,
             observe=observe,
             observe_reading=observe_reading,
             plugins=plugins,

@@ -56,18 +56,6 @@ def graph():
     )
 
 
-@pytest.fixture(scope="module")
-def exporter():
-    return OnnxExporter()
-
-
-@pytest.fixture(scope="module")
-def written(graph, exporter, tmp_path_factory):
-    path = tmp_path_factory.mktemp("written") / "graph.onnx"
-    exporter.write(graph, path)
-    return path
-
-
 @pytest.fixture
 def inputs(graph):
     return graph.draw(3, {"x.length": 5}, np.random.default_rng(1))

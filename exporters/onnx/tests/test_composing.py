@@ -6,7 +6,6 @@ import pytest
 import torch
 from planted.file import File
 from torch import Tensor, nn
-from zoo_onnx.exporter import OnnxExporter
 
 from zoo import Graph, TensorSpec
 from zoo.exporting.judging import judge, make_cases
@@ -51,18 +50,6 @@ def graph():
     encode = Graph("encode_a", Encode(table).eval(), {"a.pixels": ROW}, outputs, {}, draws("a.pixels"))
     decode = Graph("decode_b", Decode(table).eval(), {"latent": ROW}, {"decode_b.pixels": ROW}, {}, draws("latent"))
     return translate_graph("a", "b", encode, decode)
-
-
-@pytest.fixture(scope="module")
-def exporter():
-    return OnnxExporter()
-
-
-@pytest.fixture(scope="module")
-def written(graph, exporter, tmp_path_factory):
-    path = tmp_path_factory.mktemp("written") / "graph.onnx"
-    exporter.write(graph, path)
-    return path
 
 
 def test_it_computes_what_the_whole_module_does(graph, exporter, written):

@@ -1,106 +1,22 @@
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from torch import nn
 from zoo_autoencoding.divergences import GaussianKL, gaussian_kl
 from zoo_autoencoding.latent_model import LatentModel
 from zoo_autoencoding.posteriors import GaussianPosterior, PointPosterior
 from zoo_autoencoding.presets import VAE, Autoencoder
 
-from zoo import Batch, DataError, Decoder, Encoder, Input, SpecError, TensorSpec
-from zoo.testing import ObjectiveContract
+from zoo import Batch, DataError, SpecError
+from zoo.testing import ObjectiveContract, number_batch, number_inputs
 
-WIDTH, LATENT_DIM = 6, 3
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """Rows of a few numbers: the smallest modality."""
-
-    @property
-    def tensors(self):
-        return {"values": TensorSpec("float32", ("batch", WIDTH))}
-
-    @property
-    def axes(self):
-        return {}
-
-    def fit(self, values):
-        return self
-
-    def state(self):
-        return {}
-
-    def with_state(self, state):
-        return self
-
-    def to_arrays(self, values):
-        return {"values": np.stack(values).astype(np.float32)}
-
-    def from_arrays(self, arrays):
-        return list(arrays["values"])
-
-    def example(self, batch, sizes, *, generator):
-        return {"values": generator.standard_normal((batch, WIDTH), np.float32)}
-
-    def draw(self, value):
-        return Image.new("L", (1, 1))
-
-
-class NumbersEncoder(Encoder):
-    def __init__(self, modality):
-        super().__init__()
-        self.feature_dim = 5
-        self.layer = nn.Linear(WIDTH, self.feature_dim)
-
-    def forward(self, tensors):
-        return self.layer(tensors["values"]).tanh()
-
-
-@dataclass(frozen=True)
-class UnitGaussian:
-    mean: torch.Tensor
-
-    def log_prob(self, tensors):
-        return torch.distributions.Normal(self.mean, 1.0).log_prob(tensors["values"]).sum(-1)
-
-    def mode(self):
-        return {"values": self.mean}
-
-    def target(self, tensors):
-        return {"values": tensors["values"]}
-
-    def sample(self, generator):
-        return {"values": self.mean + torch.randn(self.mean.shape, generator=generator)}
-
-
-class NumbersDecoder(Decoder):
-    def __init__(self, modality, latent_dim):
-        super().__init__()
-        self.latent_dim = latent_dim
-        self.layer = nn.Linear(latent_dim, WIDTH)
-
-    @property
-    def tensors(self):
-        return {"values": TensorSpec("float32", ("batch", WIDTH))}
-
-    def forward(self, latent):
-        return UnitGaussian(self.layer(latent))
-
-
-def _inputs():
-    modality = Numbers()
-    return {"row": Input(modality, lambda: NumbersEncoder(modality), lambda size: NumbersDecoder(modality, size))}
+LATENT_DIM = 3
 
 
 def _batch(rows=8, present=None):
-    values = torch.randn(rows, WIDTH, generator=torch.Generator().manual_seed(1))
-    there = torch.ones(rows, dtype=torch.bool) if present is None else torch.tensor(present)
-    return Batch({"row": {"values": values}}, {"row": there})
+    batch = number_batch("row", rows=rows, seed=1)
+    return batch if present is None else Batch(batch.inputs, {"row": torch.tensor(present)})
 
 
 def _noise(model, rows=8):
@@ -109,14 +25,14 @@ def _noise(model, rows=8):
 
 def _vae(beta=1.0):
     torch.manual_seed(0)
-    return VAE(_inputs(), LATENT_DIM, beta=beta)
+    return VAE(number_inputs("row"), LATENT_DIM, beta=beta)
 
 
 class TestAutoencoder(ObjectiveContract):
     @pytest.fixture
     def objective(self):
         torch.manual_seed(0)
-        return Autoencoder(_inputs(), LATENT_DIM)
+        return Autoencoder(number_inputs("row"), LATENT_DIM)
 
     @pytest.fixture
     def batch(self):
@@ -181,7 +97,7 @@ def test_beta_changes_the_loss_and_no_term():
 
 
 def test_an_autoencoder_minimises_reconstruction_alone():
-    losses = Autoencoder(_inputs(), LATENT_DIM)(_batch(), {}, "model")
+    losses = Autoencoder(number_inputs("row"), LATENT_DIM)(_batch(), {}, "model")
     assert set(losses.terms) == {"reconstruction"}
     torch.testing.assert_close(losses.loss, losses.terms["reconstruction"].mean())
 
@@ -230,14 +146,14 @@ def test_measuring_nothing_is_refused():
 
 @pytest.mark.parametrize(("model", "outputs"), [(Autoencoder, ["latent"]), (VAE, ["latent", "mean", "log_var"])])
 def test_encoder_decoder_and_both_in_one_can_be_deployed(model, outputs):
-    graphs = {graph.name: graph for graph in model(_inputs(), LATENT_DIM).graphs()}
+    graphs = {graph.name: graph for graph in model(number_inputs("row"), LATENT_DIM).graphs()}
     assert list(graphs) == ["encode_row", "decode_row", "reconstruct_row"]
     assert list(graphs["encode_row"].outputs) == [f"encode_row.{name}" for name in outputs]
-    assert list(graphs["reconstruct_row"].outputs) == ["reconstruct_row.values"]
+    assert list(graphs["reconstruct_row"].outputs) == ["reconstruct_row.numbers"]
 
 
 def test_other_parts_can_be_put_together():
-    model = LatentModel(_inputs(), LATENT_DIM, posterior=GaussianPosterior, divergence=None)
+    model = LatentModel(number_inputs("row"), LATENT_DIM, posterior=GaussianPosterior, divergence=None)
     assert set(model(_batch(), _noise(model), "model").terms) == {"reconstruction"}
 
 
@@ -247,13 +163,13 @@ def test_other_parts_can_be_put_together():
 )
 def test_other_than_one_input_is_refused(inputs, came):
     with pytest.raises(SpecError, match=f"autoencoding takes exactly one input, {came}; keep one of them"):
-        VAE(dict.fromkeys(inputs, _inputs()["row"]), LATENT_DIM)
+        VAE(dict.fromkeys(inputs, number_inputs("row")["row"]), LATENT_DIM)
 
 
 def test_an_input_without_a_decoder_is_refused():
-    modality = Numbers()
+    place = replace(number_inputs("row")["row"], make_decoder=None)
     with pytest.raises(SpecError, match=r"spec\.inputs\.row: autoencoding needs a decoder here; add decoder = NAME"):
-        Autoencoder({"row": Input(modality, lambda: NumbersEncoder(modality), None)}, LATENT_DIM)
+        Autoencoder({"row": place}, LATENT_DIM)
 
 
 @pytest.mark.parametrize("beta", [-1.0, math.nan])

@@ -3,15 +3,15 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
-from torch import nn
 from zoo_autoencoding.corruption import Corruption
 from zoo_autoencoding.importance import importance_sampled_nll
 from zoo_autoencoding.presets import VAE, DenoisingAutoencoder
 from zoo_autoencoding.random_numbers import draw_seeds, normal, uniform
 
-from zoo import Batch, Decoder, Encoder, Input, SpecError, TensorSpec
-from zoo.testing import ObjectiveContract
+from zoo import Batch, SpecError, TensorSpec
+from zoo.testing import ObjectiveContract, number_batch, number_inputs
 
+WIDTH = number_batch("row").inputs["row"]["numbers"].shape[1]
 PICTURES = {"pixels": TensorSpec("uint8", ("batch", 3, "height", "width"), 0, 255)}
 TEXTS = {
     "ids": TensorSpec("int64", ("batch", "length"), 0, 9),
@@ -34,7 +34,7 @@ class Declared:
     fit = state = with_state = to_arrays = from_arrays = draw = _unused
 
     def example(self, batch, sizes, *, generator):
-        return {"values": generator.uniform(-1, 1, (batch, 6)).astype("float32")}
+        return {"numbers": generator.uniform(-1, 1, (batch, WIDTH)).astype("float32")}
 
 
 def _seeds(rows, seed=0):
@@ -149,7 +149,7 @@ def test_tokens_are_hit_where_the_mask_shows_them(name):
 
 def test_padding_changes_no_damage():
     clean = _texts()
-    longer = {name: nn.functional.pad(tensor, (0, 5)) for name, tensor in clean.items()}
+    longer = {name: torch.nn.functional.pad(tensor, (0, 5)) for name, tensor in clean.items()}
     short, long = (_corrupt(tensors, TEXTS, "replacement")["ids"] for tensors in (clean, longer))
     torch.testing.assert_close(long[:, :40], short)
     assert not long[:, 40:].any()
@@ -184,54 +184,15 @@ def test_what_cannot_be_done_is_refused(name, specs, options, message):
         Corruption(Declared(specs), name, **{"share": None, "scale": None, **options})
 
 
-class _Encoder(Encoder):
-    def __init__(self):
-        super().__init__()
-        self.feature_dim = 8
-        self.layer = nn.Linear(6, 8)
-
-    def forward(self, tensors):
-        return self.layer(tensors["values"]).tanh()
-
-
-@dataclass(frozen=True)
-class _UnitGaussian:
-    mean: torch.Tensor
-
-    def log_prob(self, tensors):
-        return torch.distributions.Normal(self.mean, 1.0).log_prob(tensors["values"]).sum(-1)
-
-    def mode(self):
-        return {"values": self.mean}
-
-    def target(self, tensors):
-        return {"values": tensors["values"]}
-
-    def sample(self, generator):
-        return {"values": self.mean + torch.randn(self.mean.shape, generator=generator)}
-
-
-class _Decoder(Decoder):
-    def __init__(self, latent_dim):
-        super().__init__()
-        self.latent_dim = latent_dim
-        self.layer = nn.Linear(latent_dim, 6)
-
-    @property
-    def tensors(self):
-        return {"values": TensorSpec("float32", ("batch", 6))}
-
-    def forward(self, latent):
-        return _UnitGaussian(self.layer(latent))
-
-
 def _inputs():
-    return {"row": Input(Declared(NUMBERS), _Encoder, _Decoder)}
+    """Return one input of numbers that are known to lie between -1 and 1."""
+    bounded = Declared({"numbers": TensorSpec("float32", ("batch", WIDTH), -1, 1)})
+    return {"row": replace(number_inputs("row")["row"], modality=bounded)}
 
 
 def _batch(rows=8):
-    values = 2 * torch.rand(rows, 6, generator=torch.Generator().manual_seed(1)) - 1
-    return Batch({"row": {"values": values}}, {"row": torch.ones(rows, dtype=torch.bool)})
+    batch = number_batch("row", rows=rows, seed=1)
+    return Batch({"row": {"numbers": batch.inputs["row"]["numbers"].clamp(-1, 1)}}, batch.present)
 
 
 def _model(model=DenoisingAutoencoder, **options):
@@ -267,7 +228,7 @@ def test_metrics_tell_clean_inputs_from_damaged_ones():
     found = _measured(model, batch)
     clean = model.decoder(model.posterior(model.encoder(batch.inputs["row"]))["latent"])
     assert found["reconstruction"] == pytest.approx(-clean.log_prob(batch.inputs["row"]).mean().item())
-    error = (clean.mode()["values"] - batch.inputs["row"]["values"]).square().mean().item()
+    error = (clean.mode()["numbers"] - batch.inputs["row"]["numbers"]).square().mean().item()
     assert found["reconstruction_error"] == pytest.approx(error)
     assert found["denoised"] != pytest.approx(found["reconstruction"])
     assert found["denoised_error"] != pytest.approx(error)
@@ -277,18 +238,18 @@ def _exact_nll(model, values):
     """Return -log p(x) of a linear Gaussian model, which has a closed form."""
     weight = model.decoder.layer.weight.double()
     marginal = torch.distributions.MultivariateNormal(
-        model.decoder.layer.bias.double(), weight @ weight.T + torch.eye(6, dtype=torch.float64)
+        model.decoder.layer.bias.double(), weight @ weight.T + torch.eye(WIDTH, dtype=torch.float64)
     )
     return -marginal.log_prob(values.double())
 
 
 def test_importance_sampling_comes_to_the_exact_likelihood_from_above():
-    model, values = _model(VAE), _batch(64).inputs["row"]["values"]
+    model, values = _model(VAE), _batch(64).inputs["row"]["numbers"]
     with torch.no_grad():
-        parameters, exact = model.posterior(model.encoder({"values": values})), _exact_nll(model, values)
+        parameters, exact = model.posterior(model.encoder({"numbers": values})), _exact_nll(model, values)
         few, many = (
             importance_sampled_nll(
-                model.decoder, parameters, {"values": values}, samples=k, generator=torch.Generator().manual_seed(0)
+                model.decoder, parameters, {"numbers": values}, samples=k, generator=torch.Generator().manual_seed(0)
             ).double()
             for k in (1, 3000)
         )
