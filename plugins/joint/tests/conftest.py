@@ -1,0 +1,6 @@
+"""Makes the module ``three_inputs`` known: what the tests of joint models share."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))
