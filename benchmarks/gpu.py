@@ -86,7 +86,7 @@ def checked(name: str, provider: str, *, deadline: float) -> Iterator[Result]:
             try:
                 verdict = judge(graph, make_cases(graph), plain.graph(graph.name), again.graph(graph.name))
                 result.parity = f"{verdict.cases} cases, {verdict.worst.used:.0%}"
-                found = placement(bundle / plain.chosen(graph.name)["file"], provider=provider)
+                found = placement(bundle / plain.chosen(graph.name).file, provider=provider)
                 result.placement = ", ".join(f"{count} {where}" for where, count in found.counts.items())
                 found.require()
             except ZooError as error:

@@ -21,7 +21,7 @@ from zoo.runtime.records import GraphRecord, Origin, Worth
 
 MANIFEST, RECIPE = "manifest.json", "spec.json"
 SCHEMA = 2
-_WITH_KINDS = 2  # the first schema that says what each graph does
+_TELLS = 2  # the first schema that says what each graph does
 _SEAL = "sha256"
 _LARGEST_BYTES = 16 << 20
 # How often a bundle may be replaced while it is opened.
@@ -64,7 +64,7 @@ class Manifest:
                 manifest, schema = _checked(folder, content)
                 files = BoundFiles(folder, manifest.files)
                 files.verify()
-                if schema < _WITH_KINDS:
+                if schema < _TELLS:
                     manifest = replace(manifest, graphs=_with_kinds(manifest.graphs, files))
             except IntegrityError:
                 if manifest_bytes(folder) == content:
@@ -135,7 +135,10 @@ def _checked(folder: Path, content: bytes) -> tuple[Manifest, int]:
         precisions = table.take("precisions", dict, {})
         manifest = Manifest(
             Origin.read(table.table("origin")),
-            {name: GraphRecord.read(name, one, precisions) for name, one in table.take("graphs", dict).items()},
+            {
+                name: GraphRecord.read(name, one, precisions, tells=schema >= _TELLS)
+                for name, one in table.take("graphs", dict).items()
+            },
             checkpoint_sha256=table.take("checkpoint_sha256", str, ""),
             exporter=table.take("exporter", str, ""),
             versions=table.table("versions").every(str),

@@ -107,8 +107,8 @@ class GraphRecord:
         return self.files[FULL].parity
 
     @classmethod
-    def read(cls, name: str, written: Any, precisions: Iterable[str]) -> GraphRecord:
-        """Read a graph that has a file at each of ``precisions``.
+    def read(cls, name: str, written: Any, precisions: Iterable[str], *, tells: bool) -> GraphRecord:
+        """Read a graph that has a file at each of ``precisions`` and, if it ``tells``, says what it does.
 
         Raises SpecError where something is missing or of another kind, IntegrityError where a name is none.
         """
@@ -122,10 +122,10 @@ class GraphRecord:
         for precision in dict.fromkeys([*precisions, *reduced]):
             if precision != FULL:
                 files[precision] = JudgedFile.read(Table(reduced.get(precision), f"{where}.reduced.{precision}"))
-        kind, source, target = (table.take(key, str, "") for key in ("kind", "source", "target"))
+        kind, source, target = (table.take(key, str) if tells else "" for key in ("kind", "source", "target"))
         for one in filter(None, (kind, source, target)):
             checked_name(one)
-        return cls(inputs, outputs, axes, files, kind, source, target, table.take("raw", bool, False))
+        return cls(inputs, outputs, axes, files, kind, source, target, tells and table.take("raw", bool))
 
     def written(self) -> dict[str, Any]:
         """Return the graph for a manifest."""
