@@ -15,13 +15,12 @@ from torch import Tensor
 from zoo.evaluation.subsets import every_subset
 from zoo.models.batches import Rows, in_order
 from zoo.models.build import Model
-from zoo.models.graphs import Embed, evaluating
+from zoo.models.graphs import Embed, evaluating, graph_of
 from zoo.modules import Batch
 from zoo.protocols import Graph
-from zoo.recipes.naming import vector_output
+from zoo.recipes.naming import EMBED, ENCODE, leaf_of, vector_output, with_owner
 
 _BATCH_ROWS = 256
-_ENCODE, _EMBED = "encode_", "embed"
 
 
 @dataclass(frozen=True)
@@ -36,34 +35,32 @@ class Latents:
 def latents_of(model: Model, rows: Rows) -> dict[tuple[str, ...], Latents]:
     """Return the latents of all rows, by the inputs that they are made of.
 
-    A model with a graph ``embed`` gives those of every subset of its inputs, another those of each ``encode_<input>``.
-    Empty where no graph has such an output.
+    A model with a graph of the kind ``embed`` gives those of every subset of its inputs, another those of each graph of
+    the kind ``encode``. Empty where no graph has such an output.
     """
     with evaluating(model.objective):
-        graphs = {graph.name: graph for graph in model.graphs(raw=False)}
-        embed = graphs.get(_EMBED)
+        graphs = model.graphs(raw=False)
+        embed = graph_of(graphs, EMBED)
         if embed is not None and isinstance(embed.module, Embed) and (output := vector_output(embed.outputs)):
             return _of_subsets(embed.module, output, model, rows)
         return {
-            (name,): Latents(output.rpartition(".")[-1], *_of_encoder(graph, output, name, model, rows))
-            for graph in graphs.values()
-            if graph.name.startswith(_ENCODE) and (output := vector_output(graph.outputs))
-            for name in [graph.name.removeprefix(_ENCODE)]
+            (graph.source,): Latents(leaf_of(output), *_of_encoder(graph, output, model, rows))
+            for graph in graphs
+            if graph.kind == ENCODE and (output := vector_output(graph.outputs))
         }
 
 
-def _of_encoder(graph: Graph, output: str, name: str, model: Model, rows: Rows) -> tuple[Tensor, Tensor]:
+def _of_encoder(graph: Graph, output: str, model: Model, rows: Rows) -> tuple[Tensor, Tensor]:
     found, known = [], []
     for batch in _batches(model, rows):
-        tensors = {f"{name}.{key}": tensor for key, tensor in batch.inputs[name].items()}
-        found.append(graph.module(tensors)[output])
-        known.append(batch.present[name])
+        found.append(graph.module(with_owner(graph.source, batch.inputs[graph.source]))[output])
+        known.append(batch.present[graph.source])
     return torch.cat(found), torch.cat(known)
 
 
 def _of_subsets(embed: Embed, output: str, model: Model, rows: Rows) -> dict[tuple[str, ...], Latents]:
     """Return the latents of every subset; each encoder reads each row once."""
-    key = output.rpartition(".")[-1]
+    key = leaf_of(output)
     subsets = every_subset(list(model.modalities))
     found: Mapping[tuple[str, ...], tuple[list[Tensor], list[Tensor]]] = {subset: ([], []) for subset in subsets}
     for batch in _batches(model, rows):

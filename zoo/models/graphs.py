@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -223,6 +223,12 @@ def _drawn(
     name: str, modality: Modality, batch: int, sizes: Mapping[str, int], generator: np.random.Generator
 ) -> dict[str, Array]:
     return with_owner(name, modality.example(batch, of_owner(name, sizes), generator=generator))
+
+
+def graph_of(graphs: Iterable[Graph], kind: str, *, source: str = "", target: str = "") -> Graph | None:
+    """Return the first graph of a kind that reads and makes these inputs, None if there is none."""
+    wanted = kind, source, target
+    return next((graph for graph in graphs if (graph.kind, graph.source, graph.target) == wanted), None)
 
 
 def as_tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:

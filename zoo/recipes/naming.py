@@ -62,7 +62,13 @@ def of_owner(owner: str, named: Mapping[str, Named]) -> dict[str, Named]:
 
 def leaf_of(name: str) -> str:
     """Return what a tensor is called without its owner; ``latent``, which belongs to none, is itself."""
-    return name.rpartition(".")[2]
+    owner, dot, leaf = name.partition(".")
+    return leaf if dot else owner
+
+
+def by_leaf(named: Mapping[str, Named]) -> dict[str, Named]:
+    """Return what has one owner, by its leaves: what a decoder's graph makes as the modality knows it."""
+    return {leaf_of(name): value for name, value in named.items()}
 
 
 def input_of(tensor: str) -> str:
@@ -88,7 +94,9 @@ def is_text(tensor: str) -> bool:
 
 def vector_output(outputs: Iterable[str]) -> str:
     """Return the output of a graph that is the vector of a row, empty where it has none."""
-    return next((name for leaf in VECTORS for name in outputs if leaf_of(name) == leaf), "")
+    names = tuple(outputs)
+    ends = [(leaf, tensor_name("", leaf)) for leaf in VECTORS]
+    return next((name for leaf, end in ends for name in names if name == leaf or name.endswith(end)), "")
 
 
 def translation_name(source: str, target: str) -> str:
