@@ -30,9 +30,10 @@ class Same(torch.nn.Module):
         return {"encode_point.latent": tensors["point.place"]}
 
 
-def _model(name="encode_point"):
+def _model(kind="encode"):
     row = TensorSpec("float32", ("batch", 2))
-    graph = Graph(name, Same(), {"point.place": row}, {"encode_point.latent": row}, {}, lambda *_: {})
+    outputs = {"encode_point.latent": row}
+    graph = Graph("any", Same(), {"point.place": row}, outputs, {}, lambda *_: {}, kind=kind, source="point")
     return SimpleNamespace(objective=torch.nn.Linear(1, 1), modalities={"point": Point()}, graphs=lambda raw: [graph])
 
 
@@ -97,7 +98,7 @@ def test_rows_without_the_input_or_the_label_are_left_out():
 
 
 def test_a_graph_that_encodes_nothing_is_not_probed():
-    assert _probed(_samples(40, 0), _samples(20, 1), _model("decode_point")) == {}
+    assert _probed(_samples(40, 0), _samples(20, 1), _model("decode")) == {}
 
 
 def test_at_most_ten_thousand_training_rows_are_taken_by_seed(monkeypatch):

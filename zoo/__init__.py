@@ -99,6 +99,14 @@ if TYPE_CHECKING:
         TableRow as TableRow,
         open_table as open_table,
     )
+    from zoo.recipes.naming import (
+        by_leaf as by_leaf,
+        graph_name as graph_name,
+        of_owner as of_owner,
+        tensor_name as tensor_name,
+        translation_name as translation_name,
+        with_owner as with_owner,
+    )
     from zoo.recipes.spec import Recipe as Recipe
     from zoo.reporting.page import report as report
     from zoo.runtime.bundle import Bundle as Bundle, open_bundle as open_bundle

@@ -16,9 +16,10 @@ from zoo.evaluation.probing import TRAINING_ROWS, class_labels, some_of
 from zoo.evaluation.subsets import by_subset
 from zoo.models.batches import Rows, load_rows
 from zoo.models.build import Model, parts_of
-from zoo.models.graphs import as_tensors, evaluating
+from zoo.models.graphs import as_tensors, evaluating, graph_of
 from zoo.modules import Encoder, Tensors
 from zoo.protocols import Graph, Modality, Sample
+from zoo.recipes.naming import DECODE, ENCODE, LATENT, LOG_VAR, by_leaf
 
 _STEPS, _BATCH_ROWS, _LEARNING_RATE = 600, 128, 1e-3
 _DRAWN = 1000
@@ -46,15 +47,15 @@ def coherence(
     Source: Shi et al. 2019, section 4.1, arXiv 1911.03393, for judging by classifiers.
     """
     with evaluating(model.objective):
-        graphs = {graph.name: graph for graph in model.graphs(raw=False)}
-    decoders = {name: graphs[f"decode_{name}"] for name in model.modalities if f"decode_{name}" in graphs}
+        graphs = model.graphs(raw=False)
+    decoders = {name: made for name in model.modalities if (made := graph_of(graphs, DECODE, target=name))}
     known = some_of(training, TRAINING_ROWS, seed=seed)
     labels = class_labels(known, samples)
-    latents = {inputs: found for inputs, found in latents_of(model, rows).items() if found.output == "latent"}
+    latents = {inputs: found for inputs, found in latents_of(model, rows).items() if found.output == LATENT}
     if not decoders or not labels or not latents:
         return {}
     known_rows = load_rows(known, model.modalities, where="the training rows of the classifiers")
-    has_prior = any(f"encode_{name}.log_var" in graphs[f"encode_{name}"].outputs for name in decoders)
+    has_prior = any(graph.kind == ENCODE and LOG_VAR in by_leaf(graph.outputs) for graph in graphs)
     drawn = torch.randn(_DRAWN, *next(iter(latents.values())).values.shape[1:], generator=_seeded(seed))
     found: dict[str, float] = {}
     for label in labels:
@@ -137,8 +138,8 @@ class _Judge:
         found = []
         for some in torch.split(latents.to(self.device), _ROWS_AT_ONCE):
             with evaluating(self.decoder.module):
-                made = self.decoder.module({"latent": some})
-            arrays = {key.removeprefix(f"{self.decoder.name}."): tensor.cpu().numpy() for key, tensor in made.items()}
+                made = by_leaf(self.decoder.module({LATENT: some}))
+            arrays = {leaf: tensor.cpu().numpy() for leaf, tensor in made.items()}
             values = self.modality.to_arrays(self.modality.from_arrays(arrays))
             with evaluating(self.network):
                 found.append(self.logits(as_tensors(values)).argmax(dim=1).cpu())

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from zoo.evaluation.subsets import JOINER
+from zoo.recipes.naming import is_of_inputs
 
 _SIZE_OF_SUBSET = re.compile(r"\d+-of-\d+")
 _PRIOR = "prior"
@@ -81,7 +81,4 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _is_row(part: str, inputs: Sequence[str]) -> bool:
-    asked, _, answered = part.partition("_to_")
-    sides = [asked, answered] if answered else [asked]
-    named = all(set(side.split(JOINER)) <= set(inputs) for side in sides)
-    return named or _is_average(part)
+    return is_of_inputs(part, inputs) or _is_average(part)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from zoo.reading.lists import listed
+from zoo.recipes.naming import JOINER
 
-JOINER = "+"
 MOST_NAMED = 3
 
 

@@ -12,9 +12,19 @@ import torch
 from torch import Tensor
 
 from zoo.models.build import Model
-from zoo.models.graphs import as_tensors, evaluating
+from zoo.models.graphs import as_tensors, evaluating, graph_of
 from zoo.modules import Tensors
 from zoo.protocols import Graph, Modality, Sample
+from zoo.recipes.naming import (
+    DECODE,
+    EMBEDDING,
+    ENCODE,
+    LOG_VAR,
+    RECONSTRUCT,
+    TRANSLATE,
+    by_leaf,
+    with_owner,
+)
 from zoo.reporting.sheets import per_row, sheet
 
 if TYPE_CHECKING:
@@ -36,37 +46,33 @@ class Picture:
 def pictures_of(model: Model, samples: Sequence[Sample], *, seed: int = 0) -> Iterator[Picture]:
     """Yield reconstructions, draws from the prior, translations, nearest answers: where the model has graphs for it."""
     with evaluating(model.objective):
-        graphs = {graph.name: graph for graph in model.graphs(raw=False)}
+        graphs = model.graphs(raw=False)
     modalities = model.modalities
     for name in modalities:
         known = [sample for sample in samples if sample.inputs.get(name) is not None]
-        if f"reconstruct_{name}" in graphs and known:
+        reconstruct = graph_of(graphs, RECONSTRUCT, source=name, target=name)
+        if reconstruct and known:
             title = f"{name}: held-out values above, their reconstructions below"
-            made = {name: graphs[f"reconstruct_{name}"]}
-            yield _decoded(made, name, modalities, known[: 2 * _SHOWN], title)
+            yield _decoded({name: reconstruct}, name, modalities, known[: 2 * _SHOWN], title)
     # A latent with a variance of its own was pulled to the prior, so what the prior draws can be decoded.
-    if any(f"{name}.log_var" in graph.outputs for name, graph in graphs.items() if name.startswith("encode_")):
-        decoders = {name: graphs[f"decode_{name}"] for name in modalities if f"decode_{name}" in graphs}
+    if any(graph.kind == ENCODE and LOG_VAR in by_leaf(graph.outputs) for graph in graphs):
+        decoders = {name: decode for name in modalities if (decode := graph_of(graphs, DECODE, target=name))}
         if decoders:
             yield _draws(decoders, modalities, np.random.default_rng(seed))
     for source in modalities:
         known = [sample for sample in samples if sample.inputs.get(source) is not None]
-        made = {
-            name: graphs[f"translate_{source}_to_{name}"] for name in modalities if _translates(graphs, source, name)
-        }
+        ways = {name: graph_of(graphs, TRANSLATE, source=source, target=name) for name in modalities}
+        made = {name: translate for name, translate in ways.items() if translate}
         if made and known:
             title = f"{source} to {', '.join(made)}: held-out values above, what they are translated to below"
             yield _decoded(made, source, modalities, known[: _SHOWN * (2 if len(made) == 1 else 1)], title)
     for source, target in permutations(modalities, 2):
-        pair = [graphs.get(f"encode_{name}") for name in (source, target)]
-        if all(graph and f"{graph.name}.embedding" in graph.outputs for graph in pair):
+        encoders = [graph_of(graphs, ENCODE, source=name) for name in (source, target)]
+        pair = [graph for graph in encoders if graph and EMBEDDING in by_leaf(graph.outputs)]
+        if len(pair) == 2:
             both = [s for s in samples if s.inputs.get(source) is not None and s.inputs.get(target) is not None]
             if len(both) > _NEAREST:
-                yield _answers(graphs, modalities, source, target, both[:_GALLERY])
-
-
-def _translates(graphs: Mapping[str, Graph], source: str, target: str) -> bool:
-    return f"translate_{source}_to_{target}" in graphs
+                yield _answers(pair, modalities, source, target, both[:_GALLERY])
 
 
 def _decoded(
@@ -77,7 +83,7 @@ def _decoded(
     inputs = _inputs(name, modalities[name], values)
     drawn = [[modalities[name].draw(value) for value in values]]
     for target, graph in graphs.items():
-        made = _values(graph, modalities[target], _run(graph, inputs))
+        made = _values(modalities[target], _run(graph, inputs))
         drawn.append([modalities[target].draw(value) for value in made])
     count = per_row([one for row in drawn for one in row], _SHOWN)
     rows = [row[start : start + count] for start in range(0, len(values), count) for row in drawn]
@@ -89,7 +95,7 @@ def _draws(graphs: Mapping[str, Graph], modalities: Mapping[str, Modality], gene
     shown = _SHOWN * (2 if len(graphs) == 1 else 1)
     latents = as_tensors(next(iter(graphs.values())).draw(shown, {}, generator))
     drawn = [
-        [modalities[name].draw(value) for value in _values(graph, modalities[name], _run(graph, latents))]
+        [modalities[name].draw(value) for value in _values(modalities[name], _run(graph, latents))]
         for name, graph in graphs.items()
     ]
     count = per_row([one for row in drawn for one in row], _SHOWN)
@@ -101,15 +107,13 @@ def _draws(graphs: Mapping[str, Graph], modalities: Mapping[str, Modality], gene
 
 
 def _answers(
-    graphs: Mapping[str, Graph], modalities: Mapping[str, Modality], source: str, target: str, samples: Sequence[Sample]
+    pair: Sequence[Graph], modalities: Mapping[str, Modality], source: str, target: str, samples: Sequence[Sample]
 ) -> Picture:
     arrays = {
         name: modalities[name].to_arrays([sample.inputs[name] for sample in samples]) for name in (source, target)
     }
-    embedded = {
-        name: _run(graphs[f"encode_{name}"], _named(name, as_tensors(found)))[f"encode_{name}.embedding"].double()
-        for name, found in arrays.items()
-    }
+    outputs = {one.source: _run(one, with_owner(one.source, as_tensors(arrays[one.source]))) for one in pair}
+    embedded = {name: by_leaf(made)[EMBEDDING].double() for name, made in outputs.items()}
     same = {name: _first_equal(found) for name, found in arrays.items()}
     asked, offered = (sorted(set(same[name])) for name in (source, target))
     # Without products of matrices, so that equal embeddings are as far from any other.
@@ -144,12 +148,8 @@ def _first(arrays: Mapping[str, Array]) -> Array:
     return next(iter(arrays.values()))
 
 
-def _named(name: str, tensors: Tensors) -> Tensors:
-    return {f"{name}.{key}": tensor for key, tensor in tensors.items()}
-
-
 def _inputs(name: str, modality: Modality, values: Sequence[Any]) -> Tensors:
-    return _named(name, as_tensors(modality.to_arrays(values)))
+    return with_owner(name, as_tensors(modality.to_arrays(values)))
 
 
 def _run(graph: Graph, inputs: Tensors) -> dict[str, Tensor]:
@@ -159,5 +159,5 @@ def _run(graph: Graph, inputs: Tensors) -> dict[str, Tensor]:
     return {name: tensor.cpu() for name, tensor in made.items()}
 
 
-def _values(graph: Graph, modality: Modality, outputs: Mapping[str, Tensor]) -> Sequence[Any]:
-    return modality.from_arrays({name.removeprefix(f"{graph.name}."): t.numpy() for name, t in outputs.items()})
+def _values(modality: Modality, outputs: Mapping[str, Tensor]) -> Sequence[Any]:
+    return modality.from_arrays({leaf: tensor.numpy() for leaf, tensor in by_leaf(outputs).items()})

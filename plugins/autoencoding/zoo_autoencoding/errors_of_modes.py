@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo import Batch, Decoder, RunsGraphs, Tensors
+from zoo import Batch, Decoder, RunsGraphs, Tensors, by_leaf, with_owner
 
 
 def squared_error(mode: Tensors, target: Tensors) -> Float[Tensor, " batch"] | None:
@@ -23,8 +23,6 @@ def answer_error(
     ``decoder`` is the one in the graph: its likelihood tells what its mode is compared with. None where no output of
     the graph is a number.
     """
-    mode = run(graph, {f"{source}.{name}": tensor for name, tensor in batch.inputs[source].items()})
+    mode = run(graph, with_owner(source, batch.inputs[source]))
     likelihood = decoder(torch.zeros(batch.rows, decoder.latent_dim))
-    return squared_error(
-        {name.removeprefix(f"{graph}."): made for name, made in mode.items()}, likelihood.target(batch.inputs[target])
-    )
+    return squared_error(by_leaf(mode), likelihood.target(batch.inputs[target]))

@@ -22,6 +22,7 @@ from zoo import (
     Tensors,
     decode_graph,
     encode_graph,
+    graph_name,
     reconstruct_graph,
 )
 from zoo_autoencoding.corruption import Corruption
@@ -138,7 +139,7 @@ class LatentModel(Objective):
         name, total, rows = self.input_name, 0.0, 0
         for batch in batches:
             here = batch.take(batch.present[name].nonzero().squeeze(1))
-            error = answer_error(f"reconstruct_{name}", run, name, here, name, self.decoder)
+            error = answer_error(graph_name("reconstruct", name), run, name, here, name, self.decoder)
             if error is None:
                 return {}
             total, rows = total + error.double().sum().item(), rows + here.rows

@@ -26,9 +26,13 @@ from zoo import (
     SpecError,
     Tensors,
     TensorSpec,
+    by_leaf,
     embed_graph,
     encode_graph,
+    graph_name,
     subset_name,
+    translation_name,
+    with_owner,
 )
 from zoo_crossmodal.retrieval import retrieval_metrics
 
@@ -108,8 +112,7 @@ class SharedSpace(Objective, ABC):
         """Return the retrieval by the embeddings that the graphs ``encode_<input>`` give."""
 
         def embed(name: str, tensors: Tensors) -> Tensor:
-            graph = f"encode_{name}"
-            return run(graph, {f"{name}.{key}": tensor for key, tensor in tensors.items()})[f"{graph}.embedding"]
+            return by_leaf(run(graph_name("encode", name), with_owner(name, tensors)))["embedding"]
 
         return self._retrieval(*self._embedded(batches, embed))
 
@@ -135,7 +138,7 @@ class SharedSpace(Objective, ABC):
                 f"no held-out row has two of the inputs {', '.join(names)}, so nothing can be looked for; "
                 "choose a split in which some rows do"
             )
-        found = {}
+        found: dict[str, float] = {}
         for sources, target in asked:
             rows = torch.stack([present[name] for name in (*sources, target)]).all(dim=0)
             queries = mean_embedding(
@@ -144,7 +147,7 @@ class SharedSpace(Objective, ABC):
                 unit_length=self.unit_length,
             )
             measured = retrieval_metrics(queries, embeddings[target][rows], by=self.nearest_by)
-            found.update({f"{subset_name(sources)}_to_{target}.{key}": value for key, value in measured.items()})
+            found |= with_owner(translation_name(subset_name(sources), target), measured)
         return found
 
     def _embeddings(self, batch: Batch) -> Tensors:

@@ -28,7 +28,9 @@ from zoo import (
     decode_graph,
     embed_graph,
     encode_graph,
+    graph_name,
     translate_graph,
+    translation_name,
 )
 from zoo_joint.subset_metrics import Measured, SubsetMeans
 
@@ -145,10 +147,10 @@ class JointModel(Objective, ABC):
         for batch in batches:
             for source, target in pairs:
                 both = batch.take((batch.present[source] & batch.present[target]).nonzero().squeeze(1))
-                graph = f"translate_{source}_to_{target}"
+                graph = graph_name("translate", source, target)
                 error = answer_error(graph, run, source, both, target, self._decoder(target))
                 if error is not None:
-                    name = f"{source}_to_{target}.error"
+                    name = f"{translation_name(source, target)}.error"
                     sums[name] = sums.get(name, 0.0) + error.double().sum().item()
                     rows[name] = rows.get(name, 0) + both.rows
         return {name: total / rows[name] for name, total in sums.items() if rows[name]}

@@ -17,7 +17,7 @@ from zoo.models.batches import load_rows, readable, to_batch
 from zoo.models.build import Model
 from zoo.offers import TakesRaw
 from zoo.protocols import Graph, Sample
-from zoo.recipes.naming import PRESENT
+from zoo.recipes.naming import LATENT, PRESENT, inputs_of, presences, with_owner
 from zoo.recipes.spec import Recipe
 from zoo.runtime.gaps import with_gaps
 from zoo.samples.missing import LeftOut
@@ -83,7 +83,7 @@ class Data:
 
     def _required(self, graph: Graph, inputs: list[Mapping[str, Array]], split: str) -> list[Mapping[str, Array]]:
         if not inputs:
-            names = joined(sorted({name.partition(".")[0] for name in graph.inputs}))
+            names = joined(sorted(inputs_of(graph.inputs)))
             raise UsageError(
                 f"{self.splits.where(split)}: no sample has all that {graph.name!r} takes: {names}; leave this graph "
                 "out by --graph, or the precision int8-static"
@@ -92,14 +92,14 @@ class Data:
 
     def _inputs(self, graph: Graph, samples: Sequence[Sample]) -> Iterator[Mapping[str, Array]]:
         """Yield inputs of a graph, a few rows at a time: rows that have what it takes, or the latents of such rows."""
-        made = self._latents(graph, samples) if set(graph.inputs) == {"latent"} else self._arrays(graph, samples)
+        made = self._latents(graph, samples) if set(graph.inputs) == {LATENT} else self._arrays(graph, samples)
         rows = len(next(iter(made.values()))) if made else 0
         for start in range(0, rows, _ROWS_AT_ONCE):
             yield {name: array[start : start + _ROWS_AT_ONCE] for name, array in made.items()}
 
     def _arrays(self, graph: Graph, samples: Sequence[Sample]) -> dict[str, Array]:
-        names = {name.partition(".")[0] for name in graph.inputs}
-        gaps = any(name.endswith(f".{PRESENT}") for name in graph.inputs)
+        names = inputs_of(graph.inputs)
+        gaps = bool(presences(graph.inputs))
         whole = samples if gaps else [s for s in samples if all(s.inputs.get(name) is not None for name in names)]
         if not whole:
             return {}
@@ -113,7 +113,7 @@ class Data:
                 values = [s.inputs[name] for s, there in zip(whole, present, strict=True) if there]
                 raw = modality.to_raw_arrays(values) if values and modality.raw_tensors else {}
                 found |= {key: with_gaps(array, present) for key, array in raw.items()}
-            arrays |= {f"{name}.{key}": array for key, array in {**found, PRESENT: present}.items()}
+            arrays |= with_owner(name, {**found, PRESENT: present})
         return {name: arrays[name] for name in graph.inputs}
 
     def _latents(self, graph: Graph, samples: Sequence[Sample]) -> dict[str, Array]:
@@ -121,9 +121,9 @@ class Data:
         if not there:
             return {}
         found = latents_of(self.model, load_rows(there, self.model.modalities, where="calibration"))
-        size = graph.inputs["latent"].axes[1]
+        size = graph.inputs[LATENT].axes[1]
         fitting = [one for one in found.values() if one.values.shape[1] == size and bool(one.known.any())]
         if not fitting:
             return {}
         widest = fitting[-1]
-        return {"latent": widest.values[widest.known].numpy().astype(np.float32)}
+        return {LATENT: widest.values[widest.known].numpy().astype(np.float32)}
