@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo import Recipe, load, train
+from zoo import Recipe, load
 from zoo.discovery.components import make_dataset
 from zoo.discovery.plugins import installed
 from zoo.reporting.chart import chart
+from zoo.training.train import train
 
 if TYPE_CHECKING:
     from zoo.models.build import Model

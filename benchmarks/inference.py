@@ -58,9 +58,9 @@ def _measure_entry(entry: RegistryEntry, folder: Path, rounds: int) -> Iterator[
 
 def deployed(entry: RegistryEntry, folder: Path, *, only: str = "") -> tuple[Checkpoint, list[Graph]]:
     """Export an entry's graphs of tensors, or those of the kind ``only``; return its checkpoint and them."""
-    from zoo import export, load
+    from zoo import load
     from zoo.discovery.components import make_exporter
-    from zoo.exporting.bundle import Origin
+    from zoo.exporting.bundle import Origin, export
 
     checkpoint = load(fetch_entry(entry))
     graphs = [graph for graph in checkpoint.model.graphs(raw=False) if graph.name.startswith(only)]

@@ -34,8 +34,8 @@ def measure(rounds: int) -> Iterator[Comparison]:
 def _train(answer: Connection) -> None:
     import psutil
 
-    from zoo import train
     from zoo.discovery.plugins import installed
+    from zoo.training.train import train
 
     levels: list[tuple[int, int]] = []
 

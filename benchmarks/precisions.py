@@ -25,10 +25,11 @@ def measure(rounds: int) -> Iterator[Comparison]:
     import numpy as np
     import torch
 
-    from zoo import Recipe, export, load, open_bundle, train
+    from zoo import Recipe, load, open_bundle
     from zoo.discovery.components import make_exporter
     from zoo.discovery.plugins import installed
-    from zoo.exporting.bundle import Origin
+    from zoo.exporting.bundle import Origin, export
+    from zoo.training.train import train
 
     torch.set_num_threads(1)
     plugins = installed()

@@ -83,7 +83,7 @@ def steps_in_turn(recipe: Recipe, bare: Iterator[None]) -> tuple[float, float]:
 
 def in_turn(recipe: Recipe, take: Callable[[int], float]) -> tuple[float, float]:
     """Return the median seconds of a step of the zoo's and of another's, which ``take`` has take steps and times."""
-    from zoo import train
+    from zoo.training.train import train
 
     ours: list[float] = []
     other: list[float] = []

@@ -116,7 +116,7 @@ def test_an_interruption_exits_with_130(zoo, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zoo.cli.list.filtered", interrupt)
+    monkeypatch.setattr("zoo.cli.list.entries", interrupt)
     result = zoo("list")
     assert (result.exit_code, result.stdout, result.stderr.strip()) == (130, "", "interrupted")
 

@@ -32,6 +32,10 @@ LIGHT = [
     "zoo.errors",
     "zoo.files.store",
     "zoo.catalogue.targets",
+    "zoo.verbs.entries",
+    "zoo.verbs.fetch",
+    "zoo.verbs.train",
+    "zoo.verbs.export",
 ]
 WITHOUT_TORCH = [
     "zoo.protocols",

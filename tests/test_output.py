@@ -7,8 +7,9 @@ import pytest
 import tomlkit
 
 from zoo.cli.logs import Plain
-from zoo.cli.output import note, plain, print_json, print_lines, print_table
+from zoo.cli.output import note, print_json, print_lines, print_table
 from zoo.errors import UnknownNameError, ZooError, told, without_secrets
+from zoo.verbs.texts import plain
 
 HOSTILE = "a\x1b[2Jb\nc\r\x07\x9b31m\u202ed\u2028e\udc80"
 SHOWN = r"a\x1b[2Jb\nc\r\x07\x9b31m\u202ed\u2028e\udc80"

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import tomlkit
 
-from zoo.cli.output import progress_bar
 from zoo.files.store import digest
+from zoo.verbs.progress import progress_bar
 
 WORK = """
 import time
-from zoo.cli.output import progress_bar
+from zoo.verbs.progress import progress_bar
 with progress_bar("hatching") as advance:
     for step in range(1, {steps} + 1):
         time.sleep({pause_s})

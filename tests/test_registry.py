@@ -7,9 +7,9 @@ import pytest
 import tomlkit
 
 from zoo.catalogue.registry import SORT_KEYS, entries, filtered, find, missing_plugins, own_registry, read_registry
-from zoo.cli.list import parse_size
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import NotFoundError, SpecError, UnknownNameError, UsageError
+from zoo.verbs.entries import parse_size
 
 NONE = Plugins(())
 

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
+    from zoo.catalogue.registry import RegistryEntry as RegistryEntry
     from zoo.discovery.first_use import on_first_use as on_first_use
-    from zoo.discovery.plugins import translations as translations
+    from zoo.discovery.plugins import (
+        Plugins as Plugins,
+        translations as translations,
+    )
     from zoo.errors import (
         DataError as DataError,
         DiskError as DiskError,
@@ -28,16 +32,14 @@ if TYPE_CHECKING:
         UsageError as UsageError,
         ZooError as ZooError,
     )
-    from zoo.evaluation.evaluate import evaluate as evaluate
     from zoo.evaluation.subsets import by_subset as by_subset, every_subset as every_subset, subset_name as subset_name
-    from zoo.exporting.bundle import export as export
-    from zoo.files.fetching import Wanted as Wanted, fetch as fetch
+    from zoo.exporting.judging import Verdict as Verdict
+    from zoo.files.fetching import Wanted as Wanted
     from zoo.files.packages import path_in_package as path_in_package
     from zoo.hookspecs import API_VERSION as API_VERSION, __version__ as __version__, hookimpl as hookimpl
     from zoo.models.build import Model as Model, build as build
     from zoo.models.checkpoint import (
         Checkpoint as Checkpoint,
-        load as load,
     )
     from zoo.models.folding import Folded as Folded, decode as decode
     from zoo.models.graphs import (
@@ -110,6 +112,8 @@ if TYPE_CHECKING:
     from zoo.recipes.spec import Recipe as Recipe
     from zoo.reporting.page import report as report
     from zoo.runtime.bundle import Bundle as Bundle, open_bundle as open_bundle
+    from zoo.runtime.manifest import Manifest as Manifest
+    from zoo.runtime.records import Origin as Origin
     from zoo.runtime.session import Session as Session, open_session as open_session
     from zoo.runtime.utf8 import (
         as_utf8 as as_utf8,
@@ -119,6 +123,23 @@ if TYPE_CHECKING:
     )
     from zoo.training.train import (
         TakenStep as TakenStep,
+    )
+    from zoo.verbs.entries import (
+        Entries as Entries,
+        entries as entries,
+    )
+    from zoo.verbs.evaluate import (
+        Measured as Measured,
+        evaluate as evaluate,
+    )
+    from zoo.verbs.export import export as export
+    from zoo.verbs.fetch import (
+        Fetched as Fetched,
+        fetch as fetch,
+    )
+    from zoo.verbs.load import load as load
+    from zoo.verbs.train import (
+        TrainedRun as TrainedRun,
         train as train,
     )
 else:

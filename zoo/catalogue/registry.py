@@ -43,6 +43,10 @@ class RegistryEntry:
     picture: str
     origin: Path
 
+    def __repr__(self) -> str:
+        size = f"{self.size_bytes:,} bytes, {self.license}"
+        return f"<entry {self.name}: {self.summary!r}; {self.recipe.summary}; {size}>"
+
     @classmethod
     def read(cls, name: str, value: Any, origin: Path) -> RegistryEntry:
         """Read one table of ``[entries]``."""

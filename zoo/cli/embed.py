@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import note, print_exactly, print_json, progress_bar
+from zoo.cli.output import note, print_exactly, print_json
 from zoo.cli.serving import note_truncated, serving_options
+from zoo.verbs.progress import progress_bar
 
 
 @click.command("embed")

@@ -5,11 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.catalogue.targets import require_plugins, resolve
 from zoo.cli.output import note, print_exactly, print_json
-from zoo.discovery.plugins import installed
-from zoo.errors import UsageError
-from zoo.files.places import BUNDLE, replaceable
 from zoo.parity.precisions import PRECISIONS
 
 if TYPE_CHECKING:
@@ -53,46 +49,23 @@ def command(
 
     A graph that does not compute what torch computes ends the export with exit code 4, and no bundle is left.
     """
-    if weights_only and (graphs or precisions or layout_name or single_file):
-        raise UsageError("--weights-only keeps the graphs of the bundle; it goes with --out alone")
-    replaceable(out, BUNDLE)  # before anything is fetched
-    plugins = installed()
-    target = resolve(source, plugins)
-    entry = target.entry
-    if entry is not None:
-        require_plugins(entry, plugins)
-    from zoo.discovery.components import make_exporter
-    from zoo.exporting.bundle import export, renew
-    from zoo.exporting.layouts import arranged
-    from zoo.models.checkpoint import load
-    from zoo.runtime.bundle import open_bundle
-    from zoo.runtime.records import Origin
+    from zoo.verbs.export import export
 
-    origin = Origin(target.name, entry.license, entry.data_license, entry.revision) if entry else Origin(target.name)
-    checkpoint = load(target.weights, plugins=plugins)
-    if weights_only:
-        bundle = open_bundle(out)
-        exporter = make_exporter(bundle.manifest.exporter, plugins)
-        layout_name = bundle.manifest.layout
-        layout = arranged(layout_name, checkpoint.recipe, plugins) if layout_name else None
-        manifest = renew(checkpoint, exporter, bundle, origin=origin, layout=layout, observe=_note)
-    else:
-        manifest = export(
-            checkpoint,
-            make_exporter(exporter_name, plugins),
-            out,
-            origin=origin,
-            exporter_name=exporter_name,
-            graphs=graphs,
-            precisions=precisions,
-            layout=arranged(layout_name, checkpoint.recipe, plugins) if layout_name else None,
-            single_file=single_file,
-            observe=_note,
-        )
-    for sentence in manifest.lost:
+    bundle = export(
+        source,
+        out,
+        to=exporter_name,
+        graphs=graphs,
+        precisions=precisions,
+        layout=layout_name or "",
+        single_file=single_file,
+        weights_only=weights_only,
+        observe=_note,
+    )
+    for sentence in bundle.manifest.lost:
         note(f"{sentence}; it is not recommended")
     if as_json:
-        print_json(manifest.written())
+        print_json(bundle.manifest.written())
     else:
         print_exactly(out)
 

@@ -1,13 +1,11 @@
 """``zoo fetch``."""
 
-import functools
-
 import click
 
 from zoo.catalogue.registry import find
-from zoo.catalogue.targets import fetch_entry
-from zoo.cli.output import note, print_exactly, print_json, progress_bar
+from zoo.cli.output import note, print_exactly, print_json
 from zoo.discovery.plugins import installed
+from zoo.verbs.fetch import fetch
 
 
 @click.command("fetch")
@@ -19,12 +17,12 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
     wanted = [find(name, plugins) for name in names]
     fetched = []
     for entry in wanted:
-        with progress_bar(entry.name) as advance:
-            path = fetch_entry(entry, progress=functools.partial(advance, text="bytes"))
-        fetched.append({"name": entry.name, "path": str(path), "size": entry.size_bytes, "sha256": entry.sha256})
+        fetched.append(fetch(entry, plugins=plugins))
         note(f"{entry.name}: {entry.size_bytes} bytes, sha256 as recorded")
     if as_json:
-        print_json(fetched)
+        print_json(
+            [{"name": one.name, "path": str(one.path), "size": one.size_bytes, "sha256": one.sha256} for one in fetched]
+        )
     else:
-        for found in fetched:
-            print_exactly(found["path"])
+        for one in fetched:
+            print_exactly(one.path)

@@ -4,8 +4,9 @@ import click
 
 from zoo.catalogue.facts import described, facts, measured
 from zoo.catalogue.registry import RegistryEntry, find, missing_plugins
-from zoo.cli.output import aligned, print_exactly, print_json, print_lines
+from zoo.cli.output import print_exactly, print_json, print_lines
 from zoo.discovery.plugins import installed
+from zoo.verbs.texts import aligned
 
 _LABEL = 13
 

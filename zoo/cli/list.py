@@ -1,16 +1,10 @@
 """``zoo list``."""
 
-import re
-
 import click
 
-from zoo.catalogue.facts import size
-from zoo.catalogue.registry import SORT_KEYS, entries, filtered
+from zoo.catalogue.registry import SORT_KEYS
 from zoo.cli.output import print_json, print_table
-from zoo.discovery.plugins import installed
-from zoo.errors import UsageError
-
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+from zoo.verbs.entries import HEADER, entries
 
 
 @click.command("list")
@@ -29,37 +23,8 @@ def command(
     as_json: bool,
 ) -> None:
     """List the entries of the registry."""
-    found = filtered(
-        entries(installed()).values(),
-        modality=modality,
-        objective=objective,
-        license=license_name,
-        max_size_bytes=None if max_size is None else parse_size(max_size),
-        sort=sort,
-    )
+    found = entries(modality=modality, objective=objective, license=license_name, max_size=max_size, sort=sort)
     if as_json:
-        print_json([entry.listed() for entry in found])
-        return
-    print_table(
-        ("NAME", "OBJECTIVE", "MODALITIES", "SIZE", "LICENSE", "SUMMARY"),
-        [
-            (
-                e.name,
-                e.recipe.spec.objective.name,
-                ", ".join(e.recipe.spec.modalities),
-                size(e.size_bytes),
-                e.license,
-                e.summary,
-            )
-            for e in found
-        ],
-    )
-
-
-def parse_size(text: str) -> int:
-    """Return the bytes of a size such as ``20MB``."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?b?)", text.strip().casefold())
-    unit = match.group(2) if match else ""
-    if match is None or float(match.group(1)) == float("inf") or (unit and unit.rstrip("b") + "b" not in _UNITS):
-        raise UsageError(f"--max-size takes a number with B, kB, MB or GB, as in 20MB; got {text!r}")
-    return int(float(match.group(1)) * _UNITS[unit.rstrip("b") + "b" if unit else ""])
+        print_json([entry.listed() for entry in found.values()])
+    else:
+        print_table(HEADER, found.rows())

@@ -81,6 +81,7 @@ def evaluate(
     plugins: Plugins | None = None,
     seed: int = 0,
     skip: Skip | None = None,
+    reading: Reading | None = None,
 ) -> dict[str, float]:
     """Return the metrics that the model's objective reports on a split, by name.
 
@@ -88,14 +89,15 @@ def evaluate(
     label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Where it asks for
     probes, they are fitted on the split ``train`` and measured on the whole split: ``picture.latent.class.probe``;
     likewise for the classifiers that judge coherence. Deterministic for one ``seed``.
-    With ``skip`` samples that cannot be read are left out, and it is told of each and why.
+    With ``skip`` samples that cannot be read are left out, and it is told of each and why. ``reading`` says how files
+    are read.
 
     Raises UsageError if the split has no samples or none of the inputs, DataError if no row has what the objective
     measures or, without ``skip``, a sample cannot be read; an input that no row has is told of by a warning.
     """
     plugins = plugins or installed()
     splits = Splits.of(recipe, plugins)
-    reading = Reading(recipe.training.workers)
+    reading = reading or Reading(recipe.training.workers)
     wanted = split or recipe.evaluation.split
     held_out = HeldOut.load(splits, wanted, model.modalities, skip=skip, reading=reading)
     fitted = recipe.evaluation.probe or recipe.evaluation.coherence

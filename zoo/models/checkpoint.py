@@ -44,6 +44,10 @@ class Checkpoint:
     recipe: Recipe
     sha256: str
 
+    def __repr__(self) -> str:
+        parameters = f"{self.model.parameter_count:,} parameters"
+        return f"<checkpoint: {self.recipe.summary}; {parameters}, sha256 {self.sha256:.12}…>"
+
 
 def save_checkpoint(model: Model, recipe: Recipe, path: Path) -> None:
     """Write ``model`` and ``recipe`` to ``path`` in one atomic step; the same content gives the same bytes."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,15 @@ class Recipe:
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
 
+    def __repr__(self) -> str:
+        return f"<recipe: {self.summary}; data {self.data.name}; {self.training.steps} steps>"
+
+    @property
+    def summary(self) -> str:
+        """What the model is, in a few words: ``infonce of picture (image), caption (text)``."""
+        inputs = ", ".join(f"{part.name} ({part.modality.name})" for part in self.spec.inputs)
+        return f"{self.spec.objective.name} of {inputs}"
+
     @classmethod
     def read(cls, value: Any, where: str) -> Recipe:
         """Read a recipe's tables, which came as TOML, as JSON or from a command line."""
@@ -238,11 +248,10 @@ class Recipe:
 
         return tomlkit.dumps(self.written())
 
-    def with_options(self, assignments: tuple[str, ...]) -> Recipe:
-        """Return the recipe with ``key=value`` set for each assignment, as in ``training.steps=100``."""
+    def with_options(self, options: Mapping[str, Any] | Sequence[str]) -> Recipe:
+        """Return the recipe with each option set: values by key, or texts such as ``training.steps=100``."""
         tables = self.written()
-        for assignment in assignments:
-            key, value = read_assignment(assignment)
+        for given, key, value in _assigned(options):
             *path, last = key.split(".")
             table = tables
             for step in path:
@@ -250,10 +259,21 @@ class Recipe:
                 if isinstance(inner, str):  # a part by its bare name becomes a table to hold the option
                     inner = table[step] = {"name": inner}
                 if not isinstance(inner, dict):
-                    raise SpecError(f"-o {assignment}: {step!r} is no table; `zoo info NAME --recipe` shows the keys")
+                    raise SpecError(f"-o {given}: {step!r} is no table; `zoo info NAME --recipe` shows the keys")
                 table = inner
             table[last] = value
         return Recipe.read(tables, "-o")
+
+
+def _assigned(options: Mapping[str, Any] | Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+    """Yield each option as it was given, its key and its value."""
+    if not isinstance(options, Mapping):
+        yield from ((given, *read_assignment(given)) for given in options)
+        return
+    for key, value in options.items():
+        plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+        check_values(plain, f"-o {key}")
+        yield key, key, plain
 
 
 def read_assignment(assignment: str) -> tuple[str, Any]:

@@ -50,6 +50,12 @@ class Bundle:
     _modalities: dict[str, Modality] = field(default_factory=dict, repr=False)
     _told: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
+    def __repr__(self) -> str:
+        graphs, others = ", ".join(self.graphs), ", ".join(self.precisions[1:])
+        at = f"{self.precision} on {self.provider}{f' (also {others})' if others else ''}"
+        what = f"{self.manifest.origin.name!r}, graphs: {graphs}; {at}"
+        return f"<bundle {str(self.folder)!r}: {what}>"
+
     def __reduce__(self) -> tuple[Callable[..., Bundle], tuple[Any, ...]]:
         settings = (self.provider, self.threads, self.fixed_shapes, self.keeps, self.precision)
         return _opened_again, (str(self.contents.files.folder), self.manifest.sha256, settings)

@@ -9,9 +9,10 @@ from PIL import Image
 from zoo_datasets.folder import Folder
 from zoo_image.modality import ImageModality
 
-from zoo import DataError, NotFoundError, Recipe, SpecError, train
+from zoo import DataError, NotFoundError, Recipe, SpecError
 from zoo.models.batches import load_rows
 from zoo.testing import DatasetContract
+from zoo.training.train import train
 
 SPLITS = ("train", "validation", "test")
 

@@ -125,7 +125,7 @@ def _training_file(packed: _Published) -> bytes:
             _log.info("fetching %s, as %s", packed.name, error)
     source = f"{place.rstrip('/') or _UPSTREAM}/{packed.name}"
     try:
-        return packed.unpacked(fetch(Wanted(packed.name, packed.size_bytes, packed.sha256, (source,))))
+        return packed.unpacked(fetch(Wanted(packed.name, packed.size_bytes, packed.sha256, (source,))).path)
     except OfflineError as error:
         raise OfflineError(
             f"{error} The training pictures are also in the Debian package dataset-fashion-mnist: install it, or name "

@@ -7,9 +7,10 @@ import pytest
 from zoo_graph.reading import GraphValue
 from zoo_onnx.exporter import OnnxExporter
 
-from zoo import DataError, Recipe, UsageError, export, load, open_bundle, train
+from zoo import DataError, Recipe, UsageError, load, open_bundle
 from zoo.cli.run import parse_inputs, write_outputs
-from zoo.exporting.bundle import Origin
+from zoo.exporting.bundle import Origin, export
+from zoo.training.train import train
 
 ETHANOL = {"nodes": ["C", "C", "O"], "edges": [[0, 1], [1, 2]], "edge_labels": ["1", "1"]}
 MOLECULE = {

@@ -5,13 +5,14 @@ import pytest
 from PIL import Image
 from zoo_onnx.exporter import OnnxExporter
 
-from zoo import Bundle, DataError, Recipe, UsageError, export, load, open_bundle, train
+from zoo import Bundle, DataError, Recipe, UsageError, load, open_bundle
 from zoo.cli.run import write_outputs
 from zoo.discovery.components import make_dataset
 from zoo.discovery.plugins import installed
 from zoo.errors import UnknownNameError
-from zoo.exporting.bundle import Origin
+from zoo.exporting.bundle import Origin, export
 from zoo.reporting.pictures import pictures_of
+from zoo.training.train import train
 
 PICTURE = {"modality": {"name": "image", "size": 8, "channels": 1}, "encoder": "mlp", "decoder": "mlp"}
 CAPTION = {"modality": "text", "encoder": "bag-of-embeddings", "decoder": "bag-of-words"}

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo import Recipe, build, evaluate, load, train
+from zoo import Recipe, build, load
 from zoo.discovery.components import make_dataset
 from zoo.discovery.plugins import installed
 from zoo.evaluation.coherence import coherence
+from zoo.evaluation.evaluate import evaluate
 from zoo.models.batches import RowsInMemory, to_batch
+from zoo.training.train import train
 
 PICTURE = {
     "modality": {"name": "image", "size": 8, "channels": 1},

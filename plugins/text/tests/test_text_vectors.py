@@ -13,8 +13,9 @@ from zoo_text.pretrained import file_at
 from zoo_text.trained_vectors import command, trained_vectors
 from zoo_text.word2vec import WordVectors, read_word2vec, write_word2vec
 
-from zoo import DataError, Recipe, SpecError, UsageError, build, load, train
+from zoo import DataError, Recipe, SpecError, UsageError, build, load
 from zoo.testing import EncoderContract, ModalityContract
+from zoo.training.train import train
 
 TEXTS = ["red heart", "a red fire engine", "消防车", ""]
 VECTORS = {"red": [1, 2, 3, 4], "消": [5, 6, 7, 8], "dog": [9, 9, 9, 9], "Heart": [2, 2, 2, 2]}

@@ -1,0 +1,259 @@
+"""What the commands do, from Python: names, paths and objects alike, progress, and values that say what they are."""
+
+import json
+import os
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import tomlkit
+
+from zoo import (
+    Bundle,
+    Checkpoint,
+    IntegrityError,
+    MetricError,
+    NotFoundError,
+    Origin,
+    UnknownNameError,
+    UsageError,
+    Wanted,
+    entries,
+    evaluate,
+    export,
+    fetch,
+    load,
+    open_bundle,
+    train,
+)
+from zoo.files.store import digest
+from zoo.verbs.progress import progress_bar
+
+
+@pytest.fixture
+def entry(tmp_path, trained, table, site, monkeypatch):
+    """An entry ``toy`` of a registry; its weights were trained. The working folder is empty."""
+    found = digest(trained)
+    kept = {"size": found.size_bytes, "sha256": found.sha256, "sources": [trained.as_uri()]}
+    registry = tmp_path / "registry.toml"
+    registry.write_text(tomlkit.dumps({"schema": 1, "entries": {"toy": {**table, **kept}}}))
+    monkeypatch.setenv("ZOO_REGISTRY", str(registry))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return entries()["toy"]
+
+
+class Told(list):
+    """Takes note of how far a task was told to be."""
+
+    def __call__(self, done, total, text):
+        self.append((done, total, text))
+
+
+def test_entries_are_shown_as_the_table_of_the_listing(entry, zoo):
+    assert repr(entries()) == zoo("list").stdout.rstrip("\n")
+    assert list(entries(objective="toy-autoencoder", max_size="20MB")) == ["toy"]
+    assert "toy" not in entries(max_size=10)
+
+
+def test_an_entry_that_is_not_there_is_told_with_the_nearest_one(entry):
+    for ask in (lambda name: entries()[name], fetch, load, train, evaluate, lambda name: export(name, "bundle")):
+        with pytest.raises(UnknownNameError, match=r"^no entry 'tyo'; .* Did you mean 'toy'\?"):
+            ask("tyo")
+    assert entries().get("tyo") is None
+    assert os.listdir() == []
+
+
+def test_an_entry_says_what_it_is(entry):
+    assert repr(entry).startswith("<entry toy: 'a toy'; toy-autoencoder of right (vectors), left (vectors); ")
+    assert repr(entry.recipe) == ("<recipe: toy-autoencoder of right (vectors), left (vectors); data toy; 12 steps>")
+
+
+def test_weights_that_were_fetched_go_wherever_a_path_does(entry, trained):
+    fetched = fetch("toy")
+    assert fetched.path == Path(os.fspath(fetched)) == trained
+    assert fetch(entry) == fetched
+    assert (
+        repr(fetched)
+        == f"toy: {len(trained.read_bytes()) / 1e3:.1f} kB, sha256 {entry.sha256[:12]}… as recorded\n  {trained}"
+    )
+    assert evaluate(fetched).entry == entry
+
+
+def test_a_wanted_file_is_fetched_by_the_same_verb(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"abc")
+    found = digest(tmp_path / "a.bin")
+    wanted = Wanted("a.bin", 3, found.sha256, ("a.bin",))
+    assert fetch(wanted, base=tmp_path).path == tmp_path / "a.bin"
+    (tmp_path / "a.bin").write_bytes(b"abd")
+    with pytest.raises(IntegrityError, match=r"a.bin: expected 3 bytes"):
+        fetch(wanted, base=tmp_path)
+
+
+@pytest.fixture
+def run(entry):
+    """A run of the entry's recipe in the folder that it has by default, with all that was told."""
+    told, steps = Told(), []
+    found = train("toy", options={"training.steps": 3}, progress=told, observe=steps.append)
+    return found, told, steps
+
+
+def test_a_training_tells_what_came_of_it(run):
+    found, told, steps = run
+    assert found.folder == Path("runs/toy")
+    assert (found.steps, found.weights) == (3, Path("runs/toy/checkpoint-00000003/model.safetensors"))
+    assert found.terms == dict(steps[-1].terms)
+    assert found.report == Path("runs/toy/report.html")
+    assert found.report.is_file()
+    terms = ", ".join(f"{name} {value:.4g}" for name, value in found.terms.items())
+    assert repr(found).splitlines() == [
+        f"run runs/toy: 3 steps, {terms}",
+        "  weights  runs/toy/checkpoint-00000003/model.safetensors",
+        "  report   runs/toy/report.html",
+    ]
+    assert [(done, total) for done, total, text in told if text.startswith("loss")] == [(1, 3), (3, 3)]
+    assert told[0][2] == "values read"
+
+
+def test_a_run_goes_wherever_its_folder_does(run):
+    found, _, _ = run
+    measured = evaluate(found, progress=Told())
+    assert measured == evaluate("runs/toy") == evaluate(Path("runs/toy")) == evaluate(load(found))
+    assert measured.name == "toy"
+    assert load(found).sha256 == load(found.weights).sha256
+
+
+@pytest.mark.parametrize("kind", ["file", "path", "recipe", "entry"])
+def test_a_recipe_is_trained_by_its_path_or_as_an_object(kind, entry):
+    Path("mine.toml").write_text(entry.recipe.toml())
+    given = {"file": "mine.toml", "path": Path("mine.toml"), "recipe": entry.recipe, "entry": entry}[kind]
+    found = train(given, Path("out"), options=["training.steps=1"])
+    assert found.weights == Path("out/checkpoint-00000001/model.safetensors")
+    assert train(given, "out", options={"training.steps": 2}, resume=True, accept_changes=True).steps == 2
+
+
+def test_what_training_cannot_take_is_told(entry):
+    with pytest.raises(UsageError, match="a Recipe has no name that a folder could bear; give the run's folder"):
+        train(entry.recipe)
+    with pytest.raises(
+        UsageError, match=r"expected the name of an entry, the path of a recipe, a Recipe or a Reg.*Check"
+    ):
+        train(load("toy"), "out")
+    with pytest.raises(UsageError, match="options: expected a list of values, got one str"):
+        train("toy", "out", options="training.steps=1")
+    with pytest.raises(UsageError, match="--accept-changes is for --resume"):
+        train("toy", "out", accept_changes=True)
+    assert os.listdir() == []
+
+
+def test_what_is_no_model_is_told(entry):
+    with pytest.raises(
+        UsageError, match="expected the name of an entry, a path, a RegistryEntry or a Checkpoint, got R"
+    ):
+        evaluate(entry.recipe)
+    with pytest.raises(NotFoundError, match=r"no checkpoint absent.safetensors"):
+        load("absent.safetensors")
+
+
+def test_metrics_are_shown_as_the_tables_of_the_command(entry, zoo):
+    measured = evaluate("toy")
+    assert repr(measured) == zoo("evaluate", "toy").stdout.rstrip("\n")
+    assert dict(measured) == json.loads(zoo("evaluate", "toy", "--json").stdout)
+    assert evaluate("toy", split="validation") != measured
+
+
+def test_metrics_are_compared_with_the_recorded_ones(entry):
+    with pytest.raises(
+        MetricError, match=r"toy: the metric 'recall@10' is recorded as 0.5 ± 0.01, measured now nothing"
+    ):
+        evaluate("toy").verify()
+    with pytest.raises(UsageError, match="--verify compares an entry's recorded metrics on its own split"):
+        evaluate("toy", split="validation").verify()
+
+
+def test_a_bundle_is_exported_by_a_name_a_path_or_a_checkpoint(entry, trained, zoo):
+    told, verdicts = Told(), []
+    bundle = export("toy", "bundle", to="toy", graphs=["decode_left"], progress=told, observe=verdicts.append)
+    assert isinstance(bundle, Bundle)
+    assert bundle.manifest == open_bundle("bundle").manifest
+    assert (bundle.manifest.origin.license, bundle.graphs) == ("MIT", ("decode_left",))
+    assert told[-1] == (1, 1, "decode_left")
+    assert [verdict.graph for verdict in verdicts] == ["decode_left"]
+    assert repr(bundle) == "<bundle 'bundle': 'toy', graphs: decode_left; fp32 on cpu>"
+    by_command = json.loads(
+        zoo("export", "toy", "--to", "toy", "--graph", "decode_left", "--out", "other", "--json").stdout
+    )
+    assert by_command == bundle.manifest.written()
+    assert export(fetch("toy"), "third", to="toy", graphs=["decode_left"]).manifest == bundle.manifest
+    mine = export(load(trained), "mine", to="toy", graphs=["decode_left"])
+    assert mine.manifest.origin == Origin("mine")
+    own = export(load(trained), "mine", to="toy", graphs=["decode_left"], origin=Origin("own", "MIT"))
+    assert own.manifest.origin == Origin("own", "MIT")
+
+
+def test_a_checkpoint_says_what_it_is(entry):
+    loaded = load("toy")
+    assert isinstance(loaded, Checkpoint)
+    assert repr(loaded) == (
+        f"<checkpoint: {entry.recipe.summary}; {loaded.model.parameter_count} parameters, sha256 {loaded.sha256[:12]}…>"
+    )
+
+
+def test_nothing_is_shown_without_a_terminal_and_a_notebook(entry, capsys):
+    evaluate("toy")
+    train("toy", options={"training.steps": 1})
+    assert capsys.readouterr() == ("", "")
+
+
+class Place:
+    """Where a notebook shows something, and all that stood there."""
+
+    def __init__(self):
+        self.shown = []
+
+    def update(self, data, raw):
+        assert raw
+        self.shown.append(data["text/plain"])
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """Run in what looks as a kernel of Jupyter; return the places where something is shown."""
+    places = []
+
+    class ZMQInteractiveShell:
+        """The shell of a kernel."""
+
+    def display(data, *, raw, display_id):
+        places.append(Place())
+        places[-1].update(data, raw)
+        return places[-1]
+
+    shown = types.ModuleType("IPython.display")
+    shown.display = display
+    kernel = types.ModuleType("IPython")
+    kernel.get_ipython, kernel.display = ZMQInteractiveShell, shown
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    monkeypatch.setitem(sys.modules, "IPython.display", shown)
+    return places
+
+
+def test_a_notebook_shows_a_bar_in_one_place_below_its_cell(notebook, capsys):
+    with progress_bar("hatching") as advance:
+        for step in range(1, 5):
+            advance(step, 4, "loss [1]")
+    (place,) = notebook
+    assert place.shown[0].startswith("hatching")
+    assert "4/4" in place.shown[-1]
+    assert place.shown[-1].endswith("loss [1]")
+    assert "\n" not in place.shown[-1]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_task_within_another_shows_no_bar_of_its_own(notebook):
+    with progress_bar("outer"), progress_bar("inner") as advance:
+        advance(1, 2, "")
+    with progress_bar("next"):
+        pass
+    assert [place.shown[0].split()[0] for place in notebook] == ["outer", "next"]

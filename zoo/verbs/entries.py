@@ -1,0 +1,94 @@
+"""The entries of the registry, those that are asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from zoo.catalogue.facts import size
+from zoo.catalogue.registry import RegistryEntry, entries as registered, filtered
+from zoo.discovery.plugins import Plugins, installed
+from zoo.errors import UnknownNameError, UsageError
+from zoo.verbs.texts import table
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+HEADER = ("NAME", "OBJECTIVE", "MODALITIES", "SIZE", "LICENSE", "SUMMARY")
+
+
+class Entries(Mapping[str, RegistryEntry]):
+    """Entries by name, in an order of their own; shown as the table that ``zoo list`` prints."""
+
+    def __init__(self, found: Mapping[str, RegistryEntry]) -> None:
+        self._found = dict(found)
+
+    def __getitem__(self, name: str) -> RegistryEntry:
+        """Return an entry; raises UnknownNameError, a KeyError as well, with the nearest name."""
+        if name not in self._found:
+            raise _NoEntry("entry", name, self._found, hint="`zoo list` lists them.")
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return "\n".join(table(HEADER, self.rows()))
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return a row of texts per entry, below ``HEADER``."""
+        return [
+            (
+                entry.name,
+                entry.recipe.spec.objective.name,
+                ", ".join(entry.recipe.spec.modalities),
+                size(entry.size_bytes),
+                entry.license,
+                entry.summary,
+            )
+            for entry in self.values()
+        ]
+
+
+class _NoEntry(UnknownNameError, KeyError):
+    """A name that is not among the entries."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # that of a KeyError puts quotation marks around the message
+
+
+def entries(
+    *,
+    modality: str | None = None,
+    objective: str | None = None,
+    license: str | None = None,
+    max_size: int | str | None = None,
+    sort: str = "name",
+    plugins: Plugins | None = None,
+) -> Entries:
+    """Return the entries of the registry that fit, by name, sorted by name, size, parameters, objective or license.
+
+    ``max_size`` is a number of bytes, or a text such as ``20MB``.
+
+    Raises UsageError for a size that is none, SpecError or NotFoundError for a registry of ``ZOO_REGISTRY`` that
+    cannot be read.
+    """
+    found = filtered(
+        registered(plugins or installed()).values(),
+        modality=modality,
+        objective=objective,
+        license=license,
+        max_size_bytes=parse_size(max_size) if isinstance(max_size, str) else max_size,
+        sort=sort,
+    )
+    return Entries({entry.name: entry for entry in found})
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of a size such as ``20MB``."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?b?)", text.strip().casefold())
+    unit = match.group(2) if match else ""
+    if match is None or float(match.group(1)) == float("inf") or (unit and unit.rstrip("b") + "b" not in _UNITS):
+        raise UsageError(f"--max-size takes a number with B, kB, MB or GB, as in 20MB; got {text!r}")
+    return int(float(match.group(1)) * _UNITS[unit.rstrip("b") + "b" if unit else ""])

@@ -1,0 +1,116 @@
+"""Measures a model on held-out data, and compares with what the registry records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zoo.catalogue.registry import RegistryEntry
+from zoo.catalogue.targets import Target
+from zoo.discovery.plugins import Plugins, installed
+from zoo.errors import UsageError
+from zoo.evaluation.evaluate import evaluate as measure, verify
+from zoo.evaluation.metrics import Metric, tabulated
+from zoo.models.checkpoint import Checkpoint
+from zoo.protocols import Progress
+from zoo.samples.columns import Reading
+from zoo.samples.missing import LeftOut
+from zoo.verbs.progress import told
+from zoo.verbs.sources import opened
+from zoo.verbs.texts import table
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Measured(Mapping[str, float]):
+    """Metrics by name, shown as the tables that ``zoo evaluate`` prints.
+
+    ``split`` is the one that was asked for, empty for the recipe's own; ``left_out`` tells, by key, why samples could
+    not be read; ``entry`` is the one that the model belongs to.
+    """
+
+    metrics: Mapping[str, float]
+    inputs: tuple[str, ...]
+    name: str = ""
+    split: str = ""
+    entry: RegistryEntry | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    def __getitem__(self, name: str) -> float:
+        return self.metrics[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.metrics)
+
+    def __len__(self) -> int:
+        return len(self.metrics)
+
+    def __repr__(self) -> str:
+        return "\n\n".join("\n".join(table(header, rows)) for header, rows in self.tables())
+
+    def tables(self) -> list[tuple[Sequence[str], list[tuple[str, ...]]]]:
+        """Return a table of inputs by metrics, if there are inputs to compare, and one of all other metrics.
+
+        Each is its header and its rows.
+        """
+        compared, others = tabulated(self.metrics, self.inputs)
+        found: list[tuple[Sequence[str], list[tuple[str, ...]]]] = []
+        if compared:
+            found.append((compared[0], compared[1:]))
+        if others:
+            found.append((("METRIC", "VALUE"), [(name, f"{self.metrics[name]:.4g}") for name in others]))
+        return found
+
+    def verify(self) -> int:
+        """Compare with the metrics that the registry records of the entry, and return how many they are.
+
+        Raises MetricError if one was not measured again within its tolerance, UsageError as ``recorded`` does.
+        """
+        expected = recorded(self.entry, self.split)
+        verify(self.metrics, expected, self.name)
+        return len(expected)
+
+
+def recorded(entry: RegistryEntry | None, split: str) -> Mapping[str, Metric]:
+    """Return the recorded metrics of an entry; raises UsageError if there are none of such a model on such a split."""
+    if entry is None or split:
+        raise UsageError("--verify compares an entry's recorded metrics on its own split; name an entry and no --split")
+    return entry.metrics
+
+
+def evaluate(
+    source: str | os.PathLike[str] | RegistryEntry | Target | Checkpoint,
+    *,
+    split: str = "",
+    skip_bad_samples: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+    plugins: Plugins | None = None,
+) -> Measured:
+    """Measure a model on its recipe's held-out split, or on ``split``.
+
+    The model is that of an entry, by its name or itself, of a run's folder, of a checkpoint file, or a Checkpoint. If
+    the recipe's evaluation names a label, the samples are taken apart by it, and each metric begins with the label's
+    value: ``zh.caption_to_picture.recall@10``. ``skip_bad_samples`` leaves samples out that cannot be read.
+    ``progress`` is called with values read and all of them. Deterministic for one ``seed``.
+
+    Raises UnknownNameError with the nearest name; UsageError if the split has no samples or none of the inputs;
+    DataError if no row has what the objective measures or, unless skipped, a sample cannot be read.
+    """
+    plugins = plugins or installed()
+    left_out = LeftOut()
+    with told(progress, "evaluating") as advance:
+        model = opened(source, plugins, advance)
+        reading = Reading(
+            model.checkpoint.recipe.training.workers, lambda done, total: advance(done, total, "values read")
+        )
+        metrics = measure(
+            model.checkpoint.model,
+            model.checkpoint.recipe,
+            split=split,
+            plugins=plugins,
+            seed=seed,
+            skip=left_out if skip_bad_samples else None,
+            reading=reading,
+        )
+    return Measured(metrics, tuple(model.checkpoint.model.modalities), model.name, split, model.entry, left_out)

@@ -1,0 +1,29 @@
+"""A model in torch, with its weights."""
+
+from __future__ import annotations
+
+import os
+
+from zoo.catalogue.registry import RegistryEntry
+from zoo.discovery.plugins import Plugins, installed
+from zoo.models.checkpoint import Checkpoint
+from zoo.protocols import Progress
+from zoo.verbs.progress import told
+from zoo.verbs.sources import opened
+
+
+def load(
+    source: str | os.PathLike[str] | RegistryEntry | Checkpoint,
+    *,
+    progress: Progress | None = None,
+    plugins: Plugins | None = None,
+) -> Checkpoint:
+    """Rebuild the model of an entry, by its name or itself, of a run's folder or of a checkpoint file.
+
+    The weights of an entry are fetched; ``progress`` is called with the bytes that came and all of them.
+
+    Raises UnknownNameError or NotFoundError if there is none, PluginError if an entry needs a plugin that is not
+    installed, IntegrityError if the bytes are not what was saved.
+    """
+    with told(progress, "loading") as advance:
+        return opened(source, plugins or installed(), advance).checkpoint

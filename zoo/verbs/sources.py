@@ -1,0 +1,68 @@
+"""What a verb takes for a model: an entry by its name or as the object, a path, a run, a checkpoint."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo.catalogue.registry import RegistryEntry
+from zoo.catalogue.targets import Target, fetch_entry, require_plugins, resolve
+from zoo.discovery.plugins import Plugins
+from zoo.errors import UsageError
+from zoo.verbs.fetch import Fetched
+
+if TYPE_CHECKING:
+    from zoo.models.checkpoint import Checkpoint
+    from zoo.protocols import Progress
+
+_EXPECTED = "the name of an entry, a path, a RegistryEntry or a Checkpoint"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model with its weights: what it is called, and the entry that it belongs to if it is one of a registry."""
+
+    name: str
+    checkpoint: Checkpoint
+    entry: RegistryEntry | None
+
+
+def target_of(
+    source: str | os.PathLike[str] | RegistryEntry | Target, plugins: Plugins, progress: Progress | None = None
+) -> Target:
+    """Return the checkpoint file that a name, a path or an object stands for; an entry's weights are fetched.
+
+    Raises UnknownNameError if there is no such entry, PluginError if one needs a plugin that is not installed.
+    """
+    if isinstance(source, Target):
+        return source
+    if isinstance(source, Fetched):
+        return Target(source.name, source.path, source.entry)
+    arrived = None if progress is None else functools.partial(progress, text="bytes")
+    if isinstance(source, RegistryEntry):
+        target = Target(source.name, fetch_entry(source, progress=arrived), source)
+    else:
+        target = resolve(os.fspath(source), plugins, progress=arrived)
+    if target.entry is not None:
+        require_plugins(target.entry, plugins)
+    return target
+
+
+def opened(
+    source: str | os.PathLike[str] | RegistryEntry | Target | Checkpoint,
+    plugins: Plugins,
+    progress: Progress | None = None,
+) -> Opened:
+    """Return the model that a name, a path or an object stands for; raises as ``target_of`` and ``zoo.load`` do."""
+    if not isinstance(source, str | os.PathLike | RegistryEntry | Target):
+        from zoo.models.checkpoint import Checkpoint
+
+        if not isinstance(source, Checkpoint):
+            raise UsageError(f"expected {_EXPECTED}, got {type(source).__name__}")
+        return Opened("", source, None)
+    target = target_of(source, plugins, progress)
+    from zoo.models.checkpoint import load  # torch takes seconds, and a wrong name is told before it
+
+    return Opened(target.name, load(target.weights, plugins=plugins), target.entry)

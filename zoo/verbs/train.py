@@ -1,0 +1,161 @@
+"""Trains a recipe, and tells what came of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.catalogue.registry import RegistryEntry, find
+from zoo.catalogue.targets import require_plugins
+from zoo.discovery.plugins import Plugins, installed
+from zoo.errors import UnknownNameError, UsageError, ZooError
+from zoo.protocols import Progress
+from zoo.reading.lists import listed
+from zoo.recipes.spec import Recipe
+from zoo.verbs.progress import told
+from zoo.verbs.texts import plain
+
+if TYPE_CHECKING:  # torch takes seconds, and a wrong name is told before it
+    from zoo.training.train import TakenStep
+
+_EXPECTED = "the name of an entry, the path of a recipe, a Recipe or a RegistryEntry"
+
+
+@dataclass(frozen=True, repr=False)
+class TrainedRun:
+    """A run that has ended, which goes wherever its folder does.
+
+    ``weights`` is its last checkpoint; ``terms`` are those of the loss at the last step that was logged; ``skipped``
+    tells, by key, of samples that could not be read. Without a ``report`` the text ``no_report`` says why.
+    """
+
+    folder: Path
+    weights: Path
+    steps: int
+    took_s: float
+    terms: Mapping[str, float] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    report: Path | None = None
+    no_report: str = ""
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        terms = "".join(f", {name} {value:.4g}" for name, value in self.terms.items())
+        lines = [f"run {self.folder}: {self.steps} steps{terms}", f"  weights  {self.weights}"]
+        lines += [f"  report   {self.report}"] if self.report else []
+        lines += [f"  skipped  {len(self.skipped)} samples that cannot be read"] if self.skipped else []
+        return "\n".join(map(plain, lines))
+
+
+def train(
+    source: str | os.PathLike[str] | RegistryEntry | Recipe,
+    out: Path | str | None = None,
+    *,
+    options: Mapping[str, object] | Sequence[str] = (),
+    resume: bool = False,
+    accept_changes: bool = False,
+    skip_bad_samples: bool = False,
+    progress: Progress | None = None,
+    observe: Callable[[TakenStep], None] | None = None,
+    plugins: Plugins | None = None,
+) -> TrainedRun:
+    """Train a recipe, or that of an entry, into the folder ``out``, by default ``runs/NAME``; write its report.
+
+    ``options`` set keys of the recipe: ``{"training.steps": 100}``, or texts as after ``zoo train -o``. ``resume``
+    goes on from the newest checkpoint in ``out``; without it ``out`` must hold none. If a value on which steps depend
+    is other than it was so far, ``accept_changes`` takes it: a learning rate, an option of the data, but not the spec.
+    ``skip_bad_samples`` leaves samples out that cannot be read, and lists them in ``skipped.jsonl``. ``progress`` is
+    called with steps taken and all of them, and before that with values read; ``observe`` after each step whose terms
+    are logged. SIGTERM and Ctrl-C leave a checkpoint and raise SystemExit with 143 or 130.
+
+    Raises UnknownNameError with the nearest name, PluginError if an entry needs a plugin that is not installed,
+    SpecError for a wrong key, UsageError if ``out`` is taken; IntegrityError, naming each changed key with both values,
+    if one is not accepted; DataError, naming the sample, if one cannot be read; TrainingError, naming the term and the
+    step, if a loss is not finite or the memory does not suffice; the last good checkpoint stays.
+    """
+    if accept_changes and not resume:
+        raise UsageError("--accept-changes is for --resume, which is not given; add it, or leave this out")
+    plugins = plugins or installed()
+    recipe, name = _recipe(source, plugins)
+    if options:
+        recipe = recipe.with_options(options if isinstance(options, Mapping) else listed(options, "options"))
+    if out is None and not name:
+        raise UsageError("a Recipe has no name that a folder could bear; give the run's folder: train(recipe, out)")
+    folder, start = Path(out) if out is not None else Path("runs") / name, time.monotonic()
+    from zoo.training.loop import is_first_process
+    from zoo.training.runs import Run
+    from zoo.training.train import train as take_steps
+
+    with told(progress, "training") as advance:
+
+        def taken(step: TakenStep) -> None:
+            advance(step.step, step.steps, "  ".join(f"{key} {value:.4g}" for key, value in step.terms.items()))
+            if observe is not None:
+                observe(step)
+
+        weights = take_steps(
+            recipe,
+            folder,
+            resume=resume,
+            accept_changes=accept_changes,
+            skip_bad_samples=skip_bad_samples,
+            observe=taken,
+            observe_reading=lambda done, total: advance(done, total, "values read"),
+            plugins=plugins,
+        )
+    took_s = time.monotonic() - start
+    steps = recipe.training.steps
+    if not is_first_process():
+        return TrainedRun(folder, weights, steps, took_s)
+    page, fault = _reported(folder, took_s, plugins)
+    return TrainedRun(folder, weights, steps, took_s, _last_terms(folder), Run(folder).skipped(), page, fault)
+
+
+def _recipe(source: str | os.PathLike[str] | RegistryEntry | Recipe, plugins: Plugins) -> tuple[Recipe, str]:
+    """Return a recipe, and the name that its run may bear."""
+    if isinstance(source, Recipe):
+        return source, ""
+    if not isinstance(source, RegistryEntry):
+        if not isinstance(source, str | os.PathLike):
+            raise UsageError(f"expected {_EXPECTED}, got {type(source).__name__}")
+        text = os.fspath(source)
+        if text.endswith(".toml"):
+            return Recipe.load(Path(text)), Path(text).stem
+        source = _entry(text, plugins)
+    require_plugins(source, plugins)
+    return source.recipe, source.name
+
+
+def _entry(name: str, plugins: Plugins) -> RegistryEntry:
+    try:
+        return find(name, plugins)
+    except UnknownNameError as error:
+        if not (recipe := Path(name) / "recipe.toml").is_file():
+            raise
+        raise UsageError(
+            f"no entry {name!r}, but a folder with a recipe: train it by `zoo train {recipe}`, and add "
+            f"--out {name} --resume to go on with a run"
+        ) from error
+
+
+def _reported(folder: Path, took_s: float, plugins: Plugins) -> tuple[Path | None, str]:
+    from zoo.reporting.page import report
+
+    try:
+        return report(folder, took_s=took_s, plugins=plugins), ""
+    except (ZooError, OSError, ValueError) as error:  # the weights are safe, and a missing font must not fail them
+        return None, str(error)
+
+
+def _last_terms(folder: Path) -> dict[str, float]:
+    """Return the terms of the last line of the log that has a loss."""
+    from zoo.training.runs import read_log
+
+    lines = [line for line in read_log(folder / "log.jsonl") if "loss" in line]
+    return {name: value for name, value in lines[-1].items() if name != "step"} if lines else {}
