@@ -57,7 +57,7 @@ def command(
 
     opened = open_bundle(bundle, provider=provider, precision=precision, threads=threads)
     inputs = inputs_of(opened, graph)
-    rows = open_source(source, inputs, name=name, suffixes=file_suffixes(opened, inputs))
+    rows = open_source(source, inputs, name=name, suffixes=file_suffixes(opened, graph))
     if rows.left_out:
         note(f"files of other kinds are left out: {len(rows.left_out)}, such as {rows.left_out[0]}")
     start = time.monotonic()

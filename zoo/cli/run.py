@@ -51,7 +51,6 @@ def command(
     """Run a graph of a bundle on values, without torch."""
     from zoo.runtime.bundle import open_bundle
     from zoo.runtime.ends import inputs_of
-    from zoo.runtime.values import decoded_input
 
     if out is not None:
         replaceable(out, OUTPUTS)
@@ -70,7 +69,7 @@ def command(
         print_json({**arrays, **told, "truncated": prepared.truncated})
         return
     lines = [f"{name}  {array.dtype} {array.shape}  {_first(array)}" for name, array in outputs.items()]
-    lines += [f"{decoded_input(outputs)}[{row}]  {_shown(value)}" for row, value in enumerate(values)]
+    lines += [f"{opened.decoded_input(outputs)}[{row}]  {_shown(value)}" for row, value in enumerate(values)]
     print_lines(lines)
 
 
@@ -154,14 +153,12 @@ def _write(bundle: Bundle, graph: str, outputs: Mapping[str, Array], folder: Pat
     import numpy as np
 
     from zoo.offers import WritesFiles
-    from zoo.runtime.values import decoded_input, decoded_values
 
     for name, array in outputs.items():
         np.save(folder / f"{name}.npy", array)
-    name = decoded_input(outputs)
-    values = decoded_values(outputs, bundle.modality(name)) if name else []
+    values = bundle.values(outputs)
     for number, value in enumerate(values):
-        modality = bundle.modality(name)
+        modality = bundle.modality(bundle.decoded_input(outputs))
         modality.draw(value).save(folder / f"{graph}-{number}.png")
         if isinstance(modality, WritesFiles):
             modality.write(value, folder / f"{graph}-{number}{modality.suffix}")

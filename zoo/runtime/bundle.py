@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,13 +13,14 @@ from zoo.errors import IntegrityError, UnknownNameError, UsageError
 from zoo.files.bound import BoundFiles
 from zoo.parity.precisions import FULL
 from zoo.protocols import Graph, Modality
+from zoo.recipes.naming import GraphFacts
 from zoo.runtime.batching import BATCH_ROWS, by_shape, in_batches, in_order
 from zoo.runtime.contents import ONNX, Contents
 from zoo.runtime.forking import of_this_process
 from zoo.runtime.manifest import Manifest
 from zoo.runtime.records import GraphRecord, JudgedFile
 from zoo.runtime.session import Session, open_session
-from zoo.runtime.values import Prepared, Preparing, check_counts, decoded_input, decoded_values
+from zoo.runtime.values import Prepared, Preparing, check_counts, decoded_values
 
 # What reads specs and finds plugins is imported where it is needed: arrays go through a graph without either.
 if TYPE_CHECKING:
@@ -122,7 +123,9 @@ class Bundle:
 
         exporter = make_exporter(exporter_name, installed())
         with self.contents.placed(file) as (path, _):
-            compute = exporter.open(Graph(name, cast(Any, None), inputs, outputs, axes, _draws_nothing), path)
+            facts = GraphFacts(described.kind, described.source, described.target, described.raw)
+            graph = Graph(name, cast(Any, None), inputs, outputs, axes, _draws_nothing, **asdict(facts))
+            compute = exporter.open(graph, path)
         return Session(name, inputs, axes, tuple(outputs), of_this_process(name, compute))
 
     def modality(self, name: str) -> Modality:
@@ -134,12 +137,17 @@ class Bundle:
     def values(self, outputs: Mapping[str, Array]) -> list[Any]:
         """Return what a decoder answered as values for a person, one per row: texts, pictures, numbers in their units.
 
-        ``outputs`` are those of a graph ``decode_…``, ``reconstruct_…`` or ``translate_…``; of any other there are no
-        values. Raises UnknownNameError where the plugin of the modality is not installed, DataError where the numbers
-        stand for no value.
+        ``outputs`` are those of a graph that makes values of an input, as those of the kinds ``decode``,
+        ``reconstruct`` and ``translate`` do; of any other there are no values. Raises UnknownNameError where the plugin
+        of the modality is not installed, DataError where the numbers stand for no value.
         """
-        name = decoded_input(outputs)
+        name = self.decoded_input(outputs)
         return decoded_values(outputs, self.modality(name)) if name else []
+
+    def decoded_input(self, outputs: Iterable[str]) -> str:
+        """Return the input whose values the outputs of a graph are, by their names, empty if they are of none."""
+        names = set(outputs)
+        return next((graph.target for graph in self.manifest.graphs.values() if names & graph.outputs.keys()), "")
 
     def known_modality(self, name: str) -> Modality | None:
         """Return the modality of an input, None where no plugin has it."""

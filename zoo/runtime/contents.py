@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from zoo.errors import DiskError, IntegrityError, NotFoundError, UnknownNameError
 from zoo.files.bound import BoundFiles
+from zoo.recipes.naming import of_owner, tensor_name
 from zoo.recipes.tables import parse_json
 from zoo.runtime.external import external_files
 from zoo.runtime.manifest import RECIPE, Manifest, manifest_bytes
@@ -86,13 +87,12 @@ class Contents:
             raise UnknownNameError("input", name, entries, hint=f"The bundle's {RECIPE} holds them.")
         fitted = fitted_modality(entries[name], installed(), self.arrays(STATE), str(self.files.folder / STATE))
         for graph in self.manifest.graphs.values():
-            for tensor, taken in graph.inputs.items():
-                of, _, leaf = tensor.partition(".")
-                made = fitted.tensors.get(leaf) if of == name else None
+            for leaf, taken in of_owner(name, graph.inputs).items():
+                made = fitted.tensors.get(leaf)
                 if made is not None and not _fits(made, taken):
                     raise IntegrityError(
-                        f"{self.files.folder / RECIPE} makes {tensor!r} with axes {made.axes}, the graph takes "
-                        f"{taken.axes}; export the model again"
+                        f"{self.files.folder / RECIPE} makes {tensor_name(name, leaf)!r} with axes {made.axes}, the "
+                        f"graph takes {taken.axes}; export the model again"
                     )
         return fitted
 

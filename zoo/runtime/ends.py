@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from zoo.errors import UnknownNameError, UsageError
 from zoo.offers import ReadsFiles
-from zoo.recipes.naming import vector_output
+from zoo.recipes import naming
 from zoo.runtime.bundle import Bundle
 
 
 def inputs_of(bundle: Bundle, graph: str) -> tuple[str, ...]:
     """Return the inputs of a graph by the names that raw values go by."""
-    return tuple(dict.fromkeys(tensor.partition(".")[0] for tensor in bundle.described(graph).inputs))
+    return naming.inputs_of(bundle.described(graph).inputs)
 
 
-def file_suffixes(bundle: Bundle, inputs: Sequence[str]) -> dict[str, frozenset[str]]:
-    """Return the ends of the names of files that each input reads, where its modality is installed and tells them."""
+def file_suffixes(bundle: Bundle, graph: str) -> dict[str, frozenset[str]]:
+    """Return the ends of the names of files that each input of a graph reads, if its installed modality tells them."""
     found: dict[str, frozenset[str]] = {}
-    for name in inputs:
+    for name in inputs_of(bundle, graph):
+        if name in bundle.described(graph).inputs:
+            continue  # it is a tensor of no input, such as a latent
         modality = bundle.known_modality(name)
         if isinstance(modality, ReadsFiles):
             found[name] = modality.file_suffixes
@@ -36,7 +36,7 @@ def output_of(bundle: Bundle, graph: str, output: str = "") -> str:
     ]
     if output and output not in vectors:
         raise UnknownNameError("vector output", output, vectors, hint=f"The graph {graph!r} has no other.")
-    if taken := output or vector_output(vectors):
+    if taken := output or naming.vector_output(vectors):
         return taken
     if len(vectors) != 1:
         raise UsageError(f"the graph {graph!r} gives {', '.join(outputs)}: say by --output which vector is meant")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zoo.errors import DataError, IntegrityError, UsageError
+from zoo.recipes.naming import ENCODE, by_leaf, leaf_of
 from zoo.runtime.bundle import Bundle
 from zoo.runtime.ends import file_suffixes, inputs_of, output_of
 from zoo.runtime.vectors import Vectors
@@ -131,7 +132,7 @@ def query_of(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "") -
             answers[name] = Query(vector, bool(prepared.truncated))
         except DataError as error:
             refusals.append(f"{name}: {error}")
-            if not graph and _ends_as_file(bundle, inputs[0], value):
+            if not graph and _ends_as_file(bundle, name, value):
                 raise UsageError(f"{error}; to search for {value!r:.80} itself, name a graph by --graph") from error
     if len(answers) > 1:
         raise UsageError(f"{value!r:.80} may be read by {', '.join(answers)}; say by --graph which one is meant")
@@ -141,19 +142,20 @@ def query_of(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "") -
     return next(iter(answers.values()))
 
 
-def _ends_as_file(bundle: Bundle, input: str, value: Any) -> bool:
-    ends = file_suffixes(bundle, (input,)).get(input, frozenset())
+def _ends_as_file(bundle: Bundle, graph: str, value: Any) -> bool:
+    ends = frozenset[str]().union(*file_suffixes(bundle, graph).values())
     return isinstance(value, str) and Path(value).suffix.lower() in ends
 
 
 def _graphs_that_give(bundle: Bundle, output: str) -> Iterator[str]:
     """Yield the encoders whose answer has the name of ``output``: one for each input."""
-    leaf = output.rpartition(".")[2]
+    leaf = leaf_of(output)
     seen: set[tuple[str, ...]] = set()
     for name in bundle.graphs:
         inputs = inputs_of(bundle, name)
-        gives = [key.rpartition(".")[2] for key in bundle.described(name).outputs]
-        if len(inputs) == 1 and inputs not in seen and (leaf in gives if leaf else name.startswith("encode_")):
+        described = bundle.described(name)
+        gives = by_leaf(described.outputs)
+        if len(inputs) == 1 and inputs not in seen and (leaf in gives if leaf else described.kind == ENCODE):
             seen.add(inputs)
             yield name
 

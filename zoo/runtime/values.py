@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, UsageError
 from zoo.protocols import Modality, TensorSpec
 from zoo.reading.lists import listed
-from zoo.recipes.naming import PRESENT, UTF8
+from zoo.recipes.naming import PRESENT, UTF8, by_leaf, inputs_of, of_owner, presences, tensor_name, with_owner
 from zoo.runtime.session import Session
 
 # What only raw values need is imported where it is needed: arrays go through a graph without it.
@@ -50,15 +50,15 @@ class Preparing:
         for name, given in values.items():
             if name in inputs:
                 arrays[name] = as_array(given, inputs[name], name)
-            elif any(tensor.startswith(f"{name}.") for tensor in inputs):
+            elif of_owner(name, inputs):
                 made, cut = self._made(name, given)
                 arrays |= made
                 truncated |= {name: cut} if cut else {}
             else:
-                known = sorted({tensor.split(".")[0] for tensor in inputs})
+                known = sorted(inputs_of(inputs))
                 raise UsageError(f"the graph {self.session.name!r} has no input {name!r}; it takes {', '.join(known)}")
-        for name in {tensor.partition(".")[0] for tensor in inputs if tensor.endswith(f".{PRESENT}")}:
-            if f"{name}.{PRESENT}" not in arrays:
+        for name, present in presences(inputs).items():
+            if present not in arrays:
                 arrays |= self._presence(name, arrays)
         return Prepared(arrays, truncated)
 
@@ -69,8 +69,8 @@ class Preparing:
         import numpy as np
 
         rows = len(next(iter(arrays.values())))
-        if any(tensor.startswith(f"{name}.") for tensor in arrays):
-            return {f"{name}.{PRESENT}": np.ones(rows, bool)}
+        if of_owner(name, arrays):
+            return {tensor_name(name, PRESENT): np.ones(rows, bool)}
         made, _ = self._made(name, [None] * rows)
         return made
 
@@ -83,15 +83,16 @@ class Preparing:
 
         from zoo.runtime.gaps import with_gaps
 
-        gaps = f"{name}.{PRESENT}" in self.session.inputs
+        present = tensor_name(name, PRESENT)
+        gaps = present in self.session.inputs
         there = np.array([not gaps or value is not None for value in given])
         values = given if there.all() else [value for value, is_there in zip(given, there, strict=True) if is_there]
         made, cut = self._read(name, values)
         rows = np.flatnonzero(there)[cut].tolist()
         if not gaps:
-            return {f"{name}.{tensor}": array for tensor, array in made.items()}, rows
-        arrays = {f"{name}.{tensor}": with_gaps(array, there) for tensor, array in made.items()}
-        return {**arrays, f"{name}.{PRESENT}": there}, rows
+            return with_owner(name, made), rows
+        arrays = with_owner(name, {leaf: with_gaps(array, there) for leaf, array in made.items()})
+        return {**arrays, present: there}, rows
 
     def _read(self, name: str, values: Sequence[Any]) -> tuple[Mapping[str, Array], list[int]]:
         """Return the tensors of values, all of them there, and the places of those that were truncated.
@@ -102,7 +103,7 @@ class Preparing:
         from zoo.offers import truncated
         from zoo.runtime.utf8 import as_utf8, longer
 
-        if raw := self.session.inputs.get(f"{name}.{UTF8}"):
+        if raw := self.session.inputs.get(tensor_name(name, UTF8)):
             most_bytes = self.session.axes[str(raw.axes[1])].largest
             made = {UTF8: as_utf8(values, most_bytes, raw.normal_form)}
             modality = self.known(name) if len(values) else None
@@ -126,26 +127,17 @@ class Preparing:
 
         axes = self.session.axes
         return {
-            tensor.removeprefix(f"{name}."): np.zeros(
+            leaf: np.zeros(
                 (0, *(axis if isinstance(axis, int) else axes[axis].smallest for axis in spec.axes[1:])), spec.dtype
             )
-            for tensor, spec in self.session.inputs.items()
-            if tensor.startswith(f"{name}.") and not tensor.endswith(f".{PRESENT}")
+            for leaf, spec in of_owner(name, self.session.inputs).items()
+            if leaf != PRESENT
         }
-
-
-def decoded_input(outputs: Iterable[str]) -> str:
-    """Return the input whose decoder made a graph's outputs, by their names, empty where it is no decoder's."""
-    for output in outputs:
-        verb, _, of = output.partition(".")[0].partition("_")
-        if verb in ("decode", "reconstruct", "translate"):
-            return of.rpartition("_to_")[2] if verb == "translate" else of
-    return ""
 
 
 def decoded_values(outputs: Mapping[str, Array], modality: Modality) -> list[Any]:
     """Return a decoder's answer, one value per row, as its modality tells it to a person."""
-    return list(modality.from_arrays({name.partition(".")[2]: array for name, array in outputs.items()}))
+    return list(modality.from_arrays(by_leaf(outputs)))
 
 
 def check_counts(session: Session, values: Rows) -> None:
@@ -157,7 +149,7 @@ def check_counts(session: Session, values: Rows) -> None:
         )
     counts = {name: len(listed(given, f"the input {name!r}")) for name, given in values.items()}
     if len({*counts.values()}) > 1:
-        knows_gaps = any(tensor.endswith(f".{PRESENT}") for tensor in session.inputs)
+        knows_gaps = bool(presences(session.inputs))
         raise UsageError(
             f"the graph {session.name!r} takes one value a row of each input, got "
             f"{', '.join(f'{count} of {name!r}' for name, count in counts.items())}"
