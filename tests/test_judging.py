@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ParityError, ZooError
-from zoo.exporting.judging import at_precision, judge, make_cases
+from zoo.exporting.judging import at_precision, by_rounding, judge, make_cases
 from zoo.parity.regimes import extreme, sizes_of, with_padding
 from zoo.protocols import Axis, Graph, TensorSpec
 
@@ -215,6 +215,56 @@ def test_logarithms_near_zero_are_as_exact_as_those_near_one():
             else:
                 with pytest.raises(ParityError, match="differs from float64"):
                     judge(graph, cases, found, found)
+
+
+class Shrinking(nn.Module):
+    """A share that falls with the sum of a row; its exponent is off by ``units`` of the last place and ``share``."""
+
+    def __init__(self, units=0, share=0.0) -> None:
+        super().__init__()
+        self.units = units
+        self.share = share
+
+    def forward(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        exponent = 4 * tensors["x.values"].sum(dim=-1) * (1 + self.share)
+        for _ in range(self.units):
+            exponent = torch.nextafter(exponent, torch.full_like(exponent, torch.inf))
+        return {"toy.top": (-exponent).exp()}
+
+
+def shrunk(**wrong):
+    return lambda arrays: run(Shrinking(**wrong), arrays)
+
+
+def test_a_row_in_which_torch_is_right_by_luck_may_be_off_by_what_rounding_on_the_way_costs():
+    graph = of_numbers(Shrinking())
+    verdict = judge(graph, make_cases(graph), shrunk(units=2), shrunk(units=2))
+    assert verdict.worst.used <= 1
+    assert "64 rows, smallest" in verdict.by_rounding
+    assert verdict.parity().by_rounding == verdict.by_rounding
+
+
+@pytest.mark.parametrize("share", [1e-4, 1e-5, -1e-5])
+def test_more_than_rounding_costs_is_caught_in_such_a_row_too(share):
+    graph = of_numbers(Shrinking())
+    with pytest.raises(ParityError, match="differs from float64 by"):
+        judge(graph, make_cases(graph), shrunk(share=share), shrunk(share=share))
+
+
+def test_cases_that_need_no_more_than_the_distance_of_torch_are_judged_by_that(graph):
+    assert judge(graph, make_cases(graph), runner(), runner()).by_rounding == ()
+
+
+def test_whole_numbers_are_not_freed_by_rounding():
+    def place(tensors):
+        return {"toy.place": tensors["x.values"].exp().argmax(dim=-1)}
+
+    graph = replace(
+        of_numbers(Choice(0)), module=nn.Module(), outputs={"toy.place": TensorSpec("int64", ("batch",), 0, 2)}
+    )
+    graph.module.forward = place
+    case = make_cases(graph)[0]
+    assert by_rounding(graph, case).allowed["toy.place"].tolist() == case.allowed["toy.place"].tolist() == [0]
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -6,7 +6,8 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from zoo.errors import ParityError
-from zoo.parity.tolerance import PRECISIONS, Compared, compare, reduced_tolerance, tolerance, usual_size
+from zoo.parity.precisions import PRECISIONS
+from zoo.parity.tolerance import Compared, compare, reduced_tolerance, tolerance, usual_size
 from zoo.protocols import TensorSpec
 
 ULP = 2.0**-23

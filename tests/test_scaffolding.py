@@ -134,7 +134,7 @@ TEXT = '{modality = "text", encoder = "bag-of-embeddings", decoder = "bag-of-wor
 
 
 @pytest.mark.verify
-@pytest.mark.parametrize("objective", ["mopoe", "mmvae", "jmvae", "dmvae"])
+@pytest.mark.parametrize("objective", ["mopoe", "mvae", "mmvae", "mvtcae", "jmvae", "dmvae"])
 def test_a_modality_of_ones_own_is_joined_with_a_text_and_exported(objective, tmp_path):
     folder, run = installed_scaffold("modality", tmp_path)
     (folder / "zoo_time_series/pairs.py").write_text(PAIRS)
@@ -147,6 +147,7 @@ def test_a_modality_of_ones_own_is_joined_with_a_text_and_exported(objective, tm
     run(zoo, "train", "recipe.toml", *(word for option in options for word in ("-o", option)), "--out", "run")
     run(zoo, "export", "run", "--to", "onnx", "--out", "bundle")
     assert (folder / "bundle/embed.onnx").is_file()
+    run(zoo, "parity", "bundle")
 
 
 @pytest.mark.parametrize("name", ["Time", "time_series", "../time", "", "time-", "1time", "a b", "a" * 41])

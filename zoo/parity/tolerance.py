@@ -39,11 +39,16 @@ def tolerance(torch32: Array, float64: Array, ulps: int, *, logarithm: bool = Fa
     With ``logarithm`` the size |f64| of a row counts as at least 1: the error of a logarithm is the relative error of
     what it is taken of, whatever its own size.
     """
-    finite = np.isfinite(float64) & np.isfinite(torch32)
-    error = np.where(finite, np.abs(np.where(finite, torch32, 0) - np.where(finite, float64, 0)), 0)
-    size = np.abs(np.where(finite, float64, 0))
-    allowed: Array = np.maximum(8 * _row_max(error), ulps * _ULP * np.maximum(_row_max(size), float(logarithm)))
+    size = np.abs(np.where(np.isfinite(float64) & np.isfinite(torch32), float64, 0))
+    least = ulps * _ULP * np.maximum(_row_max(size), float(logarithm))
+    allowed: Array = np.maximum(8 * apart(torch32, float64), least)
     return allowed
+
+
+def apart(found: Array, float64: Array) -> Array:
+    """Return how far each row lies from float64, the largest over the numbers that are finite in both."""
+    finite = np.isfinite(float64) & np.isfinite(found)
+    return _row_max(np.abs(np.where(finite, found, 0) - np.where(finite, float64, 0)))
 
 
 def usual_size(arrays: Iterable[Array]) -> float:

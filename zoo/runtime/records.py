@@ -34,7 +34,8 @@ class Origin:
 class Parity:
     """How a file agreed with float64 when it was exported, over ``cases``, and where it came nearest to its tolerance.
 
-    ``used`` is its largest error as a share of what is allowed there.
+    ``used`` is its largest error as a share of what is allowed there. ``by_rounding`` names the cases that passed by
+    what rounding on the way costs.
     """
 
     cases: int
@@ -44,6 +45,7 @@ class Parity:
     output: str
     used: float
     max_abs_error: float
+    by_rounding: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, table: Table) -> Parity:
@@ -56,6 +58,7 @@ class Parity:
             table.take("output", str, ""),
             table.take("used", float),
             table.take("max_abs_error", float, 0.0),
+            table.texts("by_rounding"),
         )
 
 

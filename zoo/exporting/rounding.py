@@ -1,0 +1,80 @@
+"""What rounding costs a module, whoever computes it: its weights, or all numbers on the way, moved by some units."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as tree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from zoo.models.graphs import as_tensors
+from zoo.protocols import Graph
+
+if TYPE_CHECKING:
+    from zoo.protocols import Array
+
+DRAWS = 8
+UNITS = 16  # of the last place: what a graph's answers may be off by, if no component states more
+_ULP = 2.0**-23
+_PAIRS = 2  # each to both sides: of two values that all but tie, one side lifts the one, one the other
+
+
+@torch.no_grad()
+def moved_on_the_way(graph: Graph, inputs: Mapping[str, Array], *, seed: int = 0) -> Iterator[dict[str, Array]]:
+    """Yield ``DRAWS`` answers of a graph's module in float64 whose every operation errs by up to ``UNITS``, by name.
+
+    Where float32 does not hold all of a result, each number of it is moved by chance, by up to ``UNITS`` · 2⁻²³ of
+    itself, to one that float32 holds. What is exact in float32, such as a count or a choice between numbers, stays. So
+    they are answers that float32 may give in whatever order and by whatever kernel it is computed, and lie far apart
+    where a later operation enlarges what was rounded, as an exponential does.
+
+    Source: Parker 1997, "Monte Carlo arithmetic: exploiting randomness in floating-point arithmetic", UCLA CSD-970002.
+    """
+    module, given = graph.module, inputs
+    if graph.reference is not None:
+        module, given = graph.reference.module, graph.reference.arrays(inputs)
+    double = copy.deepcopy(module).double().eval()
+    tensors = {key: t.double() if t.is_floating_point() else t for key, t in as_tensors(given).items()}
+    for draw in range(DRAWS):
+        with _Moved(torch.Generator().manual_seed(seed + draw)):
+            made = double(tensors)
+        yield {name: tensor.numpy() for name, tensor in made.items()}
+
+
+@torch.no_grad()
+def moved_weights(double: nn.Module, ulps: int, seed: int) -> Iterator[nn.Module]:
+    """Yield copies of a module with its weights moved by about ``ulps`` · 2⁻²³ of themselves."""
+    for move in range(_PAIRS):
+        for side in (-1, 1):
+            generator = torch.Generator().manual_seed(seed + move)
+            module = copy.deepcopy(double)
+            for weight in module.parameters():
+                share = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+                weight.mul_(1 + side * ulps * _ULP * share)
+            yield module
+
+
+class _Moved(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Moves what each operation gives, if float32 does not hold all of it."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.generator = generator
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        return tree.tree_map_only(Tensor, partial(self._moved, in_place=func._schema.is_mutable), made)
+
+    def _moved(self, exact: Tensor, *, in_place: bool) -> Tensor:
+        if exact.dtype is not torch.float64:
+            return exact
+        if not (exact.isfinite() & (exact.float() != exact)).any():
+            return exact
+        share = 2 * torch.rand(exact.shape, generator=self.generator, dtype=exact.dtype) - 1
+        moved = (exact * (1 + UNITS * _ULP * share)).float().double()
+        return exact.copy_(moved) if in_place else moved
