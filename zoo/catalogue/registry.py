@@ -59,7 +59,7 @@ class RegistryEntry:
         entry = cls(
             name=name,
             summary=table.take("summary", str),
-            recipe=Recipe.read(table.take("recipe", dict), f"{where}.recipe"),
+            recipe=Recipe.listed(table.take("recipe", dict), f"{where}.recipe"),
             parameters=table.take("parameters", int),
             license=table.take("license", str),
             data_license=table.take("data_license", str),

@@ -1,23 +1,31 @@
-"""Makes components from the parts of a recipe: options are read off a component's signature and checked. No torch."""
+"""Makes components from the parts of a recipe: options are read off a component's signature and checked. No torch.
+
+Each option is checked here and nowhere else, against the type and the range that its annotation declares.
+"""
 
 from __future__ import annotations
 
 import inspect
-import types
-import typing
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 from zoo.discovery.plugins import Plugins
 from zoo.errors import IntegrityError, PluginError, SpecError
 from zoo.protocols import Dataset, Exporter, Layout, Modality
+from zoo.recipes.options import Option, parameters_of
 from zoo.recipes.spec import InputSpec, ModelSpec, Part
-from zoo.recipes.tables import shown
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
 MODALITY = "modality:"  # what the state of modalities begins with among the tensors of a file
+# What the zoo gives to the constructors of each kind, so that it is no option.
+_GIVEN = {
+    "encoder": ("modality",),
+    "decoder": ("modality", "latent_dim"),
+    "front": ("modality",),
+    "objective": ("inputs", "latent_dim"),
+}
 
 
 def make_modality(part: Part, where: str, plugins: Plugins) -> Modality:
@@ -93,35 +101,28 @@ def component_class(plugins: Plugins, kind: str, name: str, expected: type) -> A
     return component
 
 
-def options_of(component: type, *, given: tuple[str, ...]) -> dict[str, inspect.Parameter]:
-    """Return the options of a component: the parameters of its constructor but those ``given`` by the zoo."""
-    parameters = inspect.signature(component).parameters
-    return {name: parameter for name, parameter in parameters.items() if name not in given and not name.startswith("_")}
+def options_of(component: type, kind: str) -> dict[str, Option]:
+    """Return the options of a component of a kind: the parameters of its constructor but those that the zoo gives."""
+    given = _GIVEN.get(kind, ())
+    found = parameters_of(component)
+    return {name: option for name, option in found.items() if name not in given and not name.startswith("_")}
 
 
-def checked_options(
-    component: type, options: Mapping[str, Any], where: str, *, given: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """Return ``options`` as the constructor takes them: lists as tuples, whole numbers as floats where it says so.
+def checked_options(component: type, kind: str, part: Part, where: str) -> dict[str, Any]:
+    """Return the options of ``part`` as the constructor takes them: lists as tuples, whole numbers as floats.
 
-    Raises SpecError, saying which option is wrong and what the component takes.
+    ``where`` is the key of the recipe that names the part. Raises SpecError, with the key of the option and what it
+    takes, for an option that is unknown, is missing, or is not of the type and in the range that it declares.
     """
-    known = options_of(component, given=given)
-    annotated: Any = component
-    kinds = typing.get_type_hints(component if _is_dataclass(component) else annotated.__init__)
-    takes = ", ".join(_described(parameter, kinds.get(name)) for name, parameter in known.items()) or "no options"
+    known = options_of(component, kind)
     checked = {}
-    for name, value in options.items():
+    for name, value in part.options.items():
         if name not in known:
-            raise SpecError(f"{where}: unknown option {name!r}; it takes {takes}")
-        fits, checked[name] = _converted(value, kinds.get(name, Any))
-        if not fits:
-            raise SpecError(
-                f"{where}: the option {name!r} takes {_shown(kinds[name])}, got {shown(value)}; it takes {takes}"
-            )
-    for name, parameter in known.items():
-        if parameter.default is inspect.Parameter.empty and name not in options:
-            raise SpecError(f"{where}: the option {name!r} must be given; it takes {takes}")
+            raise SpecError(f"{where}: {part.name!r} has no option {name!r}; {_taken(known)}")
+        checked[name] = known[name].checked(value, f"{where}.{name}")
+    for name, option in known.items():
+        if option.required and name not in checked:
+            raise SpecError(f"{where}.{name} must be given; {part.name!r} takes {option.takes}")
     return checked
 
 
@@ -129,7 +130,7 @@ def _made(plugins: Plugins, kind: str, part: Part, where: str, expected: type) -
     component = plugins.load(kind, part.name)
     if not isinstance(component, type):
         raise _not_what_it_claims(plugins, kind, part.name, component, "a class")
-    options = checked_options(component, part.options, f"{where} {part.name!r}")
+    options = checked_options(component, kind, part, where)
     with plugins.blaming(kind, part.name):
         made = component(**options)
     lacks = [member for member in _members(expected) if not _has(made, member)]
@@ -158,41 +159,5 @@ def _not_what_it_claims(plugins: Plugins, kind: str, name: str, found: Any, expe
     )
 
 
-def _is_dataclass(component: type) -> bool:
-    return hasattr(component, "__dataclass_fields__")
-
-
-def _converted(value: Any, kind: Any) -> tuple[bool, Any]:
-    origin, arguments = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return True, value
-    if origin is Literal:
-        return value in arguments, value
-    if origin in (typing.Union, types.UnionType):
-        for option in arguments:
-            fits, converted = _converted(value, option)
-            if fits:
-                return True, converted
-        return False, value
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            return False, value
-        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
-        if len(kinds) != len(value):
-            return False, value
-        items = [_converted(item, inner) for item, inner in zip(value, kinds, strict=True)]
-        return all(fits for fits, _ in items), tuple(item for _, item in items)
-    if kind is float and type(value) is int:
-        return True, float(value)
-    if kind in (int, float, str, bool):
-        return type(value) is kind, value
-    return isinstance(value, kind), value
-
-
-def _described(parameter: inspect.Parameter, kind: Any) -> str:
-    default = "" if parameter.default is inspect.Parameter.empty else f" = {parameter.default!r}"
-    return f"{parameter.name}: {_shown(kind)}{default}"
-
-
-def _shown(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
+def _taken(options: Mapping[str, Option]) -> str:
+    return f"it takes {', '.join(map(str, options.values())) or 'none'}"

@@ -77,8 +77,7 @@ def build(
     """
     plugins = plugins or installed()
     objective = component_class(plugins, "objective", spec.objective.name, Objective)
-    where = f"spec.objective {spec.objective.name!r}"
-    options = checked_options(objective, spec.objective.options, where, given=("inputs", "latent_dim"))
+    options = checked_options(objective, "objective", spec.objective, "spec.objective")
     for part in spec.inputs:
         if hasattr(torch.nn.ModuleDict, part.name):
             raise SpecError(f"spec.inputs.{part.name}: torch keeps this name for itself; choose another")
@@ -98,8 +97,9 @@ def build(
     for name, parameter in made.named_parameters():
         if parameter.numel() == 0:
             raise SpecError(
-                f"{where}: the parameter {name!r} has the shape {tuple(parameter.shape)}, which holds no number; give "
-                "the options of that part that say how wide it is at least 1"
+                f"spec.objective {spec.objective.name!r}: the parameter {name!r} has the shape "
+                f"{tuple(parameter.shape)}, which holds no number; give the options of that part that say how wide it "
+                "is at least 1"
             )
     return Model(spec, modalities, made, plugins)
 
@@ -137,8 +137,7 @@ def _factory(
 ) -> Any:
     registered = f"{modality_name}/{part.name}"
     component = component_class(plugins, kind, registered, expected)
-    given = ("modality", "latent_dim") if kind == "decoder" else ("modality",)
-    options = checked_options(component, part.options, f"{where} {part.name!r}", given=given)
+    options = checked_options(component, kind, part, where)
     return functools.partial(_build, plugins, kind, registered, component, modality, options)
 
 

@@ -6,10 +6,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from zoo.errors import SpecError
 from zoo.recipes.tables import SCHEMA, Table, check_values, checked_slug, parse_toml, read_toml
+
+if TYPE_CHECKING:
+    from annotated_types import Ge, Gt, Interval  # a listing that reads no recipe need not wait for it
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class ModelSpec:
     """Named inputs joined by one objective. The order of the inputs counts: heads concatenate features in it."""
 
     objective: Part
-    latent_dim: int
+    latent_dim: Annotated[int, Ge(1)]
     inputs: tuple[InputSpec, ...]
 
     @classmethod
@@ -81,8 +84,6 @@ class ModelSpec:
         latent_dim = table.take("latent_dim", int)
         inputs = table.anything("inputs")
         table.done()
-        if latent_dim < 1:
-            raise SpecError(f"{where}: 'latent_dim' takes a whole number from 1, got {latent_dim}")
         if isinstance(inputs, list):
             inputs = {Table(entry, f"{where}.inputs").take("name", str): _without_name(entry) for entry in inputs}
         if not isinstance(inputs, Mapping) or not inputs:
@@ -113,21 +114,21 @@ class Training:
     ``drop`` is the share of training values that are taken away, by input, to study gaps: which, ``seed`` says.
     """
 
-    steps: int = 1000
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    warmup_steps: int = 0
-    schedule: str = "constant"
-    checkpoint_every: int = 1000
-    seed: int = 0
-    accumulate: int = 1
-    precision: str = "fp32"
+    steps: Annotated[int, Ge(1)] = 1000
+    batch_size: Annotated[int, Ge(1)] = 128
+    learning_rate: Annotated[float, Gt(0)] = 1e-3
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    warmup_steps: Annotated[int, Ge(0)] = 0
+    schedule: Literal["constant", "cosine"] = "constant"
+    checkpoint_every: Annotated[int, Ge(1)] = 1000
+    seed: Annotated[int, Ge(0)] = 0
+    accumulate: Annotated[int, Ge(1)] = 1
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False
-    workers: int = 0
-    validate_every: int = 0
+    workers: Annotated[int, Ge(0)] = 0
+    validate_every: Annotated[int, Ge(0)] = 0
     trackers: tuple[str, ...] = ()
-    drop: Mapping[str, float] = field(default_factory=dict)
+    drop: Mapping[str, Annotated[float, Interval(ge=0, le=1)]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, value: Any, where: str) -> Training:
@@ -137,20 +138,6 @@ class Training:
         taken = {known.name: table.take(known.name, type(known.default), known.default) for known in simple}
         read = cls(**taken, trackers=table.texts("trackers"), drop=table.take("drop", dict, {}))
         table.done()
-        for key in ("steps", "batch_size", "checkpoint_every", "accumulate"):
-            if getattr(read, key) < 1:
-                raise SpecError(f"{where}: {key!r} takes a whole number from 1, got {getattr(read, key)}")
-        for key in ("weight_decay", "warmup_steps", "seed", "workers", "validate_every"):
-            if not 0 <= getattr(read, key) < float("inf"):
-                raise SpecError(f"{where}: {key!r} takes a number from 0, got {getattr(read, key)}")
-        for name, share in read.drop.items():
-            if type(share) not in (int, float) or not 0 <= share <= 1:
-                raise SpecError(f"{where}: 'drop' takes a share from 0 to 1 for {name!r}, got {share!r}")
-        if not 0 < read.learning_rate < float("inf"):
-            raise SpecError(f"{where}: 'learning_rate' takes a number above 0, got {read.learning_rate}")
-        for key, known in {"schedule": ("constant", "cosine"), "precision": ("fp32", "bf16", "fp16")}.items():
-            if getattr(read, key) not in known:
-                raise SpecError(f"{where}: {key!r} takes {_listed(known)}, got {getattr(read, key)!r}")
         return read
 
     def written(self) -> dict[str, Any]:
@@ -207,6 +194,14 @@ class Recipe:
     @classmethod
     def read(cls, value: Any, where: str) -> Recipe:
         """Read a recipe's tables, which came as TOML, as JSON or from a command line."""
+        read = cls.listed(value, where)
+        _check_ranges(read.spec, f"{where}: spec")
+        _check_ranges(read.training, f"{where}: training")
+        return read
+
+    @classmethod
+    def listed(cls, value: Any, where: str) -> Recipe:
+        """Read a recipe as ``read`` does, for a listing: whether its numbers are in their ranges is not asked."""
         check_values(value, where)
         table = Table(value, where)
         table.schema()
@@ -289,9 +284,13 @@ def read_assignment(assignment: str) -> tuple[str, Any]:
     return key.strip(), value
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    *first, last = map(repr, names)
-    return f"{', '.join(first)} or {last}"
+def _check_ranges(table: ModelSpec | Training, where: str) -> None:
+    """Raise SpecError for a value that is not in the range which its field declares."""
+    from zoo.recipes.options import fields_of  # it takes longer than a listing that checks none
+
+    declared: type = type(table)
+    for key, option in fields_of(declared).items():
+        option.checked(getattr(table, key), f"{where}: {key!r}")
 
 
 def _without_name(entry: Mapping[str, Any]) -> dict[str, Any]:

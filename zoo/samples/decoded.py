@@ -135,7 +135,7 @@ def _key(files: Sequence[Path], modality: Modality) -> str | None:
 def _described(modality: Modality) -> list[Any] | None:
     """Return what a modality makes of a file follows from, None if its options cannot be told."""
     kind = type(modality)
-    options = {name: getattr(modality, name, _UNKNOWN) for name in options_of(kind, given=())}
+    options = {name: getattr(modality, name, _UNKNOWN) for name in options_of(kind, "modality")}
     source = _source(kind)
     if not source or not all(isinstance(value, str | int | float | bool | tuple | None) for value in options.values()):
         return None

@@ -27,7 +27,8 @@ def built(component: Component, expected: type, **given: Any) -> Any:
     """Build an encoder, a decoder or an objective by its defaults, its weights drawn with the seed 0."""
     found = _checkable(component)
     component_class(installed(), component.kind, component.name, expected)
-    options = checked_options(found, _options(found), f"the {component.kind} {component.name!r}", given=tuple(given))
+    part = Part(component.name, _options(found))
+    options = checked_options(found, component.kind, part, f"the {component.kind} {component.name!r}")
     torch.manual_seed(0)
     with installed().blaming(component.kind, component.name):
         return found(**given, **options)

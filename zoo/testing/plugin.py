@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from zoo.catalogue.registry import layers, read_registry
+from zoo.discovery.components import options_of
 from zoo.discovery.plugins import Plugin, installed
 from zoo.files.packages import path_in_package
 from zoo.testing.contract import Contract
@@ -36,6 +37,16 @@ class PluginContract(Contract):
         for component in plugin.components:
             if component.kind == "translation":
                 assert callable(installed().load("translation", component.name)), component.name
+
+    def test_defaults_are_what_their_options_take(self, plugin: Plugin) -> None:
+        """Each default is of the type, and in the range, that the annotation of its option declares."""
+        for component in plugin.components:
+            if component.kind == "translation":
+                continue
+            known = options_of(installed().load(component.kind, component.name), component.kind)
+            for option in known.values():
+                if not option.required:
+                    option.checked(option.default, f"{component.kind} {component.name}: the default of {option.name!r}")
 
     def test_its_registries_can_be_read(self, plugin: Plugin) -> None:
         """Each file is where it is said to be, and holds entries, none with a name that another package has."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Interval, MinLen
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Decoder, Modality, SpecError, TensorSpec, limited_scale
-from zoo_audio.encoders import checked_widths, halved
+from zoo import Decoder, Modality, TensorSpec, limited_scale
+from zoo_audio.encoders import halved
 from zoo_audio.likelihoods import GaussianNoise, LaplaceNoise, MelFrames, Noise
 from zoo_audio.masking import groups_of
 from zoo_audio.spectrogram import LogMel, audio_modality, to_nats
@@ -20,8 +21,6 @@ from zoo_audio.spectrogram import LogMel, audio_modality, to_nats
 NOISE: Mapping[str, type[Noise]] = {"gaussian": GaussianNoise, "laplace": LaplaceNoise}
 # In nats; narrower, a density would measure how exactly silence is met.
 SMALLEST_SCALE = 0.05
-# Far narrower and far wider than any use, and the inverse of their square still fits float32.
-SMALLEST_FIXED_SCALE, LARGEST_FIXED_SCALE = 1e-14, 1e14
 
 
 class MelDecoder(Decoder):
@@ -39,25 +38,18 @@ class MelDecoder(Decoder):
         modality: Modality,
         latent_dim: int,
         *,
-        channels: tuple[int, ...] = (128, 64, 32),
+        channels: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (128, 64, 32),
         likelihood: Literal["gaussian", "laplace"] = "gaussian",
-        scale: float | None = None,
+        scale: Annotated[float, Interval(ge=1e-14, le=1e14)] | None = None,
     ) -> None:
         super().__init__()
-        where = "the decoder 'mel'"
-        audio = audio_modality(modality, where)
-        widths = checked_widths(channels, f"{where}: channels")
-        if scale is not None and not SMALLEST_FIXED_SCALE <= scale <= LARGEST_FIXED_SCALE:
-            raise SpecError(
-                f"{where}: scale is a width in nats from {SMALLEST_FIXED_SCALE} to {LARGEST_FIXED_SCALE:.0e}, or "
-                f"absent to be learnt, got {scale}"
-            )
+        audio = audio_modality(modality, "the decoder 'mel'")
         self.latent_dim = latent_dim
         self.shape = (audio.mel_bands, audio.mel.frames(audio.most_samples))
-        self.seed_shape = (widths[0], *(halved(side, len(widths)) for side in self.shape))
+        self.seed_shape = (channels[0], *(halved(side, len(channels)) for side in self.shape))
         self.seed = nn.Sequential(nn.Linear(latent_dim, math.prod(self.seed_shape)), nn.SiLU())
-        self.stages = nn.Sequential(*(_Stage(before, after) for before, after in pairwise(widths)))
-        self.last = _doubling(widths[-1], 1)
+        self.stages = nn.Sequential(*(_Stage(before, after) for before, after in pairwise(channels)))
+        self.last = _doubling(channels[-1], 1)
         self.lasting = nn.Linear(latent_dim, self.shape[1])
         self.read = LogMel(audio)
         self.noise = NOISE[likelihood]()

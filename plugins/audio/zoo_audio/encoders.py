@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, MinLen
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -28,17 +30,16 @@ class ConvolutionalEncoder(Encoder):
         self,
         modality: Modality,
         *,
-        channels: tuple[int, ...] = (32, 64, 128, 128),
-        strides: tuple[int, ...] = (8, 4, 4, 4),
+        channels: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (32, 64, 128, 128),
+        strides: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (8, 4, 4, 4),
     ) -> None:
         super().__init__()
-        where = "the encoder 'convolutional'"
-        audio_modality(modality, where)
-        widths = (1, *checked_widths(channels, f"{where}: channels"))
-        if len(strides) != len(channels) or min(strides) < 1:
+        audio_modality(modality, "the encoder 'convolutional'")
+        widths = (1, *channels)
+        if len(strides) != len(channels):
             raise SpecError(
-                f"{where}: strides holds a number of at least 1 for each of channels, got {list(strides)} for "
-                f"{list(channels)}"
+                f"the option 'strides' holds one number for each of 'channels', got strides {list(strides)} and "
+                f"channels {list(channels)}"
             )
         self.stages = nn.ModuleList(
             MaskedStage(nn.Conv1d(before, after, kernel_size=4 * stride + 1, stride=stride, padding=2 * stride))
@@ -63,11 +64,12 @@ class MelConvolutionalEncoder(Encoder):
     channels and bands, one beside the other.
     """
 
-    def __init__(self, modality: Modality, *, channels: tuple[int, ...] = (32, 64, 128)) -> None:
+    def __init__(
+        self, modality: Modality, *, channels: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (32, 64, 128)
+    ) -> None:
         super().__init__()
-        where = "the encoder 'mel-convolutional'"
-        audio = audio_modality(modality, where)
-        widths = (1, *checked_widths(channels, f"{where}: channels"))
+        audio = audio_modality(modality, "the encoder 'mel-convolutional'")
+        widths = (1, *channels)
         self.read = LogMel(audio)
         self.stages = nn.ModuleList(
             MaskedStage(nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1))
@@ -82,13 +84,6 @@ class MelConvolutionalEncoder(Encoder):
         for stage in self.stages:
             hidden, mask = stage(hidden, mask)
         return masked_mean(hidden.flatten(1, 2), mask)
-
-
-def checked_widths(widths: tuple[int, ...], option: str) -> tuple[int, ...]:
-    """Return ``widths``; raise SpecError, naming ``option``, where there are none or one is below 1."""
-    if not widths or min(widths) < 1:
-        raise SpecError(f"{option} holds the width of each layer, at least one of at least 1, got {list(widths)}")
-    return widths
 
 
 def halved(size: int, stages: int) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import numpy as np
 import soundfile
+from annotated_types import Ge, Interval
 from numpy.typing import NDArray
 
 from zoo import Axis, DataError, SpecError, TensorSpec, listed
@@ -36,38 +37,34 @@ class AudioModality:
     Models that read log-mel spectrograms compute them inside the graph, as ``mel_bands`` every ``hop_ms``, from windows
     of ``window_ms``.
 
-    Raises SpecError where a size does not fit.
+    Raises SpecError where two sizes do not fit each other.
     """
 
     length_option: ClassVar[str] = "seconds"
     vocabulary_option: ClassVar[str] = ""
 
-    sample_rate_hz: int = 16_000
-    seconds: float = 2.0
-    mel_bands: int = 64
-    window_ms: float = 32.0
-    hop_ms: float = 10.0
+    sample_rate_hz: Annotated[int, Interval(ge=LOWEST_RATE_HZ, le=HIGHEST_RATE_HZ)] = 16_000
+    seconds: Annotated[float, Interval(gt=0, le=LONGEST_SECONDS)] = 2.0
+    mel_bands: Annotated[int, Ge(1)] = 64
+    window_ms: Annotated[float, Interval(ge=1, le=1000)] = 32.0
+    hop_ms: Annotated[float, Interval(ge=1, le=1000)] = 10.0
 
     def __post_init__(self) -> None:
-        """Check the options."""
-        if not LOWEST_RATE_HZ <= self.sample_rate_hz <= HIGHEST_RATE_HZ:
+        """Check that the options fit each other."""
+        if self.most_samples < 1:
             raise SpecError(
-                f"the option 'sample_rate_hz' is from {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}, got {self.sample_rate_hz}"
+                f"the option 'seconds' is at least one sample of 'sample_rate_hz', got seconds {self.seconds} and "
+                f"sample_rate_hz {self.sample_rate_hz}"
             )
-        if not (0 < self.seconds <= LONGEST_SECONDS and self.most_samples >= 1):
-            raise SpecError(f"the option 'seconds' is above 0 and at most {LONGEST_SECONDS}, got {self.seconds}")
-        for name, length_ms in {"window_ms": self.window_ms, "hop_ms": self.hop_ms}.items():
-            if not 1 <= length_ms <= 1000:
-                raise SpecError(f"the option {name!r} is from 1 to 1000, got {length_ms}")
         if self.hop_ms > self.window_ms / 2:
             raise SpecError(
-                f"the option 'hop_ms' is at most half of 'window_ms', lest sound fall between two frames; got hop_ms "
+                f"the option 'hop_ms' is at most half of 'window_ms', lest sound fall between two frames, got hop_ms "
                 f"{self.hop_ms} and window_ms {self.window_ms}"
             )
-        if self.mel_bands < 1 or not self.mel.filters().any(axis=1).all():
+        if not self.mel.filters().any(axis=1).all():
             raise SpecError(
-                f"the option 'mel_bands' is at least 1, and each band holds a frequency of the window; got "
-                f"{self.mel_bands} bands and a window of {self.window_ms} ms; take fewer bands or a longer window"
+                f"each band of the option 'mel_bands' holds a frequency of 'window_ms', got mel_bands {self.mel_bands} "
+                f"and window_ms {self.window_ms}; take fewer bands or a longer window"
             )
 
     @property

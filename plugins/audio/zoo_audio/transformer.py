@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -27,22 +30,16 @@ class TransformerEncoder(Encoder):
         self,
         modality: Modality,
         *,
-        hop: int = 4,
-        width: int = 128,
-        depth: int = 2,
-        heads: int = 4,
-        dropout: float = 0.0,
+        hop: Annotated[int, Ge(1)] = 4,
+        width: Annotated[int, Ge(1)] = 128,
+        depth: Annotated[int, Ge(1)] = 2,
+        heads: Annotated[int, Ge(1)] = 4,
+        dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()
-        where = "the encoder 'transformer'"
-        audio = audio_modality(modality, where)
-        for name, size in {"hop": hop, "width": width, "depth": depth, "heads": heads}.items():
-            if size < 1:
-                raise SpecError(f"{where}: {name} is at least 1, got {size}")
+        audio = audio_modality(modality, "the encoder 'transformer'")
         if width % heads:
-            raise SpecError(f"{where}: width is a multiple of heads, got width {width} and heads {heads}")
-        if not 0 <= dropout < 1:
-            raise SpecError(f"{where}: dropout is at least 0 and less than 1, got {dropout}")
+            raise SpecError(f"the option 'width' is a multiple of 'heads', got width {width} and heads {heads}")
         self.feature_dim = width
         self.read = LogMel(audio)
         self.tokens = nn.Conv1d(audio.mel_bands, width, kernel_size=2 * hop - 1, stride=hop, padding=hop - 1)

@@ -33,7 +33,7 @@ class Corruption:
     standard deviation of ``scale`` times the width of the range (times one where the range is open), and clips and
     rounds to what the tensor holds.
 
-    Raises SpecError for an option that the corruption does not have or that is out of range, for ids where their order
+    Raises SpecError for an option that the corruption does not have, for ids where their order
     would count, and for an open range where its ends would.
 
     Source: Vincent et al. 2010, "Stacked denoising autoencoders", JMLR 11, for all but ``replacement``.
@@ -126,21 +126,15 @@ def _is_bounded(spec: TensorSpec) -> bool:
 
 
 def _amounts(name: CorruptionName, share: float | None, scale: float | None) -> tuple[float, float]:
-    """Return the share of places and the scale of noise, the one that counts checked and the other zero."""
+    """Return the share of places and the scale of noise, the one that does not count zero."""
     where = f"the corruption {name!r}"
     if name == "gaussian":
         if share is not None:
             raise SpecError(f"{where} reaches every value and has no share, got {share}; give a scale")
-        scale = _SCALE if scale is None else scale
-        if not 0 < scale < math.inf:
-            raise SpecError(f"{where}: scale is a standard deviation above 0 in widths of the range, got {scale}")
-        return 0.0, scale
+        return 0.0, _SCALE if scale is None else scale
     if scale is not None:
         raise SpecError(f"{where} has no scale, got {scale}; give a share")
-    share = _SHARE if share is None else share
-    if not 0 < share < 1:
-        raise SpecError(f"{where}: share is the part of the places that is hit, between 0 and 1, got {share}")
-    return share, 0.0
+    return _SHARE if share is None else share, 0.0
 
 
 def _check(name: CorruptionName, key: str, spec: TensorSpec) -> None:

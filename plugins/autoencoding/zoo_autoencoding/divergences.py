@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo import SpecError, Tensors, limited
+from zoo import Tensors, limited
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,6 @@ class GaussianKL:
     """
 
     beta: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.beta >= 0:
-            raise SpecError(f"beta weighs the KL divergence and is at least 0, got {self.beta}; 1 gives the ELBO")
 
     def __call__(self, parameters: Tensors) -> Float[Tensor, " batch"]:
         """Return the divergence of each row in nats, not weighed."""

@@ -69,8 +69,6 @@ class LatentModel(Objective):
         self.decoder = only.make_decoder(latent_dim)
         self.divergence = divergence
         self.corruption = None if corruption is None else corruption(only.modality)
-        if importance_samples < 0:
-            raise SpecError(f"importance_samples is a number of latents a row from 0, got {importance_samples}")
         self.importance_samples = importance_samples
 
     def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Interval
 
 from zoo import Input, Modality
 from zoo_autoencoding.corruption import Corruption, CorruptionName
@@ -33,8 +36,8 @@ class DenoisingAutoencoder(LatentModel):
         latent_dim: int,
         *,
         corruption: CorruptionName = "masking",
-        share: float | None = None,
-        scale: float | None = None,
+        share: Annotated[float, Interval(gt=0, lt=1)] | None = None,
+        scale: Annotated[float, Gt(0)] | None = None,
     ) -> None:
         def corruption_of(modality: Modality) -> Corruption:
             return Corruption(modality, corruption, share=share, scale=scale)
@@ -51,7 +54,12 @@ class VAE(LatentModel):
     """
 
     def __init__(
-        self, inputs: Mapping[str, Input], latent_dim: int, *, beta: float = 1.0, importance_samples: int = 0
+        self,
+        inputs: Mapping[str, Input],
+        latent_dim: int,
+        *,
+        beta: Annotated[float, Ge(0)] = 1.0,
+        importance_samples: Annotated[int, Ge(0)] = 0,
     ) -> None:
         super().__init__(
             inputs,

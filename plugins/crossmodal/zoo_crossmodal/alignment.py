@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -42,11 +42,9 @@ class Alignment(SharedSpace):
         latent_dim: int,
         *,
         guard: Literal["variance", "reconstruction", "none"] = "variance",
-        guard_weight: float = 1.0,
+        guard_weight: Annotated[float, Ge(0)] = 1.0,
     ) -> None:
         super().__init__(inputs, latent_dim, "alignment")
-        if not 0 <= guard_weight < math.inf:
-            raise SpecError(f"the option 'guard_weight' is a number from 0, got {guard_weight}")
         self.guard = guard
         self.guard_weight = guard_weight
         self.decoders = nn.ModuleDict()

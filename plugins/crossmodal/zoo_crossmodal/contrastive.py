@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
+from annotated_types import Interval
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo import Input, SpecError
+from zoo import Input
 from zoo_crossmodal.shared_space import SharedSpace, squared_distances
 
 # The square root has no bounded gradient at zero.
@@ -24,10 +26,10 @@ class Contrastive(SharedSpace):
     Source: Hadsell, Chopra & LeCun 2006, "Dimensionality Reduction by Learning an Invariant Mapping", equation 4.
     """
 
-    def __init__(self, inputs: Mapping[str, Input], latent_dim: int, *, margin: float = 1.0) -> None:
+    def __init__(
+        self, inputs: Mapping[str, Input], latent_dim: int, *, margin: Annotated[float, Interval(gt=0, le=2)] = 1.0
+    ) -> None:
         super().__init__(inputs, latent_dim, "contrastive")
-        if not 0 < margin <= 2:
-            raise SpecError(f"the option 'margin' is a distance above 0 and at most 2, got {margin}")
         self.margin = margin
 
     def pair_loss(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Interval
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Input, SpecError
+from zoo import Input
 from zoo_crossmodal.shared_space import SharedSpace
 
 LARGEST_SCALE = 100.0
@@ -35,15 +37,11 @@ class InfoNCE(SharedSpace):
         inputs: Mapping[str, Input],
         latent_dim: int,
         *,
-        temperature: float = 0.07,
+        temperature: Annotated[float, Ge(1 / LARGEST_SCALE)] = 0.07,
         learn_temperature: bool = True,
-        label_smoothing: float = 0.0,
+        label_smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__(inputs, latent_dim, "infonce")
-        if not temperature >= 1 / LARGEST_SCALE:
-            raise SpecError(f"the option 'temperature' is at least {1 / LARGEST_SCALE}, got {temperature}")
-        if not 0 <= label_smoothing < 1:
-            raise SpecError(f"the option 'label_smoothing' is at least 0 and less than 1, got {label_smoothing}")
         self.label_smoothing = label_smoothing
         self.log_scale: Tensor
         log_scale = torch.tensor(-math.log(temperature))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Interval, IsFinite
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Input, SpecError
+from zoo import Input
 from zoo_crossmodal.infonce import LARGEST_LOG_SCALE, LARGEST_SCALE, bounded_scale
 from zoo_crossmodal.shared_space import SharedSpace
 
@@ -27,13 +29,14 @@ class Sigmoid(SharedSpace):
     """
 
     def __init__(
-        self, inputs: Mapping[str, Input], latent_dim: int, *, scale: float = 10.0, bias: float = -10.0
+        self,
+        inputs: Mapping[str, Input],
+        latent_dim: int,
+        *,
+        scale: Annotated[float, Interval(gt=0, le=LARGEST_SCALE)] = 10.0,
+        bias: IsFinite[float] = -10.0,
     ) -> None:
         super().__init__(inputs, latent_dim, "sigmoid")
-        if not 0 < scale <= LARGEST_SCALE:
-            raise SpecError(f"the option 'scale' is above 0 and at most {LARGEST_SCALE}, got {scale}")
-        if not math.isfinite(bias):
-            raise SpecError(f"the option 'bias' is a finite number, got {bias}")
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
         self.bias = nn.Parameter(torch.tensor(float(bias)))
 

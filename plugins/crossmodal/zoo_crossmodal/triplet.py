@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Interval
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from zoo import Input, SpecError
+from zoo import Input
 from zoo_crossmodal.shared_space import SharedSpace, squared_distances
 
 
@@ -30,12 +31,10 @@ class Triplet(SharedSpace):
         inputs: Mapping[str, Input],
         latent_dim: int,
         *,
-        margin: float = 0.2,
+        margin: Annotated[float, Interval(gt=0, le=4)] = 0.2,
         mining: Literal["hard", "semi-hard", "all"] = "semi-hard",
     ) -> None:
         super().__init__(inputs, latent_dim, "triplet")
-        if not 0 < margin <= 4:
-            raise SpecError(f"the option 'margin' is a squared distance above 0 and at most 4, got {margin}")
         self.margin = margin
         self.mining = mining
 

@@ -14,13 +14,15 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
-from zoo import NotFoundError, Sample, SpecError
+from zoo import NotFoundError, Sample
 from zoo_datasets.mnist import first_pictures
 from zoo_datasets.packed import SIDE_PIXELS
 
@@ -43,16 +45,9 @@ class FiveDigits:
     place of the photo.
     """
 
-    passes: int = 1
+    passes: Annotated[int, Interval(ge=1, le=_MOST_PASSES)] = 1
 
     license = "CC-BY-SA-3.0, unverified (MNIST); public domain and CC0-1.0 (photos)"
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.passes <= _MOST_PASSES:
-            raise SpecError(
-                "the data set 'five-digits': passes is how often a picture of MNIST serves in training, from 1 to "
-                f"{_MOST_PASSES}, got {self.passes}"
-            )
 
     @property
     def inputs(self) -> Mapping[str, str]:

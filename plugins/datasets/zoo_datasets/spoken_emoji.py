@@ -6,8 +6,10 @@ import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval, MinLen
 from numpy.typing import NDArray
 
 from zoo import Sample, SpecError
@@ -29,17 +31,15 @@ class SpokenEmoji:
     name is said by one of a few voices, which its key decides. ``speech`` is a pair: samples of 16 bits and their rate.
     """
 
-    languages: tuple[str, ...] = ("en", "zh")
-    size: int = 32
+    languages: Annotated[tuple[str, ...], MinLen(1)] = ("en", "zh")
+    size: Annotated[int, Interval(ge=8, le=512)] = 32
 
     license = "CC-BY-SA-4.0 (OpenMoji pictures); BSD-3-Clause (emoji names); spoken by espeak-ng, GPL-3.0-or-later"
 
     def __post_init__(self) -> None:
         unspoken = [language for language in self.languages if language not in VOICES]
         if unspoken:
-            raise SpecError(
-                f"the data set 'spoken-emoji': no voice for {unspoken[0]!r}; languages are {', '.join(VOICES)}"
-            )
+            raise SpecError(f"the option 'languages': no voice for {unspoken[0]!r}; there is {', '.join(VOICES)}")
         OpenMoji(self.languages, self.size)
 
     @property

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
+
+from annotated_types import MinLen
 
 from zoo import DataError, NotFoundError, Sample, SpecError
 from zoo_datasets.splitting import SHARES, split_of
@@ -36,18 +39,15 @@ class Stamps:
     The environment variable ``ZOO_STAMPS`` names another folder of stamps.
     """
 
-    languages: tuple[str, ...] = ("fr",)
+    languages: Annotated[tuple[str, ...], MinLen(1)] = ("fr",)
     speech_language: str = "fr"
 
     license = "GPL-2.0-only (Tux Paint stamps)"
     contract_exceptions = MappingProxyType({"check": "it reads the package tuxpaint-stamps-default, which is optional"})
 
     def __post_init__(self) -> None:
-        if not self.languages or len(set(self.languages)) < len(self.languages):
-            raise SpecError(
-                "the data set 'stamps': languages is a list of different ones, as 'en' or 'zh_CN', got "
-                f"{list(self.languages)}"
-            )
+        if len(set(self.languages)) < len(self.languages):
+            raise SpecError(f"the option 'languages' names each language once, got {list(self.languages)}")
 
     @property
     def inputs(self) -> Mapping[str, str]:
@@ -86,7 +86,7 @@ class Stamps:
         ):
             if missing := [language for language in asked if language not in there]:
                 raise SpecError(
-                    f"the data set 'stamps': {option}: no stamp has {missing[0]!r}; there is {', '.join(sorted(there))}"
+                    f"the option {option!r}: no stamp has {missing[0]!r}; there is {', '.join(sorted(there))}"
                 )
 
     @cached_property

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from zoo import Decoder, Modality, TensorSpec
 from zoo_graph.likelihood import IndependentGraph
-from zoo_graph.neighbourhoods import graph_modality, require_at_least_one
+from zoo_graph.neighbourhoods import graph_modality
 
 
 class AdjacencyDecoder(Decoder):
@@ -24,10 +26,16 @@ class AdjacencyDecoder(Decoder):
     2015, arXiv 1412.6575, equation 2; one latent for a whole graph as in Simonovsky & Komodakis 2018, arXiv 1802.03480.
     """
 
-    def __init__(self, modality: Modality, latent_dim: int, *, width: int = 256, node_width: int = 32) -> None:
+    def __init__(
+        self,
+        modality: Modality,
+        latent_dim: int,
+        *,
+        width: Annotated[int, Ge(1)] = 256,
+        node_width: Annotated[int, Ge(1)] = 32,
+    ) -> None:
         super().__init__()
         graphs = graph_modality(modality, "the decoder 'adjacency'")
-        require_at_least_one({"width": width, "node_width": node_width})
         self.latent_dim = latent_dim
         self.places = graphs.max_nodes
         self.layers = nn.Sequential(nn.Linear(latent_dim, width), nn.GELU(), nn.Linear(width, self.places * node_width))

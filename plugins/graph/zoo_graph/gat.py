@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from zoo import Encoder, Modality, SpecError, Tensors
-from zoo_graph.neighbourhoods import GraphReader, Pool, checked, pooled, with_self
+from zoo_graph.neighbourhoods import GraphReader, Pool, graph_modality, pooled, with_self
 
 _NEGATIVE_SLOPE = 0.2
 
@@ -26,16 +29,15 @@ class GATEncoder(Encoder):
         self,
         modality: Modality,
         *,
-        width: int = 128,
-        depth: int = 3,
-        heads: int = 4,
+        width: Annotated[int, Ge(1)] = 128,
+        depth: Annotated[int, Ge(1)] = 3,
+        heads: Annotated[int, Ge(1)] = 4,
         pool: Pool = "mean",
         edge_labels: bool = True,
-        dropout: float = 0.0,
+        dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()
-        sizes = {"width": width, "depth": depth, "heads": heads}
-        graphs = checked(modality, "the encoder 'gat'", dropout=dropout, sizes=sizes)
+        graphs = graph_modality(modality, "the encoder 'gat'")
         if width % heads:
             raise SpecError(f"the option 'width' is a multiple of 'heads', got width {width} and heads {heads}")
         self.feature_dim = width

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from annotated_types import Ge, Interval
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from zoo import Encoder, Modality, Tensors
-from zoo_graph.neighbourhoods import GraphReader, Pool, checked, pooled
+from zoo_graph.neighbourhoods import GraphReader, Pool, graph_modality, pooled
 
 
 class GINEncoder(Encoder):
@@ -24,15 +27,14 @@ class GINEncoder(Encoder):
         self,
         modality: Modality,
         *,
-        width: int = 64,
-        depth: int = 3,
+        width: Annotated[int, Ge(1)] = 64,
+        depth: Annotated[int, Ge(1)] = 3,
         pool: Pool = "sum",
         edge_labels: bool = True,
-        dropout: float = 0.0,
+        dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()
-        sizes = {"width": width, "depth": depth}
-        graphs = checked(modality, "the encoder 'gin'", dropout=dropout, sizes=sizes)
+        graphs = graph_modality(modality, "the encoder 'gin'")
         self.feature_dim = width * (depth + 1)
         self.pool: Pool = pool
         self.read = GraphReader(graphs, width, edge_labels=edge_labels)

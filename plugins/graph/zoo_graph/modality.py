@@ -6,12 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
-from zoo import Axis, DataError, SpecError, TensorSpec, UsageError, listed, normalised
+from zoo import Axis, DataError, TensorSpec, UsageError, listed, normalised
 from zoo_graph.drawing import picture_of
 from zoo_graph.reading import GraphValue, graph_of
 
@@ -42,15 +43,9 @@ class GraphModality:
     nothing can be cut off without making another graph of it.
     """
 
-    max_nodes: int = 64
-    max_edges: int = 128
+    max_nodes: Annotated[int, Ge(1)] = 64
+    max_edges: Annotated[int, Ge(1)] = 128
     _learnt: _Labels | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        for name, size in (("max_nodes", self.max_nodes), ("max_edges", self.max_edges)):
-            if size < 1:
-                raise SpecError(f"the option {name!r} is at least 1, got {size}")
 
     @property
     def node_count(self) -> int:

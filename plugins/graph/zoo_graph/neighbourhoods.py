@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -87,18 +86,6 @@ def pooled(
     return total if pool == "sum" else total / weight.sum(dim=1).clamp(min=1)
 
 
-def checked(modality: Modality, component: str, *, dropout: float, sizes: Mapping[str, int]) -> GraphModality:
-    """Return ``modality`` where it is of graphs and the options fit.
-
-    Raises SpecError, naming ``component`` or the option, where it is of another kind, a size is below 1, or ``dropout``
-    is no share.
-    """
-    require_at_least_one(sizes)
-    if not 0 <= dropout < 1:
-        raise SpecError(f"the option 'dropout' is at least 0 and less than 1, got {dropout}")
-    return graph_modality(modality, component)
-
-
 def graph_modality(modality: Modality, component: str) -> GraphModality:
     """Return ``modality`` where it is of graphs; raise SpecError, naming ``component``, where it is not."""
     if not isinstance(modality, GraphModality):
@@ -106,10 +93,3 @@ def graph_modality(modality: Modality, component: str) -> GraphModality:
             f"{component} works on the modality 'graph', got {type(modality).__name__}; choose a component of that one"
         )
     return modality
-
-
-def require_at_least_one(sizes: Mapping[str, int]) -> None:
-    """Raise SpecError, naming the option, where one of ``sizes`` is below 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise SpecError(f"the option {name!r} is at least 1, got {size}")

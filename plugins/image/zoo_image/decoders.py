@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Annotated
 
+from annotated_types import Ge, MinLen
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from zoo import Decoder, Likelihood, Modality, TensorSpec
-from zoo_image.encoders import checked_widths, halved, normalised_activation
-from zoo_image.likelihood_heads import LikelihoodName, likelihood_head
+from zoo_image.encoders import halved, normalised_activation
+from zoo_image.likelihood_heads import FixedScale, LikelihoodName, likelihood_head
 from zoo_image.pixels import image_modality
 
 
@@ -26,13 +28,13 @@ class MLPDecoder(Decoder):
         modality: Modality,
         latent_dim: int,
         *,
-        hidden: tuple[int, ...] = (512,),
+        hidden: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (512,),
         likelihood: LikelihoodName = "bernoulli",
-        scale: float | None = None,
+        scale: FixedScale | None = None,
     ) -> None:
         super().__init__()
         image = image_modality(modality, "the decoder 'mlp'")
-        widths = (latent_dim, *checked_widths(hidden, "the decoder 'mlp': hidden"))
+        widths = (latent_dim, *hidden)
         self.latent_dim = latent_dim
         self.shape = (image.channels, image.size, image.size)
         self.layers = nn.Sequential(*(nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)))
@@ -62,22 +64,21 @@ class ConvolutionalDecoder(Decoder):
         modality: Modality,
         latent_dim: int,
         *,
-        channels: tuple[int, ...] = (128, 64, 32),
+        channels: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (128, 64, 32),
         likelihood: LikelihoodName = "bernoulli",
-        scale: float | None = None,
+        scale: FixedScale | None = None,
     ) -> None:
         super().__init__()
         image = image_modality(modality, "the decoder 'convolutional'")
-        widths = checked_widths(channels, "the decoder 'convolutional': channels")
-        side = halved(image.size, len(widths))
+        side = halved(image.size, len(channels))
         self.latent_dim = latent_dim
         self.shape = (image.channels, image.size, image.size)
-        self.seed_shape = (widths[0], side, side)
-        self.seed = nn.Sequential(nn.Linear(latent_dim, widths[0] * side**2), nn.SiLU())
+        self.seed_shape = (channels[0], side, side)
+        self.seed = nn.Sequential(nn.Linear(latent_dim, channels[0] * side**2), nn.SiLU())
         self.stages = nn.Sequential(
-            *(nn.Sequential(_doubling(a, b), *normalised_activation(b)) for a, b in pairwise(widths))
+            *(nn.Sequential(_doubling(a, b), *normalised_activation(b)) for a, b in pairwise(channels))
         )
-        self.last = _doubling(widths[-1], image.channels)
+        self.last = _doubling(channels[-1], image.channels)
         self.likelihood = likelihood_head(image, likelihood, scale, "the decoder 'convolutional'")
 
     @property

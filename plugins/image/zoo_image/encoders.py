@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from annotated_types import Ge, MinLen
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Encoder, Modality, SpecError, Tensors
+from zoo import Encoder, Modality, Tensors
 from zoo_image.pixels import PixelReader, image_modality
 
 LARGEST_GROUPS = 8
@@ -18,11 +19,13 @@ LARGEST_GROUPS = 8
 class MLPEncoder(Encoder):
     """All pixels in one row, through layers of ``hidden`` units."""
 
-    def __init__(self, modality: Modality, *, hidden: tuple[int, ...] = (512,)) -> None:
+    def __init__(
+        self, modality: Modality, *, hidden: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (512,)
+    ) -> None:
         super().__init__()
         image = image_modality(modality, "the encoder 'mlp'")
         self.pixel_count = image.channels * image.size**2
-        widths = (self.pixel_count, *checked_widths(hidden, "the encoder 'mlp': hidden"))
+        widths = (self.pixel_count, *hidden)
         self.read = PixelReader(image)
         self.layers = nn.Sequential(*(nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)))
         self.feature_dim = widths[-1]
@@ -51,12 +54,12 @@ class ConvolutionalEncoder(Encoder):
         self,
         modality: Modality,
         *,
-        channels: tuple[int, ...] = (32, 64, 128),
+        channels: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (32, 64, 128),
         pooling: Literal["none", "mean"] = "none",
     ) -> None:
         super().__init__()
         image = image_modality(modality, "the encoder 'convolutional'")
-        widths = (image.channels, *checked_widths(channels, "the encoder 'convolutional': channels"))
+        widths = (image.channels, *channels)
         self.read = PixelReader(image)
         self.stages = nn.Sequential(*(_halving(a, b) for a, b in pairwise(widths)))
         self.pool = nn.AdaptiveAvgPool2d(1) if pooling == "mean" else nn.Identity()
@@ -77,13 +80,6 @@ def _halving(before: int, after: int) -> nn.Sequential:
 def normalised_activation(channels: int) -> tuple[nn.Module, nn.Module]:
     """Return group normalisation, in which rows do not see each other, and the activation."""
     return nn.GroupNorm(math.gcd(LARGEST_GROUPS, channels), channels), nn.SiLU()
-
-
-def checked_widths(widths: tuple[int, ...], option: str) -> tuple[int, ...]:
-    """Return ``widths``; raise SpecError, naming ``option``, where there are none or one is below 1."""
-    if not widths or min(widths) < 1:
-        raise SpecError(f"{option} holds the width of each layer, at least one of at least 1, got {list(widths)}")
-    return widths
 
 
 def halved(size: int, stages: int) -> int:

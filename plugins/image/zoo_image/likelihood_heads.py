@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Interval
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -22,25 +23,19 @@ SMALLEST_SCALE = 1 / 255
 SMALLEST_SCALE_OF_MASS = 1 / 2550
 _FIRST_LOG_SCALE = -2.0
 # Far narrower and far wider than any use, and the inverse of their square still fits float32.
-SMALLEST_FIXED_SCALE, LARGEST_FIXED_SCALE = 1e-14, 1e14
+FixedScale = Annotated[float, Interval(ge=1e-14, le=1e14)]
 
 
 def likelihood_head(image: ImageModality, name: LikelihoodName, scale: float | None, where: str) -> nn.Module:
     """Return the module from one number a value of a pixel to the distribution ``name``.
 
     ``scale`` fixes the width of the distribution, in brightness; None has it learnt, one for all pixels, at most e³⁰.
-    Raises SpecError, naming ``where``, for a scale outside of 1e-14 to 1e14, and for one where the distribution has
-    none.
+    Raises SpecError, naming ``where``, for a scale where the distribution has none.
     """
     if name == "bernoulli":
         if scale is not None:
             raise SpecError(f"{where}: the likelihood 'bernoulli' has no scale, got {scale}; drop one of the two")
         return _BernoulliOf(image)
-    if scale is not None and not SMALLEST_FIXED_SCALE <= scale <= LARGEST_FIXED_SCALE:
-        raise SpecError(
-            f"{where}: scale is a width in brightness from {SMALLEST_FIXED_SCALE} to {LARGEST_FIXED_SCALE:.0e}, or "
-            f"absent to be learnt, got {scale}"
-        )
     match name:
         case "gaussian":
             return _ScaledOf(Gaussian, torch.sigmoid, image, scale, SMALLEST_SCALE)

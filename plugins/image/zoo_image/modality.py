@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 from PIL import Image
 
-from zoo import Axis, DataError, SpecError, TensorSpec, UsageError, listed
+from zoo import Axis, DataError, TensorSpec, UsageError, listed
 from zoo_image.reading import SUFFIXES, picture_of
 
 Array = NDArray[Any]
@@ -25,14 +26,8 @@ class ImageModality:
     picture file. A value of another size is resized, each side by itself. What is transparent becomes white.
     """
 
-    size: int = 32
+    size: Annotated[int, Ge(1)] = 32
     channels: Literal[1, 3] = 3
-
-    def __post_init__(self) -> None:
-        if self.size < 1:
-            raise SpecError(f"the modality 'image': size is a number of pixels, at least 1, got {self.size}")
-        if self.channels not in (1, 3):
-            raise SpecError(f"the modality 'image': channels is 1 (grey) or 3 (colour), got {self.channels}")
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:

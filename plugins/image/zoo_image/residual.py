@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from annotated_types import Ge, MinLen
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Encoder, Modality, SpecError, Tensors
-from zoo_image.encoders import checked_widths, halved, normalised_activation
+from zoo import Encoder, Modality, Tensors
+from zoo_image.encoders import halved, normalised_activation
 from zoo_image.pixels import PixelReader, image_modality
 
 
@@ -32,22 +33,19 @@ class ResidualEncoder(Encoder):
         self,
         modality: Modality,
         *,
-        channels: tuple[int, ...] = (32, 64, 128),
-        blocks: int = 2,
+        channels: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (32, 64, 128),
+        blocks: Annotated[int, Ge(1)] = 2,
         pooling: Literal["none", "mean"] = "none",
     ) -> None:
         super().__init__()
         image = image_modality(modality, "the encoder 'residual'")
-        widths = checked_widths(channels, "the encoder 'residual': channels")
-        if blocks < 1:
-            raise SpecError(f"the encoder 'residual': blocks is how many a stage has, at least 1, got {blocks}")
         self.read = PixelReader(image)
-        self.stem = nn.Conv2d(image.channels, widths[0], kernel_size=3, padding=1)
-        self.stages = nn.Sequential(*(_stage(a, b, blocks) for a, b in pairwise((widths[0], *widths))))
-        self.last = nn.Sequential(*normalised_activation(widths[-1]))
+        self.stem = nn.Conv2d(image.channels, channels[0], kernel_size=3, padding=1)
+        self.stages = nn.Sequential(*(_stage(a, b, blocks) for a, b in pairwise((channels[0], *channels))))
+        self.last = nn.Sequential(*normalised_activation(channels[-1]))
         self.pool = nn.AdaptiveAvgPool2d(1) if pooling == "mean" else nn.Identity()
-        side = 1 if pooling == "mean" else halved(image.size, len(widths))
-        self.feature_dim = widths[-1] * side**2
+        side = 1 if pooling == "mean" else halved(image.size, len(channels))
+        self.feature_dim = channels[-1] * side**2
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
         """Return the last stage's channels in one row."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Interval
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -26,15 +29,15 @@ class VisionTransformer(Encoder):
         self,
         modality: Modality,
         *,
-        patch: int = 4,
-        width: int = 128,
-        depth: int = 4,
-        heads: int = 4,
-        dropout: float = 0.0,
+        patch: Annotated[int, Ge(1)] = 4,
+        width: Annotated[int, Ge(1)] = 128,
+        depth: Annotated[int, Ge(1)] = 4,
+        heads: Annotated[int, Ge(1)] = 4,
+        dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()
         image = image_modality(modality, "the encoder 'vit'")
-        _check(image, patch, width, depth, heads, dropout)
+        _check(image, patch, width, heads)
         self.feature_dim = width
         self.read = PixelReader(image)
         self.patches = nn.Conv2d(image.channels, width, kernel_size=patch, stride=patch)
@@ -80,18 +83,12 @@ class _Block(nn.Module):
         return joined
 
 
-def _check(image: ImageModality, patch: int, width: int, depth: int, heads: int, dropout: float) -> None:
-    where = "the encoder 'vit'"
-    for name, size in {"patch": patch, "width": width, "depth": depth, "heads": heads}.items():
-        if size < 1:
-            raise SpecError(f"{where}: {name} is at least 1, got {size}")
+def _check(image: ImageModality, patch: int, width: int, heads: int) -> None:
     if image.size % patch:
         fitting = ", ".join(str(side) for side in range(1, image.size + 1) if image.size % side == 0)
         raise SpecError(
-            f"{where}: the picture's size is a multiple of patch, got size {image.size} and patch {patch}; "
+            f"the picture's size is a multiple of the option 'patch', got size {image.size} and patch {patch}; "
             f"choose another size, or as patch one of {fitting}"
         )
     if width % heads:
-        raise SpecError(f"{where}: width is a multiple of heads, got width {width} and heads {heads}")
-    if not 0 <= dropout < 1:
-        raise SpecError(f"{where}: dropout is at least 0 and less than 1, got {dropout}")
+        raise SpecError(f"the option 'width' is a multiple of 'heads', got width {width} and heads {heads}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 from zoo_autoencoding import GaussianPosterior
 
@@ -70,14 +71,14 @@ class CVAE(JointModel):
         latent_dim: int,
         *,
         target: str = "",
-        condition_dim: int = 16,
-        hidden: tuple[int, ...] = (128,),
-        beta: float = 1.0,
-        importance_samples: int = 0,
+        condition_dim: Annotated[int, Ge(1)] = 16,
+        hidden: tuple[Annotated[int, Ge(1)], ...] = (128,),
+        beta: Annotated[float, Ge(0)] = 1.0,
+        importance_samples: Annotated[int, Ge(0)] = 0,
     ) -> None:
         chosen = target or next(iter(inputs), "")
         if inputs and chosen not in inputs:
-            raise SpecError(f"target is the input to generate, one of {', '.join(inputs)}, got {target!r}")
+            raise SpecError(f"the option 'target' is the input to generate, one of {', '.join(inputs)}, got {target!r}")
         super().__init__(
             inputs, latent_dim + condition_dim, "cvae", decoded=[chosen], importance_samples=importance_samples
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import cast
+from typing import Annotated, cast
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo import Batch, Decoder, Input, Likelihood, Losses, SpecError, Tensors, TensorSpec, decode
+from zoo import Batch, Decoder, Input, Likelihood, Losses, Tensors, TensorSpec, decode
 from zoo_joint.experts import GaussianExperts, all_and_single, products
 from zoo_joint.joint_model import Term, any_present, only
 from zoo_joint.joint_vae import DensityPosterior, JointVAE
@@ -94,13 +95,11 @@ class DMVAE(JointVAE):
         inputs: Mapping[str, Input],
         latent_dim: int,
         *,
-        private_dim: int = 4,
-        beta: float = 1.0,
-        private_beta: float = 1.0,
-        importance_samples: int = 0,
+        private_dim: Annotated[int, Ge(1)] = 4,
+        beta: Annotated[float, Ge(0)] = 1.0,
+        private_beta: Annotated[float, Ge(0)] = 1.0,
+        importance_samples: Annotated[int, Ge(0)] = 0,
     ) -> None:
-        if private_dim < 1:
-            raise SpecError(f"private_dim is the size of each private latent, at least 1, got {private_dim}")
         whole = latent_dim + len(inputs) * private_dim
         parted = {
             name: replace(place, make_decoder=_parted(place.make_decoder, latent_dim, number, private_dim))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from zoo import Batch, Input, Losses, Tensors
@@ -33,7 +35,9 @@ class Fusion(JointModel):
     Source: Ngiam et al. 2011, "Multimodal deep learning".
     """
 
-    def __init__(self, inputs: Mapping[str, Input], latent_dim: int, *, hidden: tuple[int, ...] = (128,)) -> None:
+    def __init__(
+        self, inputs: Mapping[str, Input], latent_dim: int, *, hidden: tuple[Annotated[int, Ge(1)], ...] = (128,)
+    ) -> None:
         super().__init__(inputs, latent_dim, "fusion")
         self.posterior = FusedCode(self.feature_dims, latent_dim, hidden)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Gt
 from torch import Tensor
 from zoo_autoencoding import GaussianPosterior
 
-from zoo import Input, SpecError, Tensors
+from zoo import Input, Tensors
 from zoo_joint.joint_model import Concatenation
 from zoo_joint.matched import MatchedPosterior, MatchedVAE
 from zoo_joint.mixtures import Gaussians
@@ -65,14 +67,12 @@ class JMVAE(MatchedVAE):
         inputs: Mapping[str, Input],
         latent_dim: int,
         *,
-        alpha: float = 0.1,
-        beta: float = 1.0,
-        hidden: tuple[int, ...] = (128,),
-        importance_samples: int = 0,
+        alpha: Annotated[float, Gt(0)] = 0.1,
+        beta: Annotated[float, Ge(0)] = 1.0,
+        hidden: tuple[Annotated[int, Ge(1)], ...] = (128,),
+        importance_samples: Annotated[int, Ge(0)] = 0,
     ) -> None:
         super().__init__(inputs, latent_dim, "jmvae", importance_samples=importance_samples)
-        if not alpha > 0:
-            raise SpecError(f"alpha weighs how the single experts learn from the joint one, above 0, got {alpha}")
         self.posterior: JointOrProduct = JointOrProduct(self.feature_dims, latent_dim, hidden)
         self.alpha = alpha
         self.beta = beta

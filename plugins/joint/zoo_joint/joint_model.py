@@ -90,8 +90,6 @@ class JointModel(Objective, ABC):
         likelihood of held-out rows, where the model has one. A subclass sets ``posterior``.
         """
         super().__init__()
-        if importance_samples < 0:
-            raise SpecError(f"importance_samples is a number of latents a row from 0, got {importance_samples}")
         self.importance_samples = importance_samples
         if len(inputs) < 2:
             raise SpecError(

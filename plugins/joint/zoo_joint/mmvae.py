@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
-from zoo import Batch, Input, Losses, SpecError, Tensors, decode
+from zoo import Batch, Input, Losses, Tensors, decode
 from zoo_joint.experts import GaussianExperts
 from zoo_joint.joint_model import Term, any_present, only
 from zoo_joint.joint_vae import DensityPosterior, JointVAE, deployed
@@ -47,11 +49,14 @@ class MMVAE(JointVAE):
     """
 
     def __init__(
-        self, inputs: Mapping[str, Input], latent_dim: int, *, samples: int = 10, importance_samples: int = 0
+        self,
+        inputs: Mapping[str, Input],
+        latent_dim: int,
+        *,
+        samples: Annotated[int, Ge(1)] = 10,
+        importance_samples: Annotated[int, Ge(0)] = 0,
     ) -> None:
         super().__init__(inputs, latent_dim, "mmvae", importance_samples=importance_samples)
-        if samples < 1:
-            raise SpecError(f"samples is a number of latents from each expert, at least 1, got {samples}")
         self.posterior: MixtureOfExperts = MixtureOfExperts(self.feature_dims, latent_dim)
         self.samples = samples
 

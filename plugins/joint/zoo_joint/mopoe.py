@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from zoo import Batch, Input, Losses, Tensors
@@ -48,7 +50,12 @@ class MoPoE(JointVAE):
     """
 
     def __init__(
-        self, inputs: Mapping[str, Input], latent_dim: int, *, beta: float = 1.0, importance_samples: int = 0
+        self,
+        inputs: Mapping[str, Input],
+        latent_dim: int,
+        *,
+        beta: Annotated[float, Ge(0)] = 1.0,
+        importance_samples: Annotated[int, Ge(0)] = 0,
     ) -> None:
         super().__init__(inputs, latent_dim, "mopoe", importance_samples=importance_samples)
         self.posterior: MixtureOfProducts = MixtureOfProducts(self.feature_dims, latent_dim)

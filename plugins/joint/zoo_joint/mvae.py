@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Bool
 from torch import Tensor
 
@@ -65,9 +67,9 @@ class MVAE(JointVAE):
         inputs: Mapping[str, Input],
         latent_dim: int,
         *,
-        beta: float = 1.0,
+        beta: Annotated[float, Ge(0)] = 1.0,
         subsampling: bool = True,
-        importance_samples: int = 0,
+        importance_samples: Annotated[int, Ge(0)] = 0,
     ) -> None:
         super().__init__(inputs, latent_dim, "mvae", importance_samples=importance_samples)
         self.posterior: ProductOfExperts = ProductOfExperts(self.feature_dims, latent_dim, prior_expert=True)

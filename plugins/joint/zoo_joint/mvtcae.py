@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from zoo import Input, SpecError
+from annotated_types import Ge, Interval
+
+from zoo import Input
 from zoo_joint.matched import MatchedVAE
 from zoo_joint.mvae import ProductOfExperts
 
@@ -30,13 +33,11 @@ class MVTCAE(MatchedVAE):
         inputs: Mapping[str, Input],
         latent_dim: int,
         *,
-        alpha: float = 0.9,
-        beta: float = 1.0,
-        importance_samples: int = 0,
+        alpha: Annotated[float, Interval(ge=0, le=1)] = 0.9,
+        beta: Annotated[float, Ge(0)] = 1.0,
+        importance_samples: Annotated[int, Ge(0)] = 0,
     ) -> None:
         super().__init__(inputs, latent_dim, "mvtcae", importance_samples=importance_samples)
-        if not 0 <= alpha <= 1:
-            raise SpecError(f"alpha is the share of the conditional bottleneck, from 0 to 1, got {alpha}")
         self.posterior: ProductOfExperts = ProductOfExperts(self.feature_dims, latent_dim, prior_expert=False)
         self.alpha = alpha
         self.beta = beta

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from zoo import Decoder, SpecError, TensorSpec
-from zoo_text.encoders import require_at_least
 from zoo_text.likelihoods import BagOfWords
 from zoo_text.modality import TextModality
 
@@ -26,10 +26,15 @@ class BagOfWordsDecoder(Decoder):
         "a probability errs, as a share of itself, by what its logarithm errs: the rounding of a logit that may be 16"
     )
 
-    def __init__(self, modality: TextModality, latent_dim: int, *, width: int = 256, depth: int = 1) -> None:
+    def __init__(
+        self,
+        modality: TextModality,
+        latent_dim: int,
+        *,
+        width: Annotated[int, Ge(1)] = 256,
+        depth: Annotated[int, Ge(0)] = 1,
+    ) -> None:
         super().__init__()
-        require_at_least(1, {"width": width})
-        require_at_least(0, {"depth": depth})
         if modality.token_count == modality.first_word:
             raise SpecError(
                 "a bag-of-words decoder needs a word to decode to; fit the text modality on some text first"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -26,18 +27,16 @@ class BagOfEmbeddings(Encoder):
         self,
         modality: TextModality,
         *,
-        width: int = 128,
-        depth: int = 1,
-        dropout: float = 0.0,
+        width: Annotated[int, Ge(1)] = 128,
+        depth: Annotated[int, Ge(0)] = 1,
+        dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
         train_embedding: bool = True,
     ) -> None:
         super().__init__()
-        require_at_least(1, {"width": width})
-        require_at_least(0, {"depth": depth})
         self.feature_dim = width
         self.embedding = token_embedding(modality, width, train_embedding=train_embedding)
         self.norm = nn.LayerNorm(width)
-        layers = [(nn.Linear(width, width), nn.GELU(), _dropout(dropout)) for _ in range(depth)]
+        layers = [(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout)) for _ in range(depth)]
         self.layers = nn.Sequential(*(module for layer in layers for module in layer))
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
@@ -60,22 +59,20 @@ class TransformerEncoder(Encoder):
         self,
         modality: TextModality,
         *,
-        width: int = 128,
-        depth: int = 2,
-        heads: int = 4,
-        dropout: float = 0.0,
+        width: Annotated[int, Ge(1)] = 128,
+        depth: Annotated[int, Ge(0)] = 2,
+        heads: Annotated[int, Ge(1)] = 4,
+        dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
         train_embedding: bool = True,
     ) -> None:
         super().__init__()
-        require_at_least(1, {"width": width, "heads": heads})
-        require_at_least(0, {"depth": depth})
         if width % heads:
             raise SpecError(f"the option 'width' is a multiple of 'heads', got width {width} and heads {heads}")
         self.feature_dim = width
         self.embedding = token_embedding(modality, width, train_embedding=train_embedding)
         self.class_token = nn.Parameter(torch.randn(width) * EMBEDDING_SCALE)
         self.positions = nn.Parameter(torch.randn(modality.max_length, width) * EMBEDDING_SCALE)
-        self.dropout = _dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(_Block(width, heads, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
@@ -101,7 +98,7 @@ class _Block(nn.Module):
         self.attention = _SelfAttention(width, heads)
         self.layers_norm = nn.LayerNorm(width)
         self.layers = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-        self.dropout = _dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(
         self, hidden: Float[Tensor, "batch token width"], seen: Bool[Tensor, "batch token"]
@@ -169,16 +166,3 @@ def token_embedding(modality: TextModality, width: int, *, train_embedding: bool
             embedding.weight[ids] = vectors.to(embedding.weight)
     embedding.weight.requires_grad_(train_embedding)
     return embedding
-
-
-def require_at_least(least: int, sizes: Mapping[str, int]) -> None:
-    """Raise SpecError, naming the option, where one of ``sizes`` is below ``least``."""
-    for name, size in sizes.items():
-        if size < least:
-            raise SpecError(f"the option {name!r} is at least {least}, got {size}")
-
-
-def _dropout(share: float) -> nn.Dropout:
-    if not 0 <= share < 1:
-        raise SpecError(f"the option 'dropout' is at least 0 and less than 1, got {share}")
-    return nn.Dropout(share)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from zoo import Encoder, SpecError, Tensors
-from zoo_text.encoders import masked_mean, require_at_least, token_embedding
+from zoo import Encoder, Tensors
+from zoo_text.encoders import masked_mean, token_embedding
 from zoo_text.modality import TextModality
 from zoo_text.packed_lstm import PackedLSTM
 
@@ -32,20 +33,16 @@ class LSTMEncoder(Encoder):
         self,
         modality: TextModality,
         *,
-        width: int = 64,
-        depth: int = 1,
+        width: Annotated[int, Ge(1)] = 64,
+        depth: Annotated[int, Ge(1)] = 1,
         bidirectional: bool = False,
         pooling: Literal["last", "mean"] = "last",
-        hidden: tuple[int, ...] = (),
-        embedding_width: int = 64,
-        dropout: float = 0.0,
+        hidden: tuple[Annotated[int, Ge(1)], ...] = (),
+        embedding_width: Annotated[int, Ge(1)] = 64,
+        dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
         train_embedding: bool = True,
     ) -> None:
         super().__init__()
-        require_at_least(1, {"width": width, "depth": depth, "embedding_width": embedding_width})
-        require_at_least(1, {f"hidden[{place}]": size for place, size in enumerate(hidden)})
-        if not 0 <= dropout < 1:
-            raise SpecError(f"the option 'dropout' is at least 0 and less than 1, got {dropout}")
         states = 2 * width if bidirectional else width
         sizes = [states, *hidden]
         self.feature_dim = sizes[-1]

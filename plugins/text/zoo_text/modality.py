@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
 from zoo import Axis, DataError, SpecError, TensorSpec, as_utf8, from_utf8, listed
@@ -45,30 +46,26 @@ class TextModality:
     as ``fit`` learns them (case folded, one CJK character each), start from its vectors, all others as without. A
     fitted copy carries the vectors, its ``state`` does not: a checkpoint and the runtime never need the file.
 
-    Raises SpecError where a size is too small or ``vectors`` stands beside another tokenizer than ``words``.
+    Raises SpecError where ``vocabulary_size`` is too small for the tokenizer, or ``vectors`` stands beside another one
+    than ``words``.
     """
 
     length_option: ClassVar[str] = "max_length"
     vocabulary_option: ClassVar[str] = "vocabulary_size"
 
     tokenizer: Literal["words", "wordpiece", "bpe", "bytes"] = "words"
-    max_length: int = 32
-    vocabulary_size: int = 8192
+    max_length: Annotated[int, Ge(1)] = 32
+    vocabulary_size: Annotated[int, Ge(3)] = 8192
     vectors: str | None = None
     _fitted: Tokenizer | None = field(default=None, repr=False)
     _pretrained: Pretrained | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check the options."""
-        if self.tokenizer not in TOKENIZERS:
-            raise SpecError(f"the option 'tokenizer' is one of {', '.join(TOKENIZERS)}, got {self.tokenizer!r}")
-        if self.max_length < 1:
-            raise SpecError(f"the option 'max_length' is at least 1, got {self.max_length}")
+        """Check that the options fit each other."""
         least = self.reader.fewest_tokens
         if self.vocabulary_size < least:
-            holds = "one word" if least == 3 else "each byte"
             raise SpecError(
-                f"the option 'vocabulary_size' is at least {least} (padding, unknown, {holds}), "
+                f"the option 'vocabulary_size' is at least {least} for the tokenizer {self.tokenizer!r}, "
                 f"got {self.vocabulary_size}"
             )
         if self.vectors is not None and self.tokenizer != "words":

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Interval
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from zoo import Decoder, SpecError, TensorSpec
+from zoo import Decoder, TensorSpec
 from zoo_text.autoregressive import AutoregressiveTokens
-from zoo_text.encoders import require_at_least, token_embedding
+from zoo_text.encoders import token_embedding
 from zoo_text.modality import TextModality
 
 
@@ -30,15 +32,12 @@ class RecurrentDecoder(Decoder):
         modality: TextModality,
         latent_dim: int,
         *,
-        width: int = 128,
-        embedding_width: int = 64,
-        word_dropout: float = 0.0,
+        width: Annotated[int, Ge(1)] = 128,
+        embedding_width: Annotated[int, Ge(1)] = 64,
+        word_dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
         train_embedding: bool = True,
     ) -> None:
         super().__init__()
-        require_at_least(1, {"width": width, "embedding_width": embedding_width})
-        if not 0 <= word_dropout < 1:
-            raise SpecError(f"the option 'word_dropout' is at least 0 and less than 1, got {word_dropout}")
         self.latent_dim = latent_dim
         self.max_length = modality.max_length
         self.token_count = modality.token_count
