@@ -317,7 +317,10 @@ def test_data_leave_out_samples_whose_files_are_not_there_and_name_them(zoo, tmp
 
 def test_a_data_set_that_there_is_not_is_a_usage_error(zoo):
     assert "no dataset 'toi'; there is toy. Did you mean 'toy'?" in zoo("data", "toi").error
-    assert "data 'toy': unknown option 'row'; it takes rows: int = 32" in zoo("data", "toy", "-o", "row=3").error
+    assert (
+        "data: 'toy' has no option 'row'; it takes rows = 32 (a whole number)"
+        in zoo("data", "toy", "-o", "row=3").error
+    )
     assert "-o rows: expected key=value" in zoo("data", "toy", "-o", "rows").error
 
 

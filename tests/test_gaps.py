@@ -58,7 +58,7 @@ def test_a_recipe_is_written_with_what_it_drops_and_without_what_it_does_not(mak
 
 
 def test_a_share_that_is_none_and_an_input_that_there_is_not_are_refused(make_recipe):
-    with pytest.raises(SpecError, match=r"'drop' takes a share from 0 to 1 for 'left', got 1\.5"):
+    with pytest.raises(SpecError, match=r"'drop' takes a table of numbers from 0 to 1, got \{'left': 1\.5\}"):
         make_recipe(drop={"left": 1.5})
     with pytest.raises(SpecError, match="'drop' names 'sound'; the inputs are right, left"):
         make_recipe(drop={"sound": 0.5})

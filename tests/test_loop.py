@@ -138,9 +138,9 @@ def test_compiled_steps_train_the_same_model(run_process, recipe_file, make_reci
     assert largest_difference(compiled, eager) < 1e-4
 
 
-def test_an_unknown_precision_is_refused():
+def test_an_unknown_precision_is_refused(make_recipe):
     with pytest.raises(SpecError, match="'precision' takes 'fp32', 'bf16' or 'fp16', got 'fp8'"):
-        Training.read({"precision": "fp8"}, "training")
+        make_recipe(precision="fp8")
 
 
 def test_too_few_rows_for_the_parts_are_refused(make_recipe, plugins, tmp_path):

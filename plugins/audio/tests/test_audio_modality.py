@@ -172,15 +172,12 @@ def test_what_is_no_sound_is_named_with_its_position(value, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sample_rate_hz": 500}, "the option 'sample_rate_hz' is from 1000 to 768000, got 500"),
-        ({"seconds": 0.0}, "the option 'seconds' is above 0 and at most 600, got 0.0"),
-        ({"seconds": 1e-6}, "the option 'seconds' is above 0 and at most 600, got 1e-06"),
-        ({"seconds": float("nan")}, "the option 'seconds' is above 0 and at most 600, got nan"),
-        ({"window_ms": 0.5}, "the option 'window_ms' is from 1 to 1000, got 0.5"),
-        ({"hop_ms": 0.0}, "the option 'hop_ms' is from 1 to 1000, got 0.0"),
-        ({"hop_ms": 20.0}, "'hop_ms' is at most half of 'window_ms', .*; got hop_ms 20.0 and window_ms 32.0"),
-        ({"mel_bands": 0}, "'mel_bands' is at least 1, and each band holds .*; got 0 bands and a window of 32.0 ms"),
-        ({"mel_bands": 128}, "got 128 bands and a window of 32.0 ms; take fewer bands or a longer window"),
+        (
+            {"seconds": 1e-6},
+            "'seconds' is at least one sample of 'sample_rate_hz', got seconds 1e-06 and sample_rate_hz",
+        ),
+        ({"hop_ms": 20.0}, "'hop_ms' is at most half of 'window_ms', .*, got hop_ms 20.0 and window_ms 32.0"),
+        ({"mel_bands": 128}, "got mel_bands 128 and window_ms 32.0; take fewer bands or a longer window"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, message):

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from zoo_autoencoding.divergences import GaussianKL, gaussian_kl
+from zoo_autoencoding.divergences import gaussian_kl
 from zoo_autoencoding.latent_model import LatentModel
 from zoo_autoencoding.posteriors import GaussianPosterior, PointPosterior
 from zoo_autoencoding.presets import VAE, Autoencoder
@@ -170,11 +170,3 @@ def test_an_input_without_a_decoder_is_refused():
     place = replace(number_inputs("row")["row"], make_decoder=None)
     with pytest.raises(SpecError, match=r"spec\.inputs\.row: autoencoding needs a decoder here; add decoder = NAME"):
         Autoencoder({"row": place}, LATENT_DIM)
-
-
-@pytest.mark.parametrize("beta", [-1.0, math.nan])
-def test_a_beta_below_zero_is_refused(beta):
-    with pytest.raises(
-        SpecError, match=f"beta weighs the KL divergence and is at least 0, got {beta}; 1 gives the ELBO"
-    ):
-        GaussianKL(beta)

@@ -1,4 +1,3 @@
-import math
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -172,11 +171,8 @@ def test_the_damage_of_a_row_hangs_on_its_own_seed():
         ("salt-and-pepper", TEXTS, {}, "the corruption 'salt-and-pepper' takes numbers, and 'ids' holds ids"),
         ("replacement", OPEN, {}, "needs a range with two ends, and 'values' goes from -inf to inf; choose 'masking'"),
         ("masking", {"mask": TEXTS["mask"]}, {}, "the corruption 'masking' finds only masks in mask; use another"),
-        ("masking", NUMBERS, {"share": 0.0}, "share is the part of the places that is hit, between 0 and 1, got 0.0"),
-        ("masking", NUMBERS, {"share": 1.0}, "share is the part of the places that is hit, between 0 and 1, got 1.0"),
         ("masking", NUMBERS, {"scale": 0.1}, "the corruption 'masking' has no scale, got 0.1; give a share"),
         ("gaussian", NUMBERS, {"share": 0.1}, "reaches every value and has no share, got 0.1; give a scale"),
-        ("gaussian", NUMBERS, {"scale": math.nan}, "scale is a standard deviation above 0 in widths of the range, got"),
     ],
 )
 def test_what_cannot_be_done_is_refused(name, specs, options, message):
@@ -262,11 +258,6 @@ def test_importance_samples_add_a_metric_and_change_none():
     assert set(sampled) - set(plain) == {"nll"}
     assert {name: sampled[name] for name in plain} == plain
     assert sampled["nll"] < -sampled["elbo"]
-
-
-def test_a_negative_number_of_importance_samples_is_refused():
-    with pytest.raises(SpecError, match="importance_samples is a number of latents a row from 0, got -1"):
-        _model(VAE, importance_samples=-1)
 
 
 def test_a_boolean_mask_of_fewer_axes_hides_whole_places():

@@ -12,7 +12,7 @@ from PIL import Image
 from zoo_datasets import five_digits, mnist
 from zoo_datasets.five_digits import PHOTOS, FiveDigits
 
-from zoo import DataError, NotFoundError, SpecError
+from zoo import DataError, NotFoundError
 from zoo.testing import DatasetContract
 
 SPLITS = ("train", "validation", "test")
@@ -153,13 +153,6 @@ def test_notices_lie_beside_the_bundled_files():
     assert "CC BY-SA 3.0" in (mnist._BUNDLED / "LICENSE").read_text(encoding="utf-8")
     notice = (five_digits._BUNDLED / "LICENSE").read_text(encoding="utf-8")
     assert all(f"{photo}.jpg" in notice for photo in PHOTOS)
-
-
-@pytest.mark.parametrize("passes", [0, 11])
-def test_passes_have_bounds(passes):
-    message = f"'five-digits': passes is how often a picture of MNIST serves in training, from 1 to 10, got {passes}"
-    with pytest.raises(SpecError, match=message):
-        FiveDigits(passes=passes)
 
 
 def test_an_unknown_split_names_the_splits():

@@ -9,7 +9,7 @@ from zoo_datasets.molecules import Molecules, uncharged, without_hydrogen
 from zoo_datasets.sdf import Bond, Molecule, read_sdf
 from zoo_datasets.skeletal import draw_molecule
 
-from zoo import DataError, NotFoundError, SpecError
+from zoo import DataError, NotFoundError
 from zoo.testing import DatasetContract
 
 SPLITS = ("train", "validation", "test")
@@ -167,12 +167,6 @@ def test_a_wrong_record_is_refused_by_file_and_line(old, new, message):
     assert old in METHANOL
     with pytest.raises(DataError, match=f"a.sdf.*{message}"):
         read_sdf(METHANOL.replace(old, new, 1), "a.sdf")
-
-
-@pytest.mark.parametrize("size", [15, 513])
-def test_a_wrong_size_is_refused(size):
-    with pytest.raises(SpecError, match=f"size is a number of pixels from 16 to 512, got {size}"):
-        Molecules(size=size)
 
 
 def test_an_unknown_split_names_the_splits():

@@ -136,14 +136,16 @@ def test_wrong_captions_name_the_file(content, message, written):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"languages": ("fr", "xx")}, "languages: no stamp has 'xx'; there is am, ca@valencia, de, en, fr"),
-        ({"speech_language": "de"}, "speech_language: no stamp has 'de'; there is en, fr"),
-        ({"languages": ()}, "languages is a list of different ones, as 'en' or 'zh_CN', got []"),
-        ({"languages": ("fr", "fr")}, "languages is a list of different ones, as 'en' or 'zh_CN', got ['fr', 'fr']"),
+        (
+            {"languages": ("fr", "xx")},
+            "the option 'languages': no stamp has 'xx'; there is am, ca@valencia, de, en, fr",
+        ),
+        ({"speech_language": "de"}, "the option 'speech_language': no stamp has 'de'; there is en, fr"),
+        ({"languages": ("fr", "fr")}, "the option 'languages' names each language once, got ['fr', 'fr']"),
     ],
 )
 def test_a_language_that_no_stamp_has_is_refused(options, message, written):
-    with pytest.raises(SpecError, match=re.escape(f"the data set 'stamps': {message}")):
+    with pytest.raises(SpecError, match=f"^{re.escape(message)}"):
         Stamps(**options).split("train")
 
 

@@ -141,17 +141,9 @@ class Sound:
     fit = state = with_state = to_arrays = from_arrays = example = draw = print
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: AdjacencyDecoder(GRAPHS, 4, width=0), "the option 'width' is at least 1, got 0"),
-        (lambda: AdjacencyDecoder(GRAPHS, 4, node_width=0), "the option 'node_width' is at least 1, got 0"),
-        (lambda: AdjacencyDecoder(Sound(), 4), "the decoder 'adjacency' works on the modality 'graph', got Sound"),
-    ],
-)
-def test_what_cannot_be_built_is_refused(make, message):
-    with pytest.raises(SpecError, match=message):
-        make()
+def test_another_modality_is_refused():
+    with pytest.raises(SpecError, match="the decoder 'adjacency' works on the modality 'graph', got Sound"):
+        AdjacencyDecoder(Sound(), 4)
 
 
 def test_logits_of_pairs_without_nodes_are_in_no_score_however_large_they_are():

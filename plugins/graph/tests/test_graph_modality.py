@@ -5,7 +5,7 @@ import pytest
 from zoo_graph.modality import UNREADABLE, GraphModality
 from zoo_graph.reading import GraphValue
 
-from zoo import DataError, SpecError, UsageError
+from zoo import DataError, UsageError
 from zoo.discovery.plugins import installed
 from zoo.testing import ModalityContract
 from zoo.testing.building import raw_values
@@ -202,12 +202,6 @@ def test_before_it_is_fitted_it_draws_and_nothing_else():
 def test_the_state_of_something_else_is_refused():
     with pytest.raises(DataError, match="holds 'node_labels' as JSON; this one holds vocabulary; fetch or train"):
         GraphModality().with_state({"vocabulary": np.zeros(3, np.uint8)})
-
-
-@pytest.mark.parametrize("name", ["max_nodes", "max_edges"])
-def test_a_size_below_one_is_refused(name):
-    with pytest.raises(SpecError, match=f"the option '{name}' is at least 1, got 0"):
-        GraphModality(**{name: 0})
 
 
 def test_the_contracts_find_graphs_past_a_data_set_that_only_a_user_can_open():

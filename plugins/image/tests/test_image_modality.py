@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from zoo_image import reading
 from zoo_image.modality import ImageModality
 
-from zoo import DataError, SpecError, UsageError
+from zoo import DataError, UsageError
 from zoo.testing import ModalityContract
 
 
@@ -219,18 +219,6 @@ def test_a_reader_does_not_keep_the_file_open(tmp_path):
     _drawing().save(data, "PNG")
     (tmp_path / "a.png").write_bytes(data.getvalue())
     ImageModality(8).to_arrays([tmp_path / "a.png"] * 3)  # an open file would warn, and warnings are errors here
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"size": 0}, "size is a number of pixels, at least 1, got 0"),
-        ({"channels": 4}, "channels is 1 .grey. or 3 .colour., got 4"),
-    ],
-)
-def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(SpecError, match=message):
-        ImageModality(**options)
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3), (5, 7, 4)])

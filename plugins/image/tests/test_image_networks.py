@@ -131,16 +131,7 @@ class _Sound:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda m: MLPEncoder(m, hidden=()), "'mlp': hidden holds the width of each layer.* got \\[\\]"),
-        (lambda m: ConvolutionalEncoder(m, channels=(8, 0)), "'convolutional': channels holds .* got \\[8, 0\\]"),
-        (lambda m: MLPDecoder(m, 2, hidden=(-1,)), "'mlp': hidden holds"),
-        (lambda m: ConvolutionalDecoder(m, 2, channels=()), "'convolutional': channels holds"),
         (lambda m: MLPDecoder(m, 2, scale=0.1), "'mlp': the likelihood 'bernoulli' has no scale, got 0.1; drop one"),
-        (
-            lambda m: ConvolutionalDecoder(m, 2, likelihood="gaussian", scale=0.0),
-            "'convolutional': scale is a width in brightness from 1e-14 to 1e[+]14, or absent to be learnt, got 0.0",
-        ),
-        (lambda m: MLPDecoder(m, 2, likelihood="laplace", scale=float("inf")), "scale is a width .* got inf"),
         (lambda m: MLPEncoder(_Sound()), "the encoder 'mlp' works on the modality 'image', got _Sound"),
         (lambda m: ResidualEncoder(_Sound()), "the encoder 'residual' works on the modality 'image', got _Sound"),
         (lambda m: VisionTransformer(_Sound()), "the encoder 'vit' works on the modality 'image', got _Sound"),

@@ -8,7 +8,7 @@ from zoo_text.lstm import LSTMEncoder
 from zoo_text.modality import TextModality
 from zoo_text.packed_lstm import PackedLSTM
 
-from zoo import SpecError, TensorSpec, encode_graph
+from zoo import TensorSpec, encode_graph
 from zoo.testing import EncoderContract
 
 WORDS = TextModality(max_length=9).fit(["fire engine", "red heart with a ribbon", "消防车"])
@@ -152,18 +152,3 @@ def test_the_file_holds_one_lstm_a_layer_with_the_length_of_each_row(tmp_path):
     assert not found[0].any()
     with torch.no_grad():
         np.testing.assert_allclose(found, encoder(tensors_of(WORDS, *texts)).numpy(), atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"width": 0}, "the option 'width' is at least 1, got 0"),
-        ({"depth": 0}, "the option 'depth' is at least 1, got 0"),
-        ({"embedding_width": 0}, "the option 'embedding_width' is at least 1, got 0"),
-        ({"hidden": (8, 0)}, r"the option 'hidden\[1\]' is at least 1, got 0"),
-        ({"dropout": 1.0}, "the option 'dropout' is at least 0 and less than 1, got 1.0"),
-    ],
-)
-def test_what_cannot_be_built_is_refused(options, message):
-    with pytest.raises(SpecError, match=message):
-        LSTMEncoder(WORDS, **options)

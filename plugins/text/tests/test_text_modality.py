@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from zoo_text.modality import TextModality
 
-from zoo import DataError, SpecError, UsageError
+from zoo import DataError, UsageError
 from zoo.testing import ModalityContract
 
 TEXTS = ["fire engine", "消防车", "red heart, with a red ribbon", ""]
@@ -212,19 +212,6 @@ def test_words_that_were_not_learnt_are_asked_for():
 def test_the_state_of_another_tokenizer_is_refused():
     with pytest.raises(DataError, match=r"holds 'vocabulary' .*; this one holds nothing; take the state of a modality"):
         TextModality().with_state(TextModality(tokenizer="bytes").state())
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"tokenizer": "letters"}, "the option 'tokenizer' is one of words, wordpiece, bpe, bytes, got 'letters'"),
-        ({"max_length": 0}, "the option 'max_length' is at least 1, got 0"),
-        ({"vocabulary_size": 2}, r"'vocabulary_size' is at least 3 \(padding, unknown, one word\), got 2"),
-    ],
-)
-def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(SpecError, match=message):
-        TextModality(**options)
 
 
 @pytest.mark.parametrize("piece", ["a", "word ", "消", " ", "!", "! ", "\u0300\u0316", "\x00", "א ", "\ud800", "😀"])

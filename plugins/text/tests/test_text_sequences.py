@@ -7,7 +7,6 @@ from zoo_text.autoregressive import AutoregressiveTokens
 from zoo_text.modality import TextModality
 from zoo_text.sequence_decoder import RecurrentDecoder
 
-from zoo import SpecError
 from zoo.testing import DecoderContract, LikelihoodContract
 
 TEXTS = ["fire engine", "red heart with a ribbon", "消防车", ""]
@@ -176,16 +175,3 @@ def test_half_precision_around_a_step_trains_the_weights():
         assert likelihood.mode()["ids"].dtype == torch.int64
     loss.backward()
     assert all(torch.isfinite(p.grad).all() and p.grad.dtype == torch.float32 for p in decoder.parameters())
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"width": 0}, "the option 'width' is at least 1, got 0"),
-        ({"embedding_width": 0}, "the option 'embedding_width' is at least 1, got 0"),
-        ({"word_dropout": 1.0}, "the option 'word_dropout' is at least 0 and less than 1, got 1.0"),
-    ],
-)
-def test_what_cannot_be_built_is_refused(options, message):
-    with pytest.raises(SpecError, match=message):
-        a_decoder(**options)
