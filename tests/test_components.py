@@ -119,7 +119,7 @@ def test_an_option_without_a_default_must_be_given():
 
 def test_a_component_without_a_constructor_takes_no_options():
     assert checked_by(Plain, {}) == {}
-    with pytest.raises(SpecError, match="^here: 'it' has no option 'a'; it takes none$"):
+    with pytest.raises(SpecError, match=r"^here: 'it' has no option 'a'; it takes none$"):
         checked_by(Plain, {"a": 1})
 
 

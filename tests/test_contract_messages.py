@@ -1,14 +1,19 @@
 """What a contract says of a part that fails it: NaN by its name, the idle parameter, the rule that is broken."""
 
+import sys
 from dataclasses import dataclass
-from typing import ClassVar
+from types import ModuleType
+from typing import Annotated, ClassVar
 
 import pytest
 import torch
+from annotated_types import Gt
 from torch import nn
 from zoo_toy.modality import VectorsModality
 from zoo_toy.parts import GaussianDecoder, GaussianTotal, LinearEncoder
 
+from zoo.discovery.registered import Component, Plugin
+from zoo.errors import SpecError
 from zoo.protocols import TensorSpec
 from zoo.testing import (
     DatasetContract,
@@ -16,6 +21,7 @@ from zoo.testing import (
     EncoderContract,
     ModalityContract,
     ObjectiveContract,
+    PluginContract,
     number_batch,
 )
 from zoo.testing.naming import require_finite, require_range
@@ -70,6 +76,21 @@ def test_a_modality_that_is_not_registered_is_named():
 
     with pytest.raises(AssertionError, match="no installed plugin registers the modality sky; install it, or correct"):
         DatasetContract().test_its_inputs_have_modalities(Sky())
+
+
+def test_a_default_out_of_its_range_is_named(monkeypatch):
+    @dataclass(frozen=True)
+    class Sky:
+        clouds: Annotated[float, Gt(0)] = 0.0
+        stars: int | None = None
+
+    module = ModuleType("zoo_sky")
+    module.Sky = Sky
+    monkeypatch.setitem(sys.modules, "zoo_sky", module)
+    component = Component("dataset", "sky", "zoo_sky:Sky", "modalzoo-sky")
+    plugin = Plugin("sky", "zoo_sky", "modalzoo-sky", "1.0", (component,))
+    with pytest.raises(SpecError, match=r"^dataset sky: the default of 'clouds' takes a number above 0, got 0\.0$"):
+        PluginContract().test_defaults_are_what_their_options_take(plugin)
 
 
 def with_idle(part, *, trained):

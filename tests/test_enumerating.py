@@ -10,6 +10,7 @@ from zoo.discovery.enumerating import END, START, command, enumerated
 from zoo.errors import PluginError, UsageError
 
 PAGE = Path(__file__).parent.parent / "plugins/README.md"
+OPTIONS = PAGE.parent.parent / "docs/components.md"
 FINCHES = """
 from zoo import hookimpl
 
@@ -35,6 +36,27 @@ def zoo_registries():
 def test_the_page_lists_every_component_that_is_registered_today():
     again = "write it again: python -m zoo.discovery.enumerating plugins/README.md"
     assert enumerated(PAGE.read_text(), PAGE.parent) == PAGE.read_text(), again
+
+
+def test_the_page_of_options_tells_what_each_takes_today():
+    again = "write it again: python -m zoo.discovery.enumerating docs/components.md"
+    assert enumerated(OPTIONS.read_text(), OPTIONS.parent) == OPTIONS.read_text(), again
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "### Encoder `image/vit`\n\nOf `modalzoo-image`. Cuts the picture into squares of `patch` pixels and lets",
+        "| `dropout` | a number from 0 and below 1 | `0.0` |",
+        "Squeezes an input through a latent point and rebuilds it.\n\nNo options.\n",
+        "| `path` | a text | must be given |",
+        "| `scale` | a number from 1e-14 to 1e+14, or none | none |",
+        "## The keys of `[training]`\n\n| key | takes | default |\n| --- | --- | --- |\n| `steps` | a whole number",
+        "| `latent_dim` | a whole number from 1 | must be given |",
+    ],
+)
+def test_the_page_of_options_tells_types_ranges_and_defaults(told):
+    assert told in OPTIONS.read_text()
 
 
 @pytest.fixture

@@ -301,3 +301,48 @@ def test_a_translation_is_imported_by_whoever_uses_it_alone(site, zoo):
     load = translations("nest")["zoo_birds::sing"]
     with pytest.raises(PluginError, match=r"translation 'nest/zoo_birds::sing' of modalzoo-birds .*: met too early"):
         load()
+
+
+def test_the_options_of_a_component_are_told_with_what_they_take(zoo):
+    told = zoo("plugins", "vectors/linear")
+    assert told.exit_code == 0
+    assert told.stdout.splitlines() == [
+        "KIND     NAME            OPTION    TAKES           DEFAULT",
+        "encoder  vectors/linear  features  a whole number  4",
+    ]
+    (component,) = zoo("plugins", "vectors/linear", "--json").json
+    assert component == {
+        "kind": "encoder",
+        "name": "vectors/linear",
+        "distribution": "modalzoo-toy",
+        "options": [
+            {
+                "name": "features",
+                "required": False,
+                "takes": "a whole number",
+                "schema": {"type": "integer", "default": 4},
+            }
+        ],
+    }
+
+
+def test_components_are_told_by_their_short_name_and_by_their_distribution(zoo):
+    assert [one["name"] for one in zoo("plugins", "linear", "--json").json] == ["vectors/linear"]
+    assert [one["kind"] for one in zoo("plugins", "toy", "--json").json] == ["dataset", "exporter"]
+    every = {(one["kind"], one["name"]) for one in zoo("plugins", "modalzoo-toy", "--json").json}
+    assert every == set(installed().table)
+    assert "exporter  toy             no options" in zoo("plugins", "toy").stdout
+
+
+def test_a_name_that_nothing_has_is_told_with_the_nearest(zoo):
+    told = zoo("plugins", "liner")
+    assert told.exit_code == 3
+    assert "no component or distribution 'liner'; there is " in told.error
+    assert "Did you mean 'linear'? `zoo plugins` lists what is installed." in told.error
+
+
+def test_the_options_of_a_distribution_that_is_out_are_not_told(site, zoo):
+    site.add("birds", FAULTS["is no Python"][0])
+    told = zoo("plugins", "modalzoo-birds")
+    assert told.exit_code == 1
+    assert re.search(f"modalzoo-birds 1.0 is out: {FAULTS['is no Python'][1]}", told.error)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from zoo.protocols import Array
 
 MODALITY = "modality:"  # what the state of modalities begins with among the tensors of a file
+# The kinds whose components a recipe names, and so can give options to.
+IN_RECIPES = ("modality", "encoder", "decoder", "objective", "dataset")
 # What the zoo gives to the constructors of each kind, so that it is no option.
 _GIVEN = {
     "encoder": ("modality",),
@@ -106,6 +108,11 @@ def options_of(component: type, kind: str) -> dict[str, Option]:
     given = _GIVEN.get(kind, ())
     found = parameters_of(component)
     return {name: option for name, option in found.items() if name not in given and not name.startswith("_")}
+
+
+def settable_options(plugins: Plugins, kind: str, name: str) -> dict[str, Option]:
+    """Return the options of a registered component that a recipe can set: none for what a recipe does not name."""
+    return options_of(plugins.load(kind, name), kind) if kind in IN_RECIPES else {}
 
 
 def checked_options(component: type, kind: str, part: Part, where: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from zoo.catalogue.registry import layers, read_registry
 from zoo.discovery.components import options_of
-from zoo.discovery.plugins import Plugin, installed
+from zoo.discovery.plugins import Plugin, Plugins, installed
 from zoo.files.packages import path_in_package
 from zoo.testing.contract import Contract
 
@@ -43,7 +43,7 @@ class PluginContract(Contract):
         for component in plugin.components:
             if component.kind == "translation":
                 continue
-            known = options_of(installed().load(component.kind, component.name), component.kind)
+            known = options_of(Plugins((plugin,)).load(component.kind, component.name), component.kind)
             for option in known.values():
                 if not option.required:
                     option.checked(option.default, f"{component.kind} {component.name}: the default of {option.name!r}")
