@@ -331,7 +331,7 @@ def test_components_are_told_by_their_short_name_and_by_their_distribution(zoo):
     assert [one["kind"] for one in zoo("plugins", "toy", "--json").json] == ["dataset", "exporter"]
     every = {(one["kind"], one["name"]) for one in zoo("plugins", "modalzoo-toy", "--json").json}
     assert every == set(installed().table)
-    assert "exporter  toy             no options" in zoo("plugins", "toy").stdout
+    assert re.search(r"^exporter +toy +no options$", zoo("plugins", "toy").stdout, re.MULTILINE)
 
 
 def test_a_name_that_nothing_has_is_told_with_the_nearest(zoo):
