@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import types
 from pathlib import Path
@@ -19,12 +20,16 @@ from zoo import (
     UnknownNameError,
     UsageError,
     Wanted,
+    embed,
     entries,
     evaluate,
     export,
     fetch,
+    info,
+    judge,
     load,
     open_bundle,
+    search,
     train,
 )
 from zoo.files.store import digest
@@ -190,6 +195,39 @@ def test_a_bundle_is_exported_by_a_name_a_path_or_a_checkpoint(entry, trained, z
     assert mine.manifest.origin == Origin("mine")
     own = export(load(trained), "mine", to="toy", graphs=["decode_left"], origin=Origin("own", "MIT"))
     assert own.manifest.origin == Origin("own", "MIT")
+
+
+def test_the_card_of_an_entry_is_that_of_the_command(entry, zoo):
+    card = info("toy")
+    assert repr(card) == repr(info(entry)) == zoo("info", "toy").stdout.rstrip("\n")
+    assert card.written() == zoo("info", "toy", "--json").json
+    assert (card.entry, list(card.missing)) == (entry, [])
+
+
+def test_a_bundle_is_judged_again_by_its_folder_or_as_it_was_opened(site, bundle, zoo):
+    told = Told()
+    found = judge(bundle, progress=told)
+    assert repr(found) == zoo("parity", bundle).stdout.rstrip("\n")
+    assert list(found) == list(judge(open_bundle(bundle)))
+    assert told[-1] == (len(found), len(found), list(found)[-1])
+    one = found["decode_left"]
+    assert one.cases == one.exported.cases
+    assert one.worst.used <= 1
+
+
+def test_rows_are_embedded_and_the_nearest_of_them_found(site, bundle, tmp_path, zoo):
+    rows = [[[1, 2, 3]], [[0, 0, 9]], [[4, 0, 0]]]
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps({'left': row})}\n" for row in rows))
+    told = Told()
+    made = embed(bundle, "encode_left", tmp_path / "rows.jsonl", tmp_path / "vectors", progress=told)
+    assert (made.rows, made.count, made.skipped) == (3, 3, 0)
+    assert repr(made) == f"<3 vectors in '{tmp_path / 'vectors'}'>"
+    assert told[-1] == (3, 3, "rows")
+    found = search(open_bundle(bundle), made, rows[1], k=2, graph="encode_left")
+    assert (found[0].row, found[0].known["number"], found.truncated) == (1, 2, False)
+    assert found[0].score == pytest.approx(1)
+    assert repr(search(str(bundle), tmp_path / "vectors", rows[1], k=2, graph="encode_left")) == repr(found)
+    assert re.fullmatch(r"SCORE   ROW  VALUE\n1\.0000    1.*\n0\.\d{4}    [02].*", repr(found))
 
 
 def test_a_checkpoint_says_what_it_is(entry):

@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from zoo.recipes.spec import Recipe as Recipe
     from zoo.reporting.page import report as report
     from zoo.runtime.bundle import Bundle as Bundle, open_bundle as open_bundle
+    from zoo.runtime.embedding import Embedded as Embedded
     from zoo.runtime.manifest import Manifest as Manifest
     from zoo.runtime.records import Origin as Origin
     from zoo.runtime.session import Session as Session, open_session as open_session
@@ -124,6 +125,7 @@ if TYPE_CHECKING:
     from zoo.training.train import (
         TakenStep as TakenStep,
     )
+    from zoo.verbs.embed import embed as embed
     from zoo.verbs.entries import (
         Entries as Entries,
         entries as entries,
@@ -137,7 +139,21 @@ if TYPE_CHECKING:
         Fetched as Fetched,
         fetch as fetch,
     )
+    from zoo.verbs.info import (
+        Card as Card,
+        info as info,
+    )
+    from zoo.verbs.judge import (
+        JudgedAgain as JudgedAgain,
+        Judgement as Judgement,
+        judge as judge,
+    )
     from zoo.verbs.load import load as load
+    from zoo.verbs.search import (
+        Hit as Hit,
+        Hits as Hits,
+        search as search,
+    )
     from zoo.verbs.train import (
         TrainedRun as TrainedRun,
         train as train,

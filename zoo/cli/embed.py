@@ -9,7 +9,6 @@ import click
 
 from zoo.cli.output import note, print_exactly, print_json
 from zoo.cli.serving import note_truncated, serving_options
-from zoo.verbs.progress import progress_bar
 
 
 @click.command("embed")
@@ -51,41 +50,35 @@ def command(
     printed; beside them lies what row each one is of.
     """
     from zoo.runtime.bundle import open_bundle
-    from zoo.runtime.embedding import embed
-    from zoo.runtime.ends import file_suffixes, inputs_of
-    from zoo.runtime.sources import open_source
+    from zoo.runtime.ends import inputs_of
+    from zoo.verbs.embed import embed
 
     opened = open_bundle(bundle, provider=provider, precision=precision, threads=threads)
-    inputs = inputs_of(opened, graph)
-    rows = open_source(source, inputs, name=name, suffixes=file_suffixes(opened, graph))
-    if rows.left_out:
-        note(f"files of other kinds are left out: {len(rows.left_out)}, such as {rows.left_out[0]}")
     start = time.monotonic()
-    with progress_bar("embedding") as advance:
-        made = embed(
-            opened,
-            graph,
-            rows,
-            out,
-            output=output,
-            shard_rows=shard_rows,
-            batch_rows=batch_rows,
-            skips_bad=skip_bad,
-            observe=lambda done: advance(done, rows.count, "rows"),
-        )
+    made = embed(
+        opened,
+        graph,
+        source,
+        out,
+        name=name,
+        output=output,
+        shard_rows=shard_rows,
+        batch_rows=batch_rows,
+        skip_bad=skip_bad,
+    )
     took_s = time.monotonic() - start
     if as_json:
         counts = {"rows": made.rows, "skipped": made.skipped, "before": made.before}
-        told = {"truncated": made.truncated, "left_out": rows.left_out}
+        told = {"truncated": made.truncated, "left_out": list(made.left_out)}
         print_json({"path": str(made.path), **counts, **told})
     else:
         print_exactly(made.path)
-    new = rows.count - made.before
+    new = made.count - made.before
     note(
         f"{made.rows} vectors"
         + (f", {made.before} rows were there before" if made.before else "")
         + (f", {new / took_s:.0f} rows/s" if new else "")
     )
-    note_truncated(made.truncated, dict.fromkeys(inputs, made.rows))
+    note_truncated(made.truncated, dict.fromkeys(inputs_of(opened, graph), made.rows))
     if made.skipped:
         note(f"rows that cannot be read: {made.skipped}, skipped; {made.skipped_in} lists them with the reasons")

@@ -18,38 +18,15 @@ def command(bundle: Path, provider: str, as_json: bool) -> None:
     also fails where anything but the arithmetic of shapes runs elsewhere.
     """
     from zoo.runtime.bundle import open_bundle
-    from zoo.runtime.replay import replay
+    from zoo.verbs.judge import HEADER, judge
 
-    opened = open_bundle(bundle, provider=provider)
-    if provider != "cpu":
-        from zoo.runtime.placement import placement
-
-        for graph in opened.graphs:
-            with opened.contents.placed(opened.chosen(graph).file) as (path, _):
-                placement(path, provider=provider).require()
-    report = replay(opened)
-    exported = {
-        Path(one.file).stem: one.parity for graph in opened.manifest.graphs.values() for one in graph.files.values()
-    }
+    found = judge(open_bundle(bundle, provider=provider))
     if as_json:
         print_json(
             [
-                {"graph": name, "cases": cases, "used": worst.used, "max_abs_error": worst.max_abs_error}
-                for name, (cases, worst) in report.items()
+                {"graph": name, "cases": one.cases, "used": one.worst.used, "max_abs_error": one.worst.max_abs_error}
+                for name, one in found.items()
             ]
         )
-        return
-    print_table(
-        ("GRAPH", "CASES NOW", "USED NOW", "MAX ERROR", "CASES AT EXPORT", "USED AT EXPORT"),
-        [
-            (
-                name,
-                cases,
-                f"{worst.used:.1%}",
-                f"{worst.max_abs_error:.1e}",
-                exported[name].cases,
-                f"{exported[name].used:.1%}",
-            )
-            for name, (cases, worst) in report.items()
-        ],
-    )
+    else:
+        print_table(HEADER, found.rows())

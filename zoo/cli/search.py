@@ -34,24 +34,15 @@ def command(
 ) -> None:
     """Find the rows whose vectors are nearest to a value's, among those that `zoo embed` wrote."""
     from zoo.runtime.bundle import open_bundle
-    from zoo.runtime.searching import nearest, query_of
     from zoo.runtime.vectors import Vectors
+    from zoo.verbs.search import HEADER, search
 
     held = Vectors.open(vectors)
-    asked = query_of(
-        open_bundle(bundle, provider=provider, precision=precision, threads=threads), held, query, graph=graph
-    )
-    if asked.truncated:
+    opened = open_bundle(bundle, provider=provider, precision=precision, threads=threads)
+    found = search(opened, held, query, k=count, graph=graph, by=by)
+    if found.truncated:
         note("the query is longer than what the graph reads, its end is left out")
-    (rows,), (scores,) = nearest(held, asked.vector, count, by=by)
-    keys = held.keys(rows.tolist())
-    found = [
-        {"row": row, "score": round(score, 6), **key, "query_truncated": asked.truncated}
-        for row, score, key in zip(rows.tolist(), scores.tolist(), keys, strict=True)
-    ]
     if as_json:
-        print_json(found)
+        print_json([{**hit.written(), "query_truncated": found.truncated} for hit in found])
     else:
-        print_table(
-            ("SCORE", "ROW", "VALUE"), [(f"{one['score']:.4f}", one["row"], one.get("value", "")) for one in found]
-        )
+        print_table(HEADER, found.rows())

@@ -39,9 +39,11 @@ _WINDOW_BYTES = 32 << 20
 
 @dataclass(frozen=True)
 class Embedded:
-    """What lies on the disk after a run: vectors, rows skipped and where they are listed, rows done before.
+    """What lies on the disk after a run, which goes wherever its path does: vectors, rows skipped, rows done before.
 
-    ``truncated`` has, by input, the numbers of the rows whose value is longer than what the graph reads.
+    Of ``count`` rows in all, ``rows`` have a vector; ``skipped_in`` lists those that were skipped. ``truncated`` has,
+    by input, the numbers of the rows whose value is longer than what the graph reads. ``left_out`` are files of a
+    folder that are of another kind.
     """
 
     path: Path
@@ -50,6 +52,15 @@ class Embedded:
     skipped_in: Path
     before: int
     truncated: Mapping[str, Sequence[int]]
+    count: int
+    left_out: tuple[str, ...] = ()
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        skipped = f", {self.skipped} rows skipped, see {str(self.skipped_in)!r}" if self.skipped else ""
+        return f"<{self.rows} vectors in {str(self.path)!r}{skipped}>"
 
 
 def embed(
@@ -109,7 +120,8 @@ def embed(
                 join(folder, out, shape)
     skipped_in = beside(out, ".skipped.jsonl") if single else out / "skipped-*.jsonl"
     truncated = Vectors.open(out).truncated()
-    return Embedded(out, sum(begun["shards"]), begun["skipped"], skipped_in, before, truncated)
+    rows, skipped = sum(begun["shards"]), begun["skipped"]
+    return Embedded(out, rows, skipped, skipped_in, before, truncated, source.count, source.left_out)
 
 
 class _Reader:

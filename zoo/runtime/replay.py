@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 _PARTS = ("inputs", "expected", "allowed")
 
 
-def replay(bundle: Bundle) -> dict[str, tuple[int, Compared]]:
+def replay(bundle: Bundle, *, observe: Callable[[int, str], None] | None = None) -> dict[str, tuple[int, Compared]]:
     """Run every graph, at every precision, on its reference cases.
 
     Return, by the name of the file without its suffix, how many there were and the nearest to its tolerance.
+    ``observe`` is told how many files are judged, and the last one's name.
 
     Raises ParityError where an answer lies outside the tolerance that was recorded at the export, IntegrityError where
     the reference is not one of these graphs.
@@ -50,6 +51,8 @@ def replay(bundle: Bundle) -> dict[str, tuple[int, Compared]]:
             if not compared:
                 raise IntegrityError(f"{bundle.folder / REFERENCE} holds no case of {stem!r}; export the model again")
             report[stem] = (len(compared), max(compared))
+            if observe is not None:
+                observe(len(report), stem)
     return report
 
 

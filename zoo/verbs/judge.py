@@ -1,0 +1,83 @@
+"""Judges a bundle again by its own reference, without torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.parity.tolerance import Compared
+from zoo.protocols import Progress
+from zoo.runtime.bundle import Bundle
+from zoo.runtime.placement import placement
+from zoo.runtime.records import Parity
+from zoo.runtime.replay import replay
+from zoo.verbs.bundles import bundle_of
+from zoo.verbs.progress import told
+from zoo.verbs.texts import table
+
+HEADER = ("GRAPH", "CASES NOW", "USED NOW", "MAX ERROR", "CASES AT EXPORT", "USED AT EXPORT")
+
+
+@dataclass(frozen=True)
+class JudgedAgain:
+    """A graph's file: how many cases there were, the nearest to its tolerance, and what was recorded at the export."""
+
+    cases: int
+    worst: Compared
+    exported: Parity
+
+
+class Judgement(Mapping[str, JudgedAgain]):
+    """All files of a bundle, by name without the suffix; shown as the table that ``zoo parity`` prints."""
+
+    def __init__(self, found: Mapping[str, JudgedAgain]) -> None:
+        self._found = dict(found)
+
+    def __getitem__(self, name: str) -> JudgedAgain:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return "\n".join(table(HEADER, self.rows()))
+
+    def rows(self) -> list[tuple[str | int, ...]]:
+        """Return a row per file, below ``HEADER``."""
+        return [
+            (
+                name,
+                one.cases,
+                f"{one.worst.used:.1%}",
+                f"{one.worst.max_abs_error:.1e}",
+                one.exported.cases,
+                f"{one.exported.used:.1%}",
+            )
+            for name, one in self.items()
+        ]
+
+
+def judge(bundle: str | os.PathLike[str] | Bundle, *, progress: Progress | None = None) -> Judgement:
+    """Judge a bundle, by its folder or opened, on this machine and by the provider that it was opened for.
+
+    ``progress`` is called with files judged and all of them.
+
+    Raises ParityError if an answer lies outside the tolerance that was recorded at the export, IntegrityError if a file
+    was changed; on a GPU ParityError, too, if anything but the arithmetic of shapes runs elsewhere.
+    """
+    opened = bundle_of(bundle)
+    if opened.provider != "cpu":
+        for graph in opened.graphs:
+            with opened.contents.placed(opened.chosen(graph).file) as (path, _):
+                placement(path, provider=opened.provider).require()
+    exported = {
+        Path(one.file).stem: one.parity for graph in opened.manifest.graphs.values() for one in graph.files.values()
+    }
+    with told(progress, "judging") as advance:
+        report = replay(opened, observe=lambda done, name: advance(done, len(exported), name))
+    return Judgement({name: JudgedAgain(cases, worst, exported[name]) for name, (cases, worst) in report.items()})

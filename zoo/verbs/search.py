@@ -1,0 +1,96 @@
+"""The rows whose vectors are nearest to a value's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, overload
+
+from zoo.runtime.bundle import Bundle
+from zoo.runtime.searching import By, nearest, query_of
+from zoo.runtime.vectors import Vectors
+from zoo.verbs.bundles import bundle_of
+from zoo.verbs.texts import table
+
+HEADER = ("SCORE", "ROW", "VALUE")
+_MOST_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A row that was found, from 0, its score, and what is known of it in its source, such as its ``value``."""
+
+    row: int
+    score: float
+    known: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def value(self) -> str:
+        """What a person knows the row by, empty if that was not kept."""
+        return str(self.known.get("value", ""))
+
+    def written(self) -> dict[str, Any]:
+        """Return the hit for JSON."""
+        return {"row": self.row, "score": self.score, **self.known}
+
+
+class Hits(Sequence[Hit]):
+    """The rows that were found, the nearest first; shown as the table that ``zoo search`` prints.
+
+    ``truncated`` tells that the query is longer than what the graph reads.
+    """
+
+    def __init__(self, found: Sequence[Hit], *, truncated: bool) -> None:
+        self._found = tuple(found)
+        self.truncated = truncated
+
+    @overload
+    def __getitem__(self, place: int) -> Hit: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Hit]: ...
+
+    def __getitem__(self, place: int | slice) -> Hit | Sequence[Hit]:
+        return self._found[place]
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return "\n".join(table(HEADER, self.rows()))
+
+    def rows(self) -> list[tuple[str | int, ...]]:
+        """Return a row per hit, below ``HEADER``."""
+        return [(f"{hit.score:.4f}", hit.row, hit.value) for hit in self]
+
+
+def search(
+    bundle: str | os.PathLike[str] | Bundle,
+    vectors: str | os.PathLike[str] | Vectors,
+    query: Any,
+    *,
+    k: int = 10,
+    graph: str = "",
+    by: By = "cosine",
+) -> Hits:
+    """Find the ``k`` rows whose vectors are nearest to that of ``query``, a text, a path or another raw value.
+
+    ``vectors`` are what ``zoo.embed`` wrote, or an ``.npy`` with a vector per row. ``graph`` embeds the query; it must
+    be given if several could. ``by`` is the score: cosine, or dot product.
+
+    Raises IntegrityError if the vectors are of another model, UsageError if no graph fits or several do.
+    """
+    held = vectors if isinstance(vectors, Vectors) else Vectors.open(Path(vectors))
+    asked = query_of(bundle_of(bundle), held, query, graph=graph)
+    (rows,), (scores,) = nearest(held, asked.vector, k, by=by)
+    keys = held.keys(rows.tolist())
+    found = [
+        Hit(row, round(score, _MOST_DIGITS), key)
+        for row, score, key in zip(rows.tolist(), scores.tolist(), keys, strict=True)
+    ]
+    return Hits(found, truncated=asked.truncated)
