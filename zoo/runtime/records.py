@@ -75,6 +75,11 @@ class JudgedFile:
         parity = Parity.read(Table(table.take("parity", dict), f"{table.where}.parity"))
         return cls(table.take("file", str), parity)
 
+    def written(self) -> dict[str, Any]:
+        """Return the file for a manifest."""
+        parity = {**asdict(self.parity), "by_rounding": list(self.parity.by_rounding)}
+        return {"file": self.file, "parity": parity}
+
 
 @dataclass(frozen=True)
 class GraphRecord:
@@ -132,7 +137,7 @@ class GraphRecord:
 
     def written(self) -> dict[str, Any]:
         """Return the graph for a manifest."""
-        files = {precision: asdict(one) for precision, one in self.files.items()}
+        files = {precision: one.written() for precision, one in self.files.items()}
         reduced = {precision: one for precision, one in files.items() if precision != FULL}
         return {
             "kind": self.kind,
