@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from zoo.files.fetching import Wanted as Wanted
     from zoo.files.packages import path_in_package as path_in_package
     from zoo.hookspecs import API_VERSION as API_VERSION, __version__ as __version__, hookimpl as hookimpl
+    from zoo.models.attention import TransformerBlock as TransformerBlock, self_attention as self_attention
     from zoo.models.build import Model as Model, build as build
     from zoo.models.checkpoint import (
         Checkpoint as Checkpoint,

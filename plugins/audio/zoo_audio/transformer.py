@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge, Interval
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Encoder, Modality, SpecError, Tensors
+from zoo import Encoder, Modality, SpecError, Tensors, TransformerBlock
 from zoo_audio.spectrogram import LogMel, audio_modality
 
 POSITION_SCALE = 0.02
@@ -47,7 +46,7 @@ class TransformerEncoder(Encoder):
         longest = -(-audio.mel.frames(audio.most_samples) // hop)
         self.positions = nn.Parameter(torch.randn(longest, width) * POSITION_SCALE)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(_Block(width, heads, dropout) for _ in range(depth))
+        self.blocks = nn.ModuleList(TransformerBlock(width, heads, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
@@ -62,36 +61,3 @@ class TransformerEncoder(Encoder):
             hidden = block(hidden, seen)
         features: Tensor = self.norm(hidden[:, 0])
         return features
-
-
-class _Block(nn.Module):
-    """Attention of all tokens to those that are seen, then two layers, each inside a residual branch."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.attention_norm = nn.LayerNorm(width)
-        self.projection = nn.Linear(width, 3 * width)
-        self.output = nn.Linear(width, width)
-        self.layers_norm = nn.LayerNorm(width)
-        self.layers = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(
-        self, hidden: Float[Tensor, "batch token width"], seen: Bool[Tensor, "batch token"]
-    ) -> Float[Tensor, "batch token width"]:
-        """Return the tokens of the next layer."""
-        mixed = hidden + self.dropout(self._attention(self.attention_norm(hidden), seen))
-        refined: Tensor = mixed + self.dropout(self.layers(self.layers_norm(mixed)))
-        return refined
-
-    def _attention(
-        self, hidden: Float[Tensor, "batch token width"], seen: Bool[Tensor, "batch token"]
-    ) -> Float[Tensor, "batch token width"]:
-        projected = self.projection(hidden).unflatten(-1, (3, self.heads, -1))
-        query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)  # batch, head, token, width of a head
-        # Written out for every query: some runtimes refuse a mask that is broadcast.
-        allowed = seen[:, None, None, :].expand(-1, 1, seen.shape[1], -1)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-        joined: Tensor = self.output(mixed.transpose(1, 2).flatten(-2))
-        return joined

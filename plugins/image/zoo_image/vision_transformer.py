@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Encoder, Modality, SpecError, Tensors
+from zoo import Encoder, Modality, SpecError, Tensors, TransformerBlock
 from zoo_image.modality import ImageModality
 from zoo_image.pixels import PixelReader, image_modality
 
@@ -44,7 +43,7 @@ class VisionTransformer(Encoder):
         self.class_token = nn.Parameter(torch.randn(width) * POSITION_SCALE)
         self.positions = nn.Parameter(torch.randn((image.size // patch) ** 2, width) * POSITION_SCALE)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.Sequential(*(_Block(width, heads, dropout) for _ in range(depth)))
+        self.blocks = nn.Sequential(*(TransformerBlock(width, heads, dropout) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
@@ -54,33 +53,6 @@ class VisionTransformer(Encoder):
         hidden = self.dropout(torch.cat([first, patches + self.positions], dim=1))
         features: Tensor = self.norm(self.blocks(hidden)[:, 0])
         return features
-
-
-class _Block(nn.Module):
-    """Attention of all tokens to all, then two layers, each inside a residual branch."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.attention_norm = nn.LayerNorm(width)
-        self.projection = nn.Linear(width, 3 * width)
-        self.output = nn.Linear(width, width)
-        self.layers_norm = nn.LayerNorm(width)
-        self.layers = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, hidden: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
-        """Return the tokens of the next layer."""
-        mixed = hidden + self.dropout(self._attention(self.attention_norm(hidden)))
-        refined: Tensor = mixed + self.dropout(self.layers(self.layers_norm(mixed)))
-        return refined
-
-    def _attention(self, hidden: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
-        projected = self.projection(hidden).unflatten(-1, (3, self.heads, -1))
-        query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)  # batch, head, token, width of a head
-        mixed = F.scaled_dot_product_attention(query, key, value)
-        joined: Tensor = self.output(mixed.transpose(1, 2).flatten(-2))
-        return joined
 
 
 def _check(image: ImageModality, patch: int, width: int, heads: int) -> None:

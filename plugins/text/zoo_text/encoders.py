@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from zoo import Encoder, SpecError, Tensors
+from zoo import Encoder, SpecError, Tensors, self_attention
 from zoo_text.modality import TextModality
 
 # Small enough that a few steps of the optimiser outweigh where a rare word started.
@@ -122,12 +121,7 @@ class _SelfAttention(nn.Module):
         self, hidden: Float[Tensor, "batch token width"], seen: Bool[Tensor, "batch token"]
     ) -> Float[Tensor, "batch token width"]:
         """Return the mixed values."""
-        projected = self.projection(hidden).unflatten(-1, (3, self.heads, -1))
-        query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)  # batch, head, token, width of a head
-        # Written out for every query: some runtimes refuse a mask that is broadcast.
-        allowed = seen[:, None, None, :].expand(-1, 1, seen.shape[1], -1)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-        joined: Tensor = self.output(mixed.transpose(1, 2).flatten(-2))
+        joined: Tensor = self.output(self_attention(self.projection(hidden), self.heads, seen))
         return joined
 
 
