@@ -11,7 +11,7 @@ from benchmarks.measuring import Comparison, alternating, timed
 from zoo.catalogue.registry import RegistryEntry, entries
 from zoo.catalogue.targets import fetch_entry
 from zoo.discovery.plugins import installed
-from zoo.recipes.naming import PRESENT
+from zoo.recipes.naming import ENCODE, LATENT, PRESENT, with_owner
 
 if TYPE_CHECKING:
     from zoo import Batch, Graph, Session
@@ -52,7 +52,7 @@ def _measure_entry(entry: RegistryEntry, folder: Path, rounds: int) -> Iterator[
             for batch in BATCHES:
                 ours, other = calls_in_turn(graph, bundle.graph(graph.name), inputs_of(graph, rows, batch), rounds)
                 what = f"{entry.name} {graph.name}, batch {batch}, {threads} thread{'s'[: threads - 1]}"
-                most = MOST_OF_ENCODERS[batch] if graph.name.startswith("encode_") else MOST_OF_TORCH
+                most = MOST_OF_ENCODERS[batch] if graph.kind == ENCODE else MOST_OF_TORCH
                 yield Comparison(what, 1e3 * ours, 1e3 * other, "ms", at_most=most)
 
 
@@ -63,9 +63,9 @@ def deployed(entry: RegistryEntry, folder: Path, *, only: str = "") -> tuple[Che
     from zoo.exporting.bundle import Origin, export
 
     checkpoint = load(fetch_entry(entry))
-    graphs = [graph for graph in checkpoint.model.graphs(raw=False) if graph.name.startswith(only)]
+    graphs = [graph for graph in checkpoint.model.graphs(raw=False) if graph.kind == only or not only]
     if len(graphs) > MOST_GRAPHS or (only and len(graphs) > 3):
-        graphs = list({graph.name.partition("_")[0]: graph for graph in graphs}.values())
+        graphs = list({graph.kind: graph for graph in graphs}.values())
     names = [graph.name for graph in graphs]
     export(checkpoint, make_exporter("onnx", installed()), folder, origin=Origin(entry.name), graphs=names)
     return checkpoint, graphs
@@ -110,11 +110,9 @@ def inputs_of(graph: Graph, rows: Batch, batch: int) -> Mapping[str, Any]:
     """Return the first ``batch`` rows as the graph takes them; a latent is drawn."""
     import numpy as np
 
-    if "latent" in graph.inputs:
+    if LATENT in graph.inputs:
         return graph.draw(batch, {}, np.random.default_rng(0))
-    found = {}
-    for name in graph.inputs:
-        input_name, _, tensor = name.partition(".")
-        part = rows.present[input_name] if tensor == PRESENT else rows.inputs[input_name][tensor]
-        found[name] = part[:batch].numpy()
-    return found
+    known: dict[str, Any] = {}
+    for name, tensors in rows.inputs.items():
+        known |= with_owner(name, {**tensors, PRESENT: rows.present[name]})
+    return {name: known[name][:batch].numpy() for name in graph.inputs}

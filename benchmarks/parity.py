@@ -23,6 +23,7 @@ from zoo.errors import ZooError
 from zoo.exporting.judging import Case, judge, make_cases
 from zoo.files.store import staged_file
 from zoo.models.checkpoint import load
+from zoo.recipes.naming import raw_name
 
 if TYPE_CHECKING:
     from zoo import Exporter, Graph
@@ -76,8 +77,8 @@ def _judged(name: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _kind(graph: Graph) -> str:
-    first, _, rest = graph.name.partition("_")
-    return f"{first}_…" + (".raw" if graph.name.endswith(".raw") else "") if rest else first
+    kind = f"{graph.kind}_…" if graph.source or graph.target else graph.kind
+    return raw_name(kind) if graph.raw else kind
 
 
 def _worst(shares: Sequence[float | str]) -> str:

@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     from zoo.recipes.naming import (
         by_leaf as by_leaf,
         graph_name as graph_name,
+        inputs_of as inputs_of,
         of_owner as of_owner,
         tensor_name as tensor_name,
         translation_name as translation_name,

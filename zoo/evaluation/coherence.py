@@ -19,7 +19,7 @@ from zoo.models.build import Model, parts_of
 from zoo.models.graphs import as_tensors, evaluating, graph_of
 from zoo.modules import Encoder, Tensors
 from zoo.protocols import Graph, Modality, Sample
-from zoo.recipes.naming import DECODE, ENCODE, LATENT, LOG_VAR, by_leaf
+from zoo.recipes.naming import DECODE, ENCODE, LATENT, LOG_VAR, PRIOR, by_leaf
 
 _STEPS, _BATCH_ROWS, _LEARNING_RATE = 600, 128, 1e-3
 _DRAWN = 1000
@@ -76,7 +76,7 @@ def coherence(
         found |= by_subset(list(model.modalities), measured)
         if has_prior and len(judges) > 1:
             guesses = torch.stack([judge.decoded(drawn) for judge in judges.values()])
-            found[f"prior.{label}.coherence"] = _share((guesses == guesses[0]).all(dim=0))
+            found[f"{PRIOR}.{label}.coherence"] = _share((guesses == guesses[0]).all(dim=0))
     return found
 
 

@@ -11,7 +11,7 @@ import torch
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import MetricError, UsageError
 from zoo.evaluation.coherence import coherence
-from zoo.evaluation.metrics import Metric
+from zoo.evaluation.metrics import Metric, of_label
 from zoo.evaluation.probing import probed
 from zoo.models.batches import Rows, RowsInMemory, RowsOnDemand, in_order, load_rows, readable
 from zoo.models.build import Model
@@ -124,11 +124,10 @@ def measure(
     measured: dict[str, float] = {}
     for value in sorted({sample.labels.get(by, "") for sample in held_out.samples}) if by else [""]:
         index = [place for place, sample in enumerate(held_out.samples) if not by or sample.labels.get(by, "") == value]
-        prefix = f"{value}." if value else ""
         if by and not value:
             raise UsageError(f"{held_out.where}: {len(index)} samples lack the label {by!r} that [evaluation] by names")
         for name, metric in _measured(model, held_out.rows, torch.tensor(index), seed, run).items():
-            measured[f"{prefix}{name}"] = float(metric)
+            measured[of_label(value, name)] = float(metric)
     return measured
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from zoo.recipes.naming import is_of_inputs
+from zoo.recipes.naming import is_average, is_of_inputs
 
-_SIZE_OF_SUBSET = re.compile(r"\d+-of-\d+")
-_PRIOR = "prior"
 _BY_CHANCE = "by chance"
 _HEADER = "inputs"
 
@@ -20,6 +17,17 @@ class Metric:
 
     value: float
     tolerance: float
+
+
+def of_label(value: str, metric: str) -> str:
+    """Return what a metric is called of the rows whose label is ``value``: ``zh.caption_to_picture.recall@10``."""
+    return f"{value}.{metric}" if value else metric
+
+
+def by_label(metrics: Mapping[str, float], metric: str) -> dict[str, float]:
+    """Return a metric by the values of the label that rows were taken apart by."""
+    end = f".{metric}"
+    return {name.removesuffix(end): value for name, value in metrics.items() if name.endswith(end)}
 
 
 def chance_beside(metric: str, metrics: Collection[str]) -> str:
@@ -54,7 +62,7 @@ def tabulated(metrics: Mapping[str, float], inputs: Sequence[str]) -> tuple[list
     chances = {name: beside for name in metrics if (beside := chance_beside(name, metrics))}
     shown = [name for name in metrics if name not in chances.values()]
     places = {name: row_and_column(name, inputs) for name in shown}
-    rows = sorted(dict.fromkeys(row for row, _ in places.values() if row), key=_is_average)
+    rows = sorted(dict.fromkeys(row for row, _ in places.values() if row), key=is_average)
     if len(rows) < 2:
         return [], shown
     columns = list(dict.fromkeys(column for row, column in places.values() if row))
@@ -71,14 +79,10 @@ def tabulated(metrics: Mapping[str, float], inputs: Sequence[str]) -> tuple[list
     return table, [name for name, (row, _) in places.items() if not row]
 
 
-def _is_average(row: str) -> bool:
-    return row == _PRIOR or bool(_SIZE_OF_SUBSET.fullmatch(row))
-
-
 def _range(values: Sequence[float]) -> str:
     ends = sorted({f"{value:.4g}" for value in (min(values), max(values))}, key=float) if values else []
     return " to ".join(ends)
 
 
 def _is_row(part: str, inputs: Sequence[str]) -> bool:
-    return is_of_inputs(part, inputs) or _is_average(part)
+    return is_of_inputs(part, inputs) or is_average(part)

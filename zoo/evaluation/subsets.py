@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from zoo.reading.lists import listed
-from zoo.recipes.naming import JOINER
+from zoo.recipes.naming import JOINER, average_name
 
 MOST_NAMED = 3
 
@@ -39,4 +39,4 @@ def rows_of(subset: Sequence[str], names: Sequence[str]) -> list[str]:
     """Return the rows of a table over the inputs ``names`` that a subset counts in."""
     if len(names) <= MOST_NAMED:
         return [subset_name(subset)]
-    return [*subset[: len(subset) == 1], f"{len(subset)}-of-{len(names)}"]
+    return [*subset[: len(subset) == 1], average_name(len(subset), len(names))]

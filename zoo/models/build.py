@@ -39,11 +39,14 @@ class Model:
 
         It leaves the model in the mode in which it is deployed; a step of training is taken in that of training.
 
-        Raises SpecError where a name is unknown.
+        Raises SpecError where a name is unknown, or two graphs have one.
         """
         self.objective.eval()
         names = listed(names, "names of graphs")
-        found = {graph.name: graph for graph in self.objective.graphs()}
+        found: dict[str, Graph] = {}
+        for graph in self.objective.graphs():
+            if found.setdefault(graph.name, graph) is not graph:
+                raise SpecError(f"two graphs of this model are called {graph.name!r}; give an input another name")
         if raw and not found.keys() >= set(names or [""]):
             found |= {graph.name: graph for graph in raw_graphs(found.values(), self.modalities, self._front)}
         for name in names:

@@ -41,6 +41,7 @@ class ShortTraining:
 def train_shortly(folder: Path, plugins: Plugins, advance: Progress, *, steps: int = _STEPS) -> ShortTraining:
     """Train the search entry's recipe for a few steps, and measure recall on unseen emoji on the way."""
     from zoo.evaluation.evaluate import evaluate
+    from zoo.evaluation.metrics import by_label
     from zoo.training.train import TakenStep, train
 
     entry = find(SEARCH_ENTRY, plugins)
@@ -54,9 +55,8 @@ def train_shortly(folder: Path, plugins: Plugins, advance: Progress, *, steps: i
     def observe(taken: TakenStep) -> None:
         if taken.step in wanted:
             measured = evaluate(taken.model, recipe, plugins=plugins)
-            by_language = {name.split(".")[0]: value for name, value in measured.items() if name.endswith(RECALL)}
-            recalls.append((taken.step, by_language))
-            chances.extend(value for name, value in measured.items() if name.endswith(CHANCE))
+            recalls.append((taken.step, by_label(measured, RECALL)))
+            chances.extend(by_label(measured, CHANCE).values())
         shown = ", ".join(f"{language} {value:.0%}" for language, value in recalls[-1][1].items())
         advance(taken.step, taken.steps, f"loss {taken.terms['loss']:.2f}, recall@10 {shown}")
 

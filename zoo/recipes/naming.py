@@ -7,10 +7,13 @@ inputs that it does it with. No input has a dot in its name, but it may have all
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import TypeVar
+
+from zoo.errors import SpecError
 
 ENCODE, DECODE, RECONSTRUCT, TRANSLATE, EMBED = "encode", "decode", "reconstruct", "translate", "embed"
 # What turns raw values into an input's tensors, inside other graphs.
@@ -26,8 +29,11 @@ LATENT, EMBEDDING, LOG_VAR = "latent", "embedding", "log_var"
 VECTORS = (EMBEDDING, LATENT)
 # What joins the inputs of a subset: ``picture+caption``.
 JOINER = "+"
+# What leads a metric of what the prior draws: ``prior.class.coherence``.
+PRIOR = "prior"
 _RAW = ".raw"
 _TO = "_to_"
+_AVERAGE = re.compile(r"\d+-of-\d+")
 Named = TypeVar("Named")
 
 
@@ -140,6 +146,31 @@ def facts_of(name: str, inputs: Sequence[str]) -> GraphFacts:
         if graph_name(facts.kind, facts.source, facts.target) == stem:
             return GraphFacts(facts.kind, facts.source, facts.target, raw)
     return GraphFacts(raw=raw)
+
+
+def average_name(size: int, inputs: int) -> str:
+    """Return what all subsets of a size are called together: ``2-of-5``."""
+    return f"{size}-of-{inputs}"
+
+
+def is_average(name: str) -> bool:
+    """Return whether a part of a metric's name is of no inputs in particular: of a size of subsets, or of the prior."""
+    return name == PRIOR or bool(_AVERAGE.fullmatch(name))
+
+
+def check_distinct(inputs: Sequence[str]) -> None:
+    """Raise SpecError if names of the inputs could not be told apart where they are joined, in graphs and metrics."""
+    means = {name: f"the input {name!r}" for name in inputs}
+    for name in filter(is_average, inputs):
+        raise SpecError(f"spec.inputs.{name}: metrics have the name {name!r} for something else; choose another")
+    for source, target in permutations(inputs, 2):
+        joined, meant = translation_name(source, target), f"the way from {source!r} to {target!r}"
+        if joined in means:
+            raise SpecError(
+                f"spec.inputs: {means[joined]} and {meant} would both be called {joined!r} in graphs and metrics; give "
+                "one of these inputs another name"
+            )
+        means[joined] = meant
 
 
 def is_of_inputs(name: str, inputs: Sequence[str]) -> bool:

@@ -16,6 +16,7 @@ from zoo.exporting.judging import judge, make_cases
 from zoo.modules import Batch, CountsByTerm, Losses, MeasuresAnswers, Objective
 from zoo.testing.contract import Contract
 from zoo.testing.edges import check_edges, of_size
+from zoo.testing.kinds import require_kind
 from zoo.testing.naming import require_finite, require_finite_gradients, require_gradients
 
 _TOLERANCE = 1e-5
@@ -213,6 +214,14 @@ class ObjectiveContract(Contract):
         assert {name: answers[name] for name in answers if name in own} == pytest.approx(
             {name: own[name] for name in own if name in answers}, rel=_TOLERANCE
         )
+
+    def test_every_graph_is_what_it_says(self, objective: Objective, batch: Batch) -> None:
+        """Its kind, and the inputs that it reads and makes, fit its tensors; no two have one name."""
+        graphs = list(objective.eval().graphs())
+        names = [graph.name for graph in graphs]
+        assert len(set(names)) == len(names), f"graphs have names of their own, got {', '.join(names)}"
+        for graph in graphs:
+            require_kind(graph, list(batch.inputs))
 
     def test_every_graph_exports_with_parity(self, objective: Objective, tmp_path: Path) -> None:
         """Each deployable function computes in the file what it computes in torch."""

@@ -21,6 +21,7 @@ from zoo.evaluation.evaluate import HeldOut, measure
 from zoo.models.batches import Rows
 from zoo.models.build import Model
 from zoo.recipes.changes import Changes, refuse, told
+from zoo.recipes.naming import check_distinct
 from zoo.recipes.spec import Recipe
 from zoo.samples.columns import Reading
 from zoo.samples.splits import VALIDATION, joined
@@ -73,14 +74,15 @@ def train(
     checkpoint and raise SystemExit with 143 or 130.
 
     Raises IntegrityError, naming each changed key with both values, where one is not accepted; DataError, naming the
-    sample, where one cannot be read; TrainingError, naming the term and the step, where a loss is not finite or the
-    memory does not suffice; the last good checkpoint stays.
+    sample, where one cannot be read; SpecError where names of inputs cannot be told apart; TrainingError, naming the
+    term and the step, where a loss is not finite or the memory does not suffice; the last good checkpoint stays.
     """
     plugins = plugins or installed()
     run = Run(out)
     newest, changed = None, dict[str, tuple[Any, Any]]()
     if not resume:
         run.nothing_yet()
+        check_distinct([entry.name for entry in recipe.spec.inputs])
     elif newest := run.newest():
         changed = newest.changes(recipe)
         refuse(changed, newest.folder, accepted=accept_changes)

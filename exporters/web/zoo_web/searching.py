@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import Dataset, NotFoundError, Sample, UsageError
+from zoo import Dataset, NotFoundError, Sample, UsageError, by_leaf, tensor_name
 from zoo_web.tiles import write_tiles
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 VECTORS = "search.vectors"
 SHOWN = 24
-_ENCODE, _RAW, _UTF8, _EMBEDDING = "encode_", ".raw", ".utf8", ".embedding"
 _SEEN_SPLIT = "train"
 _SPLITS = (_SEEN_SPLIT, "validation", "test")
 _MOST_THINGS = 4096
@@ -32,22 +31,17 @@ _LONGEST_TRIED = 16
 
 @dataclass(frozen=True)
 class Pair:
-    """The graph that takes a text as bytes, and the one that puts other values into the same space."""
+    """The graph that takes a text as bytes, and the one that puts other values into the same space.
+
+    ``text`` is the input that is typed, ``thing`` the one that is found.
+    """
 
     words: str
     words_output: str
+    text: str
     things: str
     things_output: str
-
-    @property
-    def text(self) -> str:
-        """The name of the input that is typed."""
-        return self.words.removeprefix(_ENCODE).removesuffix(_RAW)
-
-    @property
-    def thing(self) -> str:
-        """The name of the input that is found."""
-        return self.things.removeprefix(_ENCODE)
+    thing: str
 
 
 @dataclass
@@ -65,15 +59,17 @@ def pair_of(graphs: Mapping[str, Any]) -> Pair | None:
     embedding = {
         name: output
         for name, graph in graphs.items()
-        for output in graph.outputs
-        if name.startswith(_ENCODE) and output.endswith(_EMBEDDING)
+        for leaf, output in by_leaf({output: output for output in graph.outputs}).items()
+        if graph.kind == "encode" and leaf == "embedding"
     }
-    for words in embedding:
-        if not (words.endswith(_RAW) and [key for key in graphs[words].inputs if key.endswith(_UTF8)]):
+    for words, words_output in embedding.items():
+        text = graphs[words].source
+        if not (graphs[words].raw and tensor_name(text, "utf8") in graphs[words].inputs):
             continue
-        for things in embedding:
-            if not things.endswith(_RAW) and things != words.removesuffix(_RAW):
-                return Pair(words, embedding[words], things, embedding[things])
+        for things, things_output in embedding.items():
+            thing = graphs[things].source
+            if not graphs[things].raw and thing != text:
+                return Pair(words, words_output, text, things, things_output, thing)
     return None
 
 

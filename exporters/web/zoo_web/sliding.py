@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import Dataset, Sample, UsageError
+from zoo import Dataset, Sample, UsageError, inputs_of, tensor_name
 from zoo_web.tiles import write_tiles
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 STARTS = "latent.starts"
-_ENCODE, _DECODE, _EMBED = "encode_", "decode_", "embed"
 _LATENT = "latent"
 _MEASURED_ROWS, _MOVED_ROWS, _MOST_STARTS = 256, 64, 10
 _CHANNELS = (1, 3)
@@ -28,28 +27,27 @@ _CHANNELS = (1, 3)
 
 @dataclass(frozen=True)
 class Decoder:
-    """A graph from the latent to a picture: ``output`` is (batch, channels, height, width), from 0 to 1."""
+    """A graph from the latent to a picture: ``output`` is (batch, channels, height, width), from 0 to 1.
+
+    ``name`` is the input that it decodes to.
+    """
 
     graph: str
     output: str
     shape: tuple[int, int, int]
-
-    @property
-    def name(self) -> str:
-        """The input that it decodes to."""
-        return self.graph.removeprefix(_DECODE)
+    name: str
 
 
 def decoders_of(graphs: Mapping[str, Any]) -> list[Decoder]:
     """Return the graphs of a bundle that make a picture of a latent and nothing else."""
     found = []
     for name, graph in graphs.items():
-        if not name.startswith(_DECODE) or set(graph.inputs) != {_LATENT} or len(graph.outputs) != 1:
+        if graph.kind != "decode" or set(graph.inputs) != {_LATENT} or len(graph.outputs) != 1:
             continue
         ((output, spec),) = graph.outputs.items()
         _, *shape = spec.axes
         if len(shape) == 3 and shape[0] in _CHANNELS and (spec.low, spec.high) == (0, 1):
-            found.append(Decoder(name, output, tuple(shape)))
+            found.append(Decoder(name, output, tuple(shape), graph.target))
     return found
 
 
@@ -60,8 +58,8 @@ def latent_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
     """
     graphs = bundle.manifest.graphs
     decoders = decoders_of(graphs)
-    encode = _encoder_of(graphs, decoders)
-    if encode is None:
+    encoder = _encoder_of(graphs, decoders)
+    if encoder is None:
         return None
     held_out = dataset.split(bundle.recipe.evaluation.split)
     known = [row for row in held_out[: 4 * _MEASURED_ROWS] if row.inputs.get(decoders[0].name) is not None]
@@ -72,7 +70,7 @@ def latent_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
             f"{decoders[0].name!r}, whose latents the page slides through; add some, choose another evaluation.split, "
             "or export without --layout"
         )
-    latents = _latents(bundle, encode, samples)
+    latents = _latents(bundle, *encoder, samples)
     starts = _starts(samples)
     arrays[STARTS] = np.ascontiguousarray(latents[starts])
     modality = bundle.modality(decoders[0].name)
@@ -81,6 +79,7 @@ def latent_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
             {"graph": decoder.graph, "output": decoder.output, "shape": decoder.shape, "name": decoder.name}
             for decoder in decoders
         ],
+        "input": _LATENT,
         "dimensions": _dimensions(bundle, decoders, latents),
         "measured_rows": len(samples),
         "starts": STARTS,
@@ -91,22 +90,27 @@ def latent_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
     }
 
 
-def _encoder_of(graphs: Mapping[str, Any], decoders: Sequence[Decoder]) -> str | None:
-    """Return the graph that makes the latent which the decoders take: of all inputs together where there is one."""
+def _encoder_of(graphs: Mapping[str, Any], decoders: Sequence[Decoder]) -> tuple[str, str] | None:
+    """Return the graph that makes the latent which the decoders take, of all inputs together if there is one.
+
+    With it comes the name of its output that is the latent.
+    """
     if not decoders:
         return None
     takes = graphs[decoders[0].graph].inputs[_LATENT].axes
-    for name in (_EMBED, f"{_ENCODE}{decoders[0].name}"):
-        latent = graphs[name].outputs.get(f"{name}.{_LATENT}") if name in graphs else None
-        if latent is not None and latent.axes == takes:
-            return name
+    for wanted in (("embed", ""), ("encode", decoders[0].name)):
+        for name, graph in graphs.items():
+            output = tensor_name(name, _LATENT)
+            made = graph.outputs.get(output)
+            if (graph.kind, graph.source, graph.raw) == (*wanted, False) and made is not None and made.axes == takes:
+                return name, output
     return None
 
 
-def _latents(bundle: Bundle, encode: str, samples: Sequence[Sample]) -> Array:
-    takes = dict.fromkeys(tensor.partition(".")[0] for tensor in bundle.manifest.graphs[encode].inputs)
+def _latents(bundle: Bundle, encode: str, output: str, samples: Sequence[Sample]) -> Array:
+    takes = inputs_of(bundle.described(encode).inputs)
     values = {name: [sample.inputs.get(name) for sample in samples] for name in takes}
-    return bundle.run(encode, values)[f"{encode}.{_LATENT}"]
+    return bundle.run(encode, values)[output]
 
 
 def _dimensions(bundle: Bundle, decoders: Sequence[Decoder], latents: Array) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ export function draw(canvas, { data, shape: [, channels, height, width] }) {
 
 /** Put the sliders into the page. */
 export function showLatent(bundle, content, arrays) {
-  const { decoders, dimensions, tiles, names } = content;
+  const { decoders, dimensions, input, tiles, names } = content;
   const starts = arrays[content.starts];
   const size = starts.shape[1];
   const latent = new Float32Array(size);
@@ -33,9 +33,9 @@ export function showLatent(bundle, content, arrays) {
   const canvases = decoders.map(({ name }) => canvasOf(name, decoders.length > 1));
   document.getElementById("pictures").replaceChildren(...canvases.map((canvas) => canvas.parentElement));
   const decode = onNewest(async () => {
-    const input = { latent: { dtype: "float32", shape: [1, size], data: latent.slice() } };
+    const feeds = { [input]: { dtype: "float32", shape: [1, size], data: latent.slice() } };
     for (const [place, { graph, output }] of decoders.entries()) {
-      draw(canvases[place], (await bundle.run(graph, input))[output]);
+      draw(canvases[place], (await bundle.run(graph, feeds))[output]);
     }
   });
 
