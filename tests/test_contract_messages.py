@@ -14,7 +14,7 @@ from zoo_toy.parts import GaussianDecoder, GaussianTotal, LinearEncoder
 
 from zoo.discovery.registered import Component, Plugin
 from zoo.errors import SpecError
-from zoo.protocols import TensorSpec
+from zoo.protocols import Graph, TensorSpec
 from zoo.testing import (
     DatasetContract,
     DecoderContract,
@@ -24,6 +24,7 @@ from zoo.testing import (
     PluginContract,
     number_batch,
 )
+from zoo.testing.kinds import require_kind
 from zoo.testing.naming import require_finite, require_range
 
 MODALITY = VectorsModality()
@@ -140,3 +141,32 @@ def test_a_target_that_hangs_on_the_latent_is_told_the_rule():
 def test_a_modality_of_width_0_is_told_the_axis():
     with pytest.raises(AssertionError, match="values: the axis 0 has at most 0 places; declare at least 1"):
         ModalityContract().test_no_tensor_has_the_width_0(VectorsModality(width=0))
+
+
+def graph_that_says(inputs=("a.ids",), **facts):
+    row = TensorSpec("float32", ("batch", 2))
+    return Graph("g", nn.Identity(), dict.fromkeys(inputs, row), {"g.ids": row}, {}, lambda *_: {}, **facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"kind": "encode"}, "of the kind 'encode' has as its source one of a, b, got ''"),
+        ({"kind": "encode", "source": "c"}, "has the source 'c', which is no input; those are a, b"),
+        ({"kind": "encode", "source": "b"}, "of the kind 'encode' reads b, got tensors of a"),
+        ({"kind": "encode", "source": "a", "target": "b"}, "has as its target no input, got 'b'"),
+        ({"kind": "decode", "target": "b"}, "of the kind 'decode' reads latent, got tensors of a"),
+        ({"kind": "translate", "source": "a", "target": "a"}, "two different inputs as source and target, got 'a' and"),
+        ({"kind": "reconstruct", "source": "a", "target": "b"}, "has the same source and target, got 'a' and 'b'"),
+        ({"kind": "embed", "inputs": ["c.ids"]}, "of the kind 'embed' reads a, b, got tensors of c"),
+        ({"kind": "pool", "raw": True}, "of the kind 'pool' says that it is raw"),
+    ],
+)
+def test_a_graph_that_is_not_what_it_says_is_told(facts, message):
+    with pytest.raises(AssertionError, match=message):
+        require_kind(graph_that_says(**facts), ["a", "b"])
+
+
+def test_a_graph_of_a_kind_of_its_own_may_read_anything():
+    require_kind(graph_that_says(), ["a", "b"])
+    require_kind(graph_that_says(kind="pool", source="a"), ["a", "b"])

@@ -76,6 +76,14 @@ def test_a_graph_says_what_it_does_with_which_inputs(spec, modalities, plugins):
     ]
 
 
+def test_two_graphs_of_one_name_are_refused(spec, modalities, plugins, monkeypatch):
+    model = build(spec, modalities, plugins=plugins)
+    made = list(model.objective.graphs())
+    monkeypatch.setattr(model.objective, "graphs", lambda: [*made, replace(made[0])])
+    with pytest.raises(SpecError, match="two graphs of this model are called 'encode_right'; give an input another"):
+        model.graphs()
+
+
 def test_encoding_and_decoding_is_reconstructing(checkpoint):
     encode, decoder, both = checkpoint.model.graphs(["encode_left", "decode_left", "reconstruct_left"])
     arrays = as_tensors(both.draw(3, {"left.length": 4}, np.random.default_rng(0)))

@@ -2,12 +2,17 @@
 
 import pytest
 
+from zoo.errors import SpecError
 from zoo.recipes.naming import (
     GraphFacts,
+    average_name,
+    by_leaf,
+    check_distinct,
     facts_of,
     graph_name,
     input_of,
     inputs_of,
+    is_average,
     is_of_inputs,
     is_text,
     known_graphs,
@@ -30,6 +35,10 @@ def test_a_tensor_of_an_input_tells_the_input_and_the_leaf(name):
     assert of_owner(name, {f"{name}.ids": 1, f"{name}s.ids": 2, "latent": 3}) == {"ids": 1}
     assert input_of(tensor_name(name, "ids")) == name
     assert leaf_of(tensor_name(name, "ids")) == "ids"
+
+
+def test_what_a_decoder_makes_is_told_as_its_modality_knows_it():
+    assert by_leaf({"translate_a_to_b_to_raw.ids": 1, "latent": 2}) == {"ids": 1, "latent": 2}
 
 
 def test_inputs_are_told_once_and_a_tensor_of_none_is_itself():
@@ -78,6 +87,30 @@ def test_of_a_graph_that_a_stranger_named_an_old_manifest_tells_only_whether_it_
     assert facts_of("pool", ["caption"]) == GraphFacts()
     assert facts_of(raw_name("pool"), ["caption"]) == GraphFacts(raw=True)
     assert facts_of("encode_text", ["speech_to_text"]) == GraphFacts()
+
+
+def test_inputs_whose_joined_names_differ_may_be_called_anything():
+    check_distinct(ODD)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "one", "other", "joined"),
+    [
+        (["a", "b_to_c", "a_to_b", "c"], "the way from 'a' to 'b_to_c'", "the way from 'a_to_b' to 'c'", "a_to_b_to_c"),
+        (["a", "b", "a_to_b"], "the input 'a_to_b'", "the way from 'a' to 'b'", "a_to_b"),
+    ],
+)
+def test_inputs_whose_joined_names_are_the_same_are_refused(inputs, one, other, joined):
+    message = f"spec.inputs: {one} and {other} would both be called '{joined}' in graphs and metrics; give one of these"
+    with pytest.raises(SpecError, match=message):
+        check_distinct(inputs)
+
+
+@pytest.mark.parametrize("name", ["prior", average_name(2, 5)])
+def test_an_input_that_is_called_as_a_row_of_metrics_is_refused(name):
+    assert is_average(name)
+    with pytest.raises(SpecError, match=f"spec.inputs.{name}: metrics have the name '{name}' for something else"):
+        check_distinct(["caption", name])
 
 
 @pytest.mark.parametrize(
