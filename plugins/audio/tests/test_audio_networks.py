@@ -1,5 +1,4 @@
 import copy
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +14,7 @@ from zoo_audio.transformer import TransformerEncoder
 from zoo_onnx.exporter import OnnxExporter
 
 from zoo import SpecError, TensorSpec, encode_graph
-from zoo.testing import DecoderContract, EncoderContract, LikelihoodContract
+from zoo.testing import DecoderContract, EncoderContract, LikelihoodContract, number_inputs
 
 SHORT = AudioModality(sample_rate_hz=4000, seconds=0.4, mel_bands=12)
 
@@ -263,12 +262,7 @@ def test_sounds_come_back_from_a_trained_decoder():
     assert np.abs(second[600:1100]).max() > 0.2 * np.abs(second).max()
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """A modality of another kind."""
-
-    tensors = axes = ()
-    fit = state = with_state = to_arrays = from_arrays = example = draw = print
+OTHER_KIND = number_inputs("row")["row"].modality
 
 
 @pytest.mark.parametrize(
@@ -280,15 +274,15 @@ class _Picture:
         ),
         (lambda: TransformerEncoder(SHORT, width=10), "'width' is a multiple of 'heads', got width 10 and heads 4"),
         (
-            lambda: ConvolutionalEncoder(_Picture()),
-            "'convolutional' works on the modality 'audio', got _Picture; choose",
+            lambda: ConvolutionalEncoder(OTHER_KIND),
+            "'convolutional' works on the modality 'audio', got Numbers; choose",
         ),
         (
-            lambda: MelConvolutionalEncoder(_Picture()),
-            "'mel-convolutional' works on the modality 'audio', got _Picture",
+            lambda: MelConvolutionalEncoder(OTHER_KIND),
+            "'mel-convolutional' works on the modality 'audio', got Numbers",
         ),
-        (lambda: TransformerEncoder(_Picture()), "'transformer' works on the modality 'audio', got _Picture"),
-        (lambda: MelDecoder(_Picture(), 2), "the decoder 'mel' works on the modality 'audio', got _Picture"),
+        (lambda: TransformerEncoder(OTHER_KIND), "'transformer' works on the modality 'audio', got Numbers"),
+        (lambda: MelDecoder(OTHER_KIND, 2), "the decoder 'mel' works on the modality 'audio', got Numbers"),
     ],
 )
 def test_what_cannot_be_built_is_refused(make, message):

@@ -1,4 +1,3 @@
-from dataclasses import dataclass
 from itertools import product
 
 import pytest
@@ -9,7 +8,7 @@ from zoo_graph.modality import GraphModality
 from zoo_graph.reading import GraphValue
 
 from zoo import SpecError
-from zoo.testing import DecoderContract, LikelihoodContract
+from zoo.testing import DecoderContract, LikelihoodContract, number_inputs
 
 FORMIC = GraphValue(("O", "C", "O"), ((0, 1), (1, 2)), ("2", "1"))
 RING = GraphValue(("C",) * 5, ((0, 1), (0, 4), (1, 2), (2, 3), (3, 4)), ("1",) * 5)
@@ -133,17 +132,12 @@ def test_a_graph_of_the_largest_size_fits():
     assert torch.isfinite(scores).all()
 
 
-@dataclass(frozen=True)
-class Sound:
-    """A modality of another kind."""
-
-    tensors = axes = ()
-    fit = state = with_state = to_arrays = from_arrays = example = draw = print
+OTHER_KIND = number_inputs("row")["row"].modality
 
 
 def test_another_modality_is_refused():
-    with pytest.raises(SpecError, match="the decoder 'adjacency' works on the modality 'graph', got Sound"):
-        AdjacencyDecoder(Sound(), 4)
+    with pytest.raises(SpecError, match="the decoder 'adjacency' works on the modality 'graph', got Numbers"):
+        AdjacencyDecoder(OTHER_KIND, 4)
 
 
 def test_logits_of_pairs_without_nodes_are_in_no_score_however_large_they_are():

@@ -1,5 +1,3 @@
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,7 @@ from zoo_graph.modality import GraphModality
 from zoo_graph.reading import GraphValue
 
 from zoo import SpecError
-from zoo.testing import EncoderContract
+from zoo.testing import EncoderContract, number_inputs
 
 PROPYNE = GraphValue(("C", "C", "C"), ((0, 1), (1, 2)), ("3", "1"))
 FURAN = GraphValue(("C", "O", "C", "C", "C"), ((0, 1), (1, 2), (2, 3), (3, 4), (4, 0)), ("1", "1", "2", "1", "2"))
@@ -192,21 +190,16 @@ def test_a_gin_adds_up_the_neighbours_and_tells_all_layers():
     assert encoder.feature_dim == 32
 
 
-@dataclass(frozen=True)
-class Sound:
-    """A modality of another kind."""
-
-    tensors = axes = ()
-    fit = state = with_state = to_arrays = from_arrays = example = draw = print
+OTHER_KIND = number_inputs("row")["row"].modality
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: GATEncoder(GRAPHS, width=6), "'width' is a multiple of 'heads', got width 6 and heads 4"),
-        (lambda: GCNEncoder(Sound()), "the encoder 'gcn' works on the modality 'graph', got Sound"),
-        (lambda: GATEncoder(Sound()), "the encoder 'gat' works on the modality 'graph', got Sound"),
-        (lambda: GINEncoder(Sound()), "the encoder 'gin' works on the modality 'graph', got Sound"),
+        (lambda: GCNEncoder(OTHER_KIND), "the encoder 'gcn' works on the modality 'graph', got Numbers"),
+        (lambda: GATEncoder(OTHER_KIND), "the encoder 'gat' works on the modality 'graph', got Numbers"),
+        (lambda: GINEncoder(OTHER_KIND), "the encoder 'gin' works on the modality 'graph', got Numbers"),
     ],
 )
 def test_what_cannot_be_built_is_refused(make, message):

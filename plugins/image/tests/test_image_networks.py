@@ -1,5 +1,3 @@
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,7 @@ from zoo_image.residual import ResidualEncoder
 from zoo_image.vision_transformer import VisionTransformer
 
 from zoo import SpecError
-from zoo.testing import DecoderContract, EncoderContract
+from zoo.testing import DecoderContract, EncoderContract, number_inputs
 
 
 class TestMLPEncoder(EncoderContract):
@@ -120,22 +118,17 @@ def test_mean_pooling_leaves_one_feature_a_channel():
     assert encoder({"pixels": _pixels(2, 3, 64, 64)}).shape == (2, 6)
 
 
-@dataclass(frozen=True)
-class _Sound:
-    """A modality of another kind."""
-
-    tensors = axes = ()
-    fit = state = with_state = to_arrays = from_arrays = example = draw = print
+OTHER_KIND = number_inputs("row")["row"].modality
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda m: MLPDecoder(m, 2, scale=0.1), "'mlp': the likelihood 'bernoulli' has no scale, got 0.1; drop one"),
-        (lambda m: MLPEncoder(_Sound()), "the encoder 'mlp' works on the modality 'image', got _Sound"),
-        (lambda m: ResidualEncoder(_Sound()), "the encoder 'residual' works on the modality 'image', got _Sound"),
-        (lambda m: VisionTransformer(_Sound()), "the encoder 'vit' works on the modality 'image', got _Sound"),
-        (lambda m: ConvolutionalDecoder(_Sound(), 2), "the decoder 'convolutional' works on .* got _Sound"),
+        (lambda m: MLPEncoder(OTHER_KIND), "the encoder 'mlp' works on the modality 'image', got Numbers"),
+        (lambda m: ResidualEncoder(OTHER_KIND), "the encoder 'residual' works on the modality 'image', got Numbers"),
+        (lambda m: VisionTransformer(OTHER_KIND), "the encoder 'vit' works on the modality 'image', got Numbers"),
+        (lambda m: ConvolutionalDecoder(OTHER_KIND, 2), "the decoder 'convolutional' works on .* got Numbers"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(make, message):
