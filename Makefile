@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+EXTRAS := $(VENV)/extras
 DIST := dist
 ENTRIES := $(shell sed -n 's/^\[entries\.\([a-z0-9-]*\)\]$$/\1/p' registry.toml)
 
@@ -14,22 +15,36 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 test check verify: export OMP_NUM_THREADS := 1
 test check verify: export MKL_NUM_THREADS := 1
 
-.PHONY: setup quickstart test check lint verify openvino bench dist
+TORCH := $(BIN)/python -m pip list --format=freeze | grep -iE '^(torch=|triton|nvidia-|cuda-|cupy)'
+PIP := $(BIN)/python -m pip install --quiet --progress-bar off
+DECLARED := $(wildcard pyproject.toml plugins/*/pyproject.toml exporters/*/pyproject.toml)
+
+.PHONY: setup extras quickstart test check lint verify openvino bench dist
 
 setup: $(READY)
 
-$(READY): requirements.txt constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml exporters/*/pyproject.toml)
+$(READY): requirements.txt constraints.txt $(DECLARED)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --progress-bar off -r requirements.txt
+	$(PIP) -r requirements.txt
 	touch $(READY)
+
+# What the quickstart does without, and the tests need.
+extras: $(EXTRAS)
+
+# The torch that is there stays, and no CUDA comes beside it.
+$(EXTRAS): $(READY) requirements-extras.txt
+	$(TORCH) > $(VENV)/torch
+	$(PIP) -r requirements-extras.txt
+	$(TORCH) | diff $(VENV)/torch - || { echo "requirements-extras.txt changes torch, or brings CUDA" >&2; exit 1; }
+	touch $(EXTRAS)
 
 quickstart: setup
 	$(BIN)/zoo quickstart
 
-test: setup
+test: extras
 	$(BIN)/python -m pytest -n 2
 
-lint: setup
+lint: extras
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy zoo plugins/*/zoo_* exporters/*/zoo_*
@@ -37,13 +52,13 @@ lint: setup
 
 check: lint test
 
-verify: setup
+verify: extras
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m verify
 	printf '%s\n' $(ENTRIES) | xargs -P 2 -I NAME $(BIN)/zoo evaluate NAME --verify
 
 # The tests of an extra, in an environment that has it.
-openvino: setup
-	$(BIN)/python -m pip install --quiet --progress-bar off -e exporters/openvino
+openvino: extras
+	$(PIP) -e exporters/openvino
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -m "verify or not verify" exporters/openvino tests/test_entries.py -k openvino
 
 bench: setup

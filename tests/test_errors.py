@@ -25,7 +25,7 @@ def test_the_drawn_tree_nests_as_the_classes_do():
     for indent, name in lines:
         del stack[len(indent) // 4 :]
         if stack:
-            assert getattr(errors, name).__base__.__name__ == stack[-1]
+            assert getattr(errors, name).__bases__[0].__name__ == stack[-1]
         stack.append(name)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         DiskError as DiskError,
         IntegrityError as IntegrityError,
         MetricError as MetricError,
+        MissingExtraError as MissingExtraError,
         NotFoundError as NotFoundError,
         OfflineError as OfflineError,
         ParityError as ParityError,

@@ -4,7 +4,8 @@
     ├── UsageError              2   the call, a recipe or a spec asks for what cannot be
     │   └── SpecError           2   a recipe or spec holds a wrong key, value or option
     ├── NotFoundError           3   a name or a file that is not there
-    │   └── UnknownNameError    3   a name that nothing registered, with the nearest one that is
+    │   ├── UnknownNameError    3   a name that nothing registered, with the nearest one that is
+    │   └── MissingExtraError   3   an optional package that is not installed, with what brings it
     ├── IntegrityError          4   bytes, numbers or names differ from what was promised
     │   ├── ParityError         4   an exported graph does not compute what torch computes
     │   └── MetricError         4   a measured metric lies outside its recorded tolerance
@@ -19,7 +20,7 @@ holds the password or token of an address: ``told`` and ``without_secrets`` say 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _WITH_HOST = re.compile(r"(?:https?|ftp|socks\w*):/*|.*//", re.IGNORECASE)
 _START = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/*")
@@ -69,6 +70,16 @@ class UnknownNameError(NotFoundError):
         super().__init__(f"no {kind} {name!r}; there is {listed or 'none'}.{guess} {hint}")
         self.name = name
         self.nearest = nearest[0] if nearest else None
+
+
+class MissingExtraError(NotFoundError, ImportError):
+    """An optional package that is not installed."""
+
+    def __init__(self, package: str, brings: Sequence[str], *, remark: str = "") -> None:
+        """``brings`` holds what pip may be asked to install, one of which is enough."""
+        commands = " or ".join(f"`pip install {name}`" for name in brings)
+        super().__init__(f"{package} is not installed{remark}; {commands} brings it")
+        self.name = package
 
 
 class IntegrityError(ZooError):

@@ -112,6 +112,13 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         note("interrupted")
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        from zoo.discovery.extras import missing_extra
+
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        _leave(str(missing), missing.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

@@ -21,7 +21,8 @@ def on_first_use(package: str) -> Callable[[str], Any]:
 
     There is no ``__dir__``: what lists the names of a plugin, as its registration does, would load them all.
 
-    Raises, on first use, AttributeError for another name, ImportError if the package's source is not there.
+    Raises, on first use, AttributeError for another name, MissingExtraError if a package is not installed, ImportError
+    if the source of this one is not there.
     """
     modules: dict[str, str] = {}
 
@@ -32,7 +33,10 @@ def on_first_use(package: str) -> Callable[[str], Any]:
             return sorted(modules)
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(modules[name]), name)
+        from zoo.discovery.extras import extras_named  # only now, as ast
+
+        with extras_named():
+            return getattr(import_module(modules[name]), name)
 
     return load
 

@@ -18,9 +18,10 @@ import pluggy
 
 from zoo import hookspecs
 from zoo.discovery.entry_points import EntryPoint, entry_points
+from zoo.discovery.extras import bringing_component, extras_named
 from zoo.discovery.isolation import Escaped, isolated, writes_aside
 from zoo.discovery.registered import Component as Component, Plugin as Plugin, checked, checked_registry
-from zoo.errors import PluginError, UnknownNameError, ZooError
+from zoo.errors import MissingExtraError, PluginError, UnknownNameError, ZooError
 from zoo.hookspecs import API_VERSION, ENTRY_POINT_GROUP
 
 KINDS = ("modality", "encoder", "decoder", "front", "objective", "dataset", "exporter", "translation", "layout")
@@ -82,18 +83,21 @@ class Plugins:
             broken = "".join(
                 f" {plugin.distribution} {plugin.version} is out: {plugin.fault}." for plugin in self.faults
             )
-            raise UnknownNameError(kind, name, self.names(kind), hint=_WHERE + broken)
+            brings = bringing_component(name.partition("/")[0])
+            cure = f" `pip install {brings}` brings it." if brings else ""
+            raise UnknownNameError(kind, name, self.names(kind), hint=_WHERE + broken + cure)
         return component
 
     def load(self, kind: str, name: str) -> Any:
         """Import and return a registered component's class.
 
-        Raises PluginError, naming the distribution, where it cannot be imported.
+        Raises PluginError, naming the distribution, where it cannot be imported, MissingExtraError where a package is
+        missing and it is known what brings it.
         """
         component = self.find(kind, name)
         module, _, attribute = component.import_string.partition(":")
         try:
-            with isolated():
+            with isolated(MissingExtraError), extras_named():
                 return getattr(importlib.import_module(module), attribute)
         except Escaped as error:
             raise PluginError(
@@ -105,7 +109,7 @@ class Plugins:
     def blaming(self, kind: str, name: str) -> Iterator[None]:
         """Raise PluginError, naming the distribution, for whatever goes wrong inside but for errors of the zoo."""
         try:
-            with isolated(ZooError):
+            with isolated(ZooError), extras_named():
                 yield
         except Escaped as error:
             distribution = self.find(kind, name).distribution

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.discovery.extras import extras_named
 from zoo.errors import UsageError, ZooError
 from zoo.runtime.optimised import kept_or_made
 
@@ -32,14 +33,10 @@ def load(
     which stands for the bytes of the graph and of its weights, the graph is kept in the cache as it was optimised, for
     the next opening; nobody else may write to the files until the session is there.
 
-    Raises ZooError where onnxruntime is missing, cannot use the provider or cannot read the file.
+    Raises MissingExtraError where onnxruntime is missing, ZooError where it cannot use the provider or read the file.
     """
-    try:
+    with extras_named():
         import onnxruntime as ort
-    except ImportError as error:
-        raise ZooError(
-            "onnxruntime is not installed; install modalzoo[cpu], or modalzoo[gpu] where there is an NVIDIA GPU"
-        ) from error
     if provider not in PROVIDERS:
         raise UsageError(f"no provider {provider!r}; there is {', '.join(PROVIDERS)}")
     if threads < 1:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import ZooError
+from zoo.errors import MissingExtraError, ZooError
 from zoo.runtime.loading import PROVIDERS, load
 
 if TYPE_CHECKING:
@@ -60,14 +60,13 @@ class Placement:
 def placement(path: Path, *, provider: str = "cpu") -> Placement:
     """Return where the nodes of the ONNX file at ``path`` run on a provider.
 
-    Raises ZooError where ``onnx`` is not installed.
+    Raises MissingExtraError where ``onnx`` is not installed.
     """
     try:
         import onnx
-    except ImportError as error:
-        raise ZooError(
-            "onnx is not installed, which tells what a graph's nodes compute; install modalzoo-onnx"
-        ) from error
+    except ModuleNotFoundError as error:
+        remark = ", which tells what a graph's nodes compute"
+        raise MissingExtraError("onnx", ["modalzoo-onnx"], remark=remark) from error
     session = load(path, provider=provider, settings=_RECORD)
     nodes = tuple(
         Node(node.name, node.op_type, part.ep_name)

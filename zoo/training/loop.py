@@ -20,7 +20,8 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 
-from zoo.errors import TrainingError, UsageError
+from zoo.discovery.extras import bringing
+from zoo.errors import MissingExtraError, TrainingError, UsageError
 from zoo.models.build import Model
 from zoo.modules import Batch, CountsByTerm, Losses, Tensors
 from zoo.recipes.spec import Training
@@ -29,6 +30,7 @@ from zoo.training.ordering import STEPS, Share, seed_of
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
+_PACKAGES = {"tensorboard": "tensorboardX"}
 _PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 _MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
@@ -36,11 +38,13 @@ _MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 def accelerator_for(settings: Training, folder: Path) -> Accelerator:
     """Return the device, precision and processes that training runs on, as this process was launched.
 
-    Raises UsageError where they cannot serve these settings.
+    Raises UsageError where they cannot serve these settings, MissingExtraError where a tracker is not installed.
     """
     available = [str(tracker) for tracker in get_available_trackers()]
     for tracker in settings.trackers:
         if tracker not in available:
+            if brings := bringing(_PACKAGES.get(tracker, tracker)):
+                raise MissingExtraError(f"the tracker {tracker!r}", brings)
             raise UsageError(
                 f"training.trackers: {tracker!r} cannot be used here, available are {', '.join(available) or 'none'}; "
                 "install the tracker's package, such as tensorboardX"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo.catalogue.registry import RegistryEntry
 from zoo.catalogue.targets import Target, fetch_entry, require_plugins, resolve
+from zoo.discovery.extras import extras_named
 from zoo.discovery.plugins import Plugins
 from zoo.errors import UsageError
 from zoo.verbs.fetch import Fetched
@@ -63,6 +64,7 @@ def opened(
             raise UsageError(f"expected {_EXPECTED}, got {type(source).__name__}")
         return Opened("", source, None)
     target = target_of(source, plugins, progress)
-    from zoo.models.checkpoint import load  # torch takes seconds, and a wrong name is told before it
+    with extras_named():
+        from zoo.models.checkpoint import load  # torch takes seconds, and a wrong name is told before it
 
     return Opened(target.name, load(target.weights, plugins=plugins), target.entry)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zoo.catalogue.registry import RegistryEntry, find
 from zoo.catalogue.targets import require_plugins
+from zoo.discovery.extras import extras_named
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import UnknownNameError, UsageError, ZooError
 from zoo.protocols import Progress
@@ -88,9 +89,10 @@ def train(
     if out is None and not name:
         raise UsageError("a Recipe has no name that a folder could bear; give the run's folder: train(recipe, out)")
     folder, start = Path(out) if out is not None else Path("runs") / name, time.monotonic()
-    from zoo.training.loop import is_first_process
-    from zoo.training.runs import Run
-    from zoo.training.train import train as take_steps
+    with extras_named():
+        from zoo.training.loop import is_first_process
+        from zoo.training.runs import Run
+        from zoo.training.train import train as take_steps
 
     with told(progress, "training") as advance:
 
@@ -145,10 +147,11 @@ def _entry(name: str, plugins: Plugins) -> RegistryEntry:
 
 
 def _reported(folder: Path, took_s: float, plugins: Plugins) -> tuple[Path | None, str]:
-    from zoo.reporting.page import report
-
     try:
-        return report(folder, took_s=took_s, plugins=plugins), ""
+        with extras_named():
+            from zoo.reporting.page import report
+
+            return report(folder, took_s=took_s, plugins=plugins), ""
     except (ZooError, OSError, ValueError) as error:  # the weights are safe, and a missing font must not fail them
         return None, str(error)
 
