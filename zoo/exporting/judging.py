@@ -16,7 +16,6 @@ otherwise from where its two most probable words all but tie, which no file in f
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,7 +28,8 @@ from torch import nn
 from zoo.errors import ParityError, ZooError
 from zoo.exporting.overflowing import overflow
 from zoo.exporting.rounding import moved_on_the_way, moved_weights
-from zoo.models.graphs import as_tensors, evaluating
+from zoo.models.graphs import evaluating
+from zoo.models.reference import as_float64, in_float64, judged
 from zoo.parity import regimes
 from zoo.parity.precisions import PRECISIONS
 from zoo.parity.tolerance import Compared, apart, compare, reduced_tolerance, tolerance, usual_size
@@ -185,11 +185,11 @@ def cases_on(graph: Graph, inputs: Iterable[Mapping[str, Array]], *, seed: int =
 
 
 def _cases(graph: Graph, named: Iterable[tuple[str, Mapping[str, Array]]], seed: int) -> list[Case]:
-    judged = graph.module if graph.reference is None else graph.reference.module
-    double = copy.deepcopy(judged).double().eval()
+    single = graph.module if graph.reference is None else graph.reference.module
+    double = in_float64(single)
     moved = list(moved_weights(double, graph.parity_ulps, seed)) if _whole_numbers(graph) else []
-    with evaluating(judged):
-        return [_case(graph, judged, double, moved, name, inputs) for name, inputs in named]
+    with evaluating(single):
+        return [_case(graph, double, moved, name, inputs) for name, inputs in named]
 
 
 def by_rounding(graph: Graph, case: Case) -> Case:
@@ -220,9 +220,9 @@ def at_precision(cases: Iterable[Case], precision: str) -> list[Case]:
     ]
 
 
-def _case(graph: Graph, single: Any, double: Any, moved: Sequence[Any], name: str, inputs: Mapping[str, Array]) -> Case:
-    tensors = as_tensors(inputs if graph.reference is None else graph.reference.arrays(inputs))
-    doubled = {key: tensor.double() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+def _case(graph: Graph, double: Any, moved: Sequence[Any], name: str, inputs: Mapping[str, Array]) -> Case:
+    single, tensors = judged(graph, inputs)
+    doubled = as_float64(tensors)
     expected, torch32 = (_made(graph, name, module, given) for module, given in ((double, doubled), (single, tensors)))
     allowed = {
         key: tolerance(torch32[key], expected[key], graph.parity_ulps, logarithm=spec.logarithm)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as tree
 
-from zoo.models.graphs import as_tensors, evaluating
+from zoo.models.graphs import evaluating
+from zoo.models.reference import as_float64, in_float64, judged
 from zoo.protocols import Graph
 
 if TYPE_CHECKING:
@@ -24,14 +24,9 @@ def overflow(graph: Graph, inputs: Mapping[str, Array]) -> str:
     It names the innermost module that is the first to give infinity or NaN where it gives a number in float64, that
     number, and the largest input.
     """
-    judged, given = (graph.module, inputs)
-    if graph.reference is not None:
-        judged, given = graph.reference.module, graph.reference.arrays(inputs)
-    tensors = as_tensors(given)
-    doubled = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    double = copy.deepcopy(judged).double().eval()
-    with evaluating(judged):
-        singles, doubles = _answers(judged, tensors), _answers(double, doubled)
+    module, tensors = judged(graph, inputs)
+    with evaluating(module):
+        singles, doubles = _answers(module, tensors), _answers(in_float64(module), as_float64(tensors))
     for (name, kind, single), (_, _, exact) in zip(singles, doubles, strict=True):
         for found, expected in zip(single, exact, strict=True):
             lost = torch.isfinite(expected) & ~torch.isfinite(found)

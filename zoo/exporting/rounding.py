@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as tree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zoo.models.graphs import as_tensors
+from zoo.models.reference import as_float64, in_float64, judged
 from zoo.protocols import Graph
 
 if TYPE_CHECKING:
@@ -35,11 +35,8 @@ def moved_on_the_way(graph: Graph, inputs: Mapping[str, Array], *, seed: int = 0
 
     Source: Parker 1997, "Monte Carlo arithmetic: exploiting randomness in floating-point arithmetic", UCLA CSD-970002.
     """
-    module, given = graph.module, inputs
-    if graph.reference is not None:
-        module, given = graph.reference.module, graph.reference.arrays(inputs)
-    double = copy.deepcopy(module).double().eval()
-    tensors = {key: t.double() if t.is_floating_point() else t for key, t in as_tensors(given).items()}
+    module, single = judged(graph, inputs)
+    double, tensors = in_float64(module), as_float64(single)
     for draw in range(DRAWS):
         with _Moved(torch.Generator().manual_seed(seed + draw)):
             made = double(tensors)
