@@ -7,12 +7,19 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from zoo.discovery.components import checked_options, make_dataset, make_exporter, make_modalities, options_of
-from zoo.discovery.plugins import Component, Plugin, Plugins
+from zoo.discovery.components import (
+    checked_options,
+    make_dataset,
+    make_exporter,
+    make_modalities,
+    make_modality,
+    options_of,
+)
+from zoo.discovery.plugins import Component, Plugin, Plugins, discovered
 from zoo.errors import PluginError, SpecError, UnknownNameError
-from zoo.models.build import build
+from zoo.models.build import build, parts_of
 from zoo.protocols import Modality
-from zoo.recipes.spec import Part
+from zoo.recipes.spec import InputSpec, ModelSpec, Part
 
 
 class Network:
@@ -179,3 +186,15 @@ def test_options_of_encoders_and_objectives_are_checked(make_recipe, plugins):
         SpecError, match=r"^spec\.objective: 'toy-autoencoder' has no option 'gamma'; it takes beta = .* \(a number\)"
     ):
         build(replace(recipe.spec, objective=Part("toy-autoencoder", {"gamma": 1})), modalities, plugins=plugins)
+
+
+def test_what_a_component_refuses_by_itself_is_told_with_its_place_in_the_recipe():
+    part = Part("text", {"tokenizer": "bpe", "vocabulary_size": 20})
+    expected = "'vocabulary_size' is at least 258 for this 'tokenizer', got vocabulary_size 20 and tokenizer 'bpe'"
+    with pytest.raises(SpecError, match=f"^spec.inputs.a.modality: the option {expected}$"):
+        make_modality(part, "spec.inputs.a.modality", discovered())
+    modality = make_modality(Part("image", {"size": 8}), "here", discovered())
+    entry = InputSpec("a", Part("image"), Part("vit", {"patch": 3}), None)
+    (place,) = parts_of(ModelSpec(Part("vae"), 2, (entry,)), {"a": modality}, discovered()).values()
+    with pytest.raises(SpecError, match=r"^spec\.inputs\.a\.encoder: the option 'patch' divides the picture's 's"):
+        place.make_encoder()

@@ -112,7 +112,7 @@ def test_an_option_leaves_the_recipe_as_it_was(make_recipe):
         ("training.steps=many", "-o: training: 'steps' takes a whole number, got 'many'"),
         ("training.steps=1.5", "'steps' takes a whole number, got 1.5"),
         ("training.steps.more=1", "-o training.steps.more=1: 'steps' is no table; `zoo info NAME --recipe` shows"),
-        ("spec.latent_dim=0", "'latent_dim' takes a whole number from 1, got 0"),
+        ("spec.latent_dim=0", "^-o: spec: 'latent_dim' takes a whole number from 1, got 0$"),
         ("data.name=../data", "data.name: '../data' is no name"),
         ("=3", "unknown key ''"),
         ("spec.inputs={}", "a model needs at least one input; add a table \\[spec.inputs.NAME\\]"),
@@ -124,6 +124,12 @@ def test_a_wrong_option_says_what_is_taken(assignment, message, make_recipe, zoo
     result = zoo("train", recipe_file(), "-o", assignment)
     assert result.exit_code == 2
     assert result.error
+
+
+def test_an_option_out_of_its_range_ends_training_before_it_begins(zoo, recipe_file):
+    result = zoo("train", recipe_file(), "-o", "spec.inputs.left.modality.longest=0")
+    assert result.exit_code == 2
+    assert "spec.inputs.left.modality.longest takes a whole number from 1, got 0" in result.error
 
 
 @pytest.mark.parametrize(

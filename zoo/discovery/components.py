@@ -6,7 +6,8 @@ Each option is checked here and nowhere else, against the type and the range tha
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from zoo.discovery.plugins import Plugins
@@ -133,12 +134,22 @@ def checked_options(component: type, kind: str, part: Part, where: str) -> dict[
     return checked
 
 
+@contextmanager
+def building(plugins: Plugins, kind: str, name: str, where: str) -> Iterator[None]:
+    """Blame a component for what goes wrong inside; what it refuses by itself is told with ``where`` in the recipe."""
+    with plugins.blaming(kind, name):
+        try:
+            yield
+        except SpecError as error:
+            raise SpecError(f"{where}: {error}") from error
+
+
 def _made(plugins: Plugins, kind: str, part: Part, where: str, expected: type) -> Any:
     component = plugins.load(kind, part.name)
     if not isinstance(component, type):
         raise _not_what_it_claims(plugins, kind, part.name, component, "a class")
     options = checked_options(component, kind, part, where)
-    with plugins.blaming(kind, part.name):
+    with building(plugins, kind, part.name, where):
         made = component(**options)
     lacks = [member for member in _members(expected) if not _has(made, member)]
     if lacks:

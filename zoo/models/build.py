@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from zoo.discovery.components import checked_options, component_class
+from zoo.discovery.components import building, checked_options, component_class
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import SpecError
 from zoo.models.fronts import raw_graphs
@@ -141,13 +141,20 @@ def _factory(
     registered = f"{modality_name}/{part.name}"
     component = component_class(plugins, kind, registered, expected)
     options = checked_options(component, kind, part, where)
-    return functools.partial(_build, plugins, kind, registered, component, modality, options)
+    return functools.partial(_build, plugins, registered, component, modality, options, kind, where)
 
 
 def _build(
-    plugins: Plugins, kind: str, name: str, component: type, modality: Modality, options: Mapping[str, Any], *given: int
+    plugins: Plugins,
+    name: str,
+    component: type,
+    modality: Modality,
+    options: Mapping[str, Any],
+    kind: str,
+    where: str,
+    *given: int,
 ) -> Any:
-    with plugins.blaming(kind, name):
+    with building(plugins, kind, name, where):
         return component(modality, *given, **options)
 
 

@@ -171,8 +171,18 @@ def test_the_damage_of_a_row_hangs_on_its_own_seed():
         ("salt-and-pepper", TEXTS, {}, "the corruption 'salt-and-pepper' takes numbers, and 'ids' holds ids"),
         ("replacement", OPEN, {}, "needs a range with two ends, and 'values' goes from -inf to inf; choose 'masking'"),
         ("masking", {"mask": TEXTS["mask"]}, {}, "the corruption 'masking' finds only masks in mask; use another"),
-        ("masking", NUMBERS, {"scale": 0.1}, "the corruption 'masking' has no scale, got 0.1; give a share"),
-        ("gaussian", NUMBERS, {"share": 0.1}, "reaches every value and has no share, got 0.1; give a scale"),
+        (
+            "masking",
+            NUMBERS,
+            {"scale": 0.1},
+            "'scale' is for another 'corruption', got scale 0.1 and corruption 'masking'; drop",
+        ),
+        (
+            "gaussian",
+            NUMBERS,
+            {"share": 0.1},
+            "'share' is for another 'corruption', got share 0.1 and corruption 'gaussian'; drop",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused(name, specs, options, message):

@@ -127,13 +127,14 @@ def _is_bounded(spec: TensorSpec) -> bool:
 
 def _amounts(name: CorruptionName, share: float | None, scale: float | None) -> tuple[float, float]:
     """Return the share of places and the scale of noise, the one that does not count zero."""
-    where = f"the corruption {name!r}"
+    other, unused = ("share", share) if name == "gaussian" else ("scale", scale)
+    if unused is not None:
+        raise SpecError(
+            f"the option {other!r} is for another 'corruption', got {other} {unused} and corruption {name!r}; "
+            "drop one of the two"
+        )
     if name == "gaussian":
-        if share is not None:
-            raise SpecError(f"{where} reaches every value and has no share, got {share}; give a scale")
         return 0.0, _SCALE if scale is None else scale
-    if scale is not None:
-        raise SpecError(f"{where} has no scale, got {scale}; give a share")
     return _SHARE if share is None else share, 0.0
 
 

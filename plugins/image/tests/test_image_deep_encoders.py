@@ -115,7 +115,7 @@ def test_an_encoder_works_on_another_device(name):
     [
         (
             lambda m: VisionTransformer(m, patch=5),
-            "size is a multiple of the option 'patch', got size 12 and patch 5; .* one of 1, 2, 3, 4, 6, 12$",
+            "'patch' divides the picture's 'size', got patch 5 and size 12; .* one of 1, 2, 3, 4, 6, 12$",
         ),
         (lambda m: VisionTransformer(m, width=10), "'width' is a multiple of 'heads', got width 10 and heads 4"),
     ],

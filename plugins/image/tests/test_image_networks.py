@@ -124,7 +124,7 @@ OTHER_KIND = number_inputs("row")["row"].modality
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda m: MLPDecoder(m, 2, scale=0.1), "'mlp': the likelihood 'bernoulli' has no scale, got 0.1; drop one"),
+        (lambda m: MLPDecoder(m, 2, scale=0.1), "'scale' is for another 'likelihood', got scale 0.1 and lik"),
         (lambda m: MLPEncoder(OTHER_KIND), "the encoder 'mlp' works on the modality 'image', got Numbers"),
         (lambda m: ResidualEncoder(OTHER_KIND), "the encoder 'residual' works on the modality 'image', got Numbers"),
         (lambda m: VisionTransformer(OTHER_KIND), "the encoder 'vit' works on the modality 'image', got Numbers"),

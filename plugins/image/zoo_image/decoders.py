@@ -39,7 +39,7 @@ class MLPDecoder(Decoder):
         self.shape = (image.channels, image.size, image.size)
         self.layers = nn.Sequential(*(nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)))
         self.last = nn.Linear(widths[-1], image.channels * image.size**2)
-        self.likelihood = likelihood_head(image, likelihood, scale, "the decoder 'mlp'")
+        self.likelihood = likelihood_head(image, likelihood, scale)
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:
@@ -79,7 +79,7 @@ class ConvolutionalDecoder(Decoder):
             *(nn.Sequential(_doubling(a, b), *normalised_activation(b)) for a, b in pairwise(channels))
         )
         self.last = _doubling(channels[-1], image.channels)
-        self.likelihood = likelihood_head(image, likelihood, scale, "the decoder 'convolutional'")
+        self.likelihood = likelihood_head(image, likelihood, scale)
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:

@@ -26,15 +26,18 @@ _FIRST_LOG_SCALE = -2.0
 FixedScale = Annotated[float, Interval(ge=1e-14, le=1e14)]
 
 
-def likelihood_head(image: ImageModality, name: LikelihoodName, scale: float | None, where: str) -> nn.Module:
+def likelihood_head(image: ImageModality, name: LikelihoodName, scale: float | None) -> nn.Module:
     """Return the module from one number a value of a pixel to the distribution ``name``.
 
     ``scale`` fixes the width of the distribution, in brightness; None has it learnt, one for all pixels, at most e³⁰.
-    Raises SpecError, naming ``where``, for a scale where the distribution has none.
+    Raises SpecError for a scale where the distribution has none.
     """
     if name == "bernoulli":
         if scale is not None:
-            raise SpecError(f"{where}: the likelihood 'bernoulli' has no scale, got {scale}; drop one of the two")
+            raise SpecError(
+                f"the option 'scale' is for another 'likelihood', got scale {scale} and likelihood {name!r}; "
+                "drop one of the two"
+            )
         return _BernoulliOf(image)
     match name:
         case "gaussian":

@@ -59,8 +59,8 @@ def _check(image: ImageModality, patch: int, width: int, heads: int) -> None:
     if image.size % patch:
         fitting = ", ".join(str(side) for side in range(1, image.size + 1) if image.size % side == 0)
         raise SpecError(
-            f"the picture's size is a multiple of the option 'patch', got size {image.size} and patch {patch}; "
-            f"choose another size, or as patch one of {fitting}"
+            f"the option 'patch' divides the picture's 'size', got patch {patch} and size {image.size}; choose another "
+            f"size, or as patch one of {fitting}"
         )
     if width % heads:
         raise SpecError(f"the option 'width' is a multiple of 'heads', got width {width} and heads {heads}")

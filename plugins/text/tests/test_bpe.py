@@ -146,7 +146,7 @@ def test_a_state_that_cannot_be_read_is_refused(state, message):
 
 
 def test_a_vocabulary_without_room_for_every_byte_is_refused():
-    message = "the option 'vocabulary_size' is at least 258 for the tokenizer 'bpe', got 257"
+    message = "'vocabulary_size' is at least 258 for this 'tokenizer', got vocabulary_size 257 and tokenizer 'bpe'"
     with pytest.raises(SpecError, match=message):
         TextModality(tokenizer="bpe", vocabulary_size=257)
 

@@ -143,7 +143,7 @@ def test_an_embedding_without_vectors_must_be_trained():
 
 @pytest.mark.parametrize("tokenizer", ["bytes", "bpe"])
 def test_vectors_are_for_whole_words(tokenizer):
-    message = f"the option 'vectors' is for the tokenizer 'words', got '{tokenizer}' beside it; drop one"
+    message = f"'vectors' is for the 'tokenizer' of words alone, got vectors .* and tokenizer '{tokenizer}'; drop one"
     with pytest.raises(SpecError, match=message):
         TextModality(tokenizer=tokenizer, vectors=OURS)
 

@@ -65,12 +65,13 @@ class TextModality:
         least = self.reader.fewest_tokens
         if self.vocabulary_size < least:
             raise SpecError(
-                f"the option 'vocabulary_size' is at least {least} for the tokenizer {self.tokenizer!r}, "
-                f"got {self.vocabulary_size}"
+                f"the option 'vocabulary_size' is at least {least} for this 'tokenizer', got vocabulary_size "
+                f"{self.vocabulary_size} and tokenizer {self.tokenizer!r}"
             )
         if self.vectors is not None and self.tokenizer != "words":
             raise SpecError(
-                f"the option 'vectors' is for the tokenizer 'words', got {self.tokenizer!r} beside it; drop one"
+                f"the option 'vectors' is for the 'tokenizer' of words alone, got vectors {self.vectors!r} and "
+                f"tokenizer {self.tokenizer!r}; drop one of the two"
             )
 
     @property

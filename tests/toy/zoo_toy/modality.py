@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
 from zoo import Axis, DataError, TensorSpec
@@ -20,7 +21,7 @@ class VectorsModality:
     """Up to ``longest`` vectors of ``width`` numbers; ``fit`` learns the scale that they are divided by."""
 
     width: int = 3
-    longest: int = 6
+    longest: Annotated[int, Ge(1)] = 6
     _scale: NDArray[Any] | None = field(default=None, repr=False, compare=False)
 
     @property
