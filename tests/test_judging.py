@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zoo.errors import ParityError, ZooError
 from zoo.exporting.judging import at_precision, by_rounding, judge, make_cases
+from zoo.parity.precisions import PRECISIONS
 from zoo.parity.regimes import extreme, sizes_of, with_padding
 from zoo.protocols import Axis, Graph, TensorSpec
 
@@ -383,12 +384,12 @@ def halved_in_precision(arrays):
 def test_a_file_of_fewer_bits_is_held_to_what_its_precision_states(graph):
     with pytest.raises(ParityError, match="differs from float64 by"):
         judge(graph, make_cases(graph), halved_in_precision, halved_in_precision)
-    verdict = judge(graph, make_cases(graph), halved_in_precision, halved_in_precision, "fp16")
+    verdict = judge(graph, make_cases(graph), halved_in_precision, halved_in_precision, PRECISIONS["fp16"])
     assert 0 < verdict.worst.used < 1
 
 
 def test_a_file_of_fewer_bits_is_not_judged_on_extreme_values(graph):
-    judged = {case.name for case in at_precision(make_cases(graph), "int8")}
+    judged = {case.name for case in at_precision(make_cases(graph), PRECISIONS["int8"])}
     left_out = {case.name for case in make_cases(graph)} - judged
     assert {"x.values × 100", "x.values × 1e-6", "one NaN in x.values"} <= left_out
     assert {"one row, smallest", "zeros", "one row of x.mask false"} < judged
@@ -397,7 +398,7 @@ def test_a_file_of_fewer_bits_is_not_judged_on_extreme_values(graph):
 @pytest.mark.parametrize("change", ["padding leak", "mask ignored", "outputs swapped"])
 def test_a_fault_is_caught_at_a_reduced_precision_too(change, graph):
     with pytest.raises(ParityError, match=r"^toy, case '"):
-        judge(graph, make_cases(graph), runner(change), runner(change), "int8")
+        judge(graph, make_cases(graph), runner(change), runner(change), PRECISIONS["int8"])
 
 
 class Choice(nn.Module):

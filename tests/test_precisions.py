@@ -7,11 +7,12 @@ import pytest
 from safetensors.numpy import load_file
 from zoo_onnx.exporter import OnnxExporter
 
-from zoo.errors import ParityError, UsageError
+from zoo.errors import ParityError, PluginError, UsageError
 from zoo.exporting.bundle import Origin, export, renew
 from zoo.exporting.precisions.data import drawn
 from zoo.exporting.precisions.ranges import check_ranges
 from zoo.exporting.precisions.worth import departures, losses, recommended, table
+from zoo.parity.precisions import PRECISIONS
 from zoo.protocols import Sample
 from zoo.runtime.bundle import open_bundle
 from zoo.runtime.records import Worth
@@ -95,17 +96,29 @@ def test_black_rows_do_not_calibrate_a_file_for_pictures():
         r"67% of them outside: int8-static would cut these off. Let the split 'train'"
     )
     with pytest.raises(ParityError, match=expected):
-        check_ranges("encode_x", rows_of([[0, 0, 0]]), rows_of([[0, 0.5, 1]]), double)
+        check_ranges("encode_x", PRECISIONS["int8-static"], rows_of([[0, 0, 0]]), rows_of([[0, 0.5, 1]]), double)
 
 
 def test_answers_are_compared_beside_inputs():
     factors = iter([1, 4])
     with pytest.raises(ParityError, match="have 'y' from 0 to 1, held-out rows from 0 to 4"):
-        check_ranges("encode_x", rows_of([[0, 1]]), rows_of([[0, 1]]), lambda x: {"y": x["x.pixels"] * next(factors)})
+        check_ranges(
+            "encode_x",
+            PRECISIONS["int8-static"],
+            rows_of([[0, 1]]),
+            rows_of([[0, 1]]),
+            lambda x: {"y": x["x.pixels"] * next(factors)},
+        )
 
 
 def test_a_value_past_the_end_here_and_there_is_none_of_another_kind():
-    check_ranges("encode_x", rows_of([np.linspace(0, 1, 100)]), rows_of([np.linspace(0, 1.03, 100)]), double)
+    check_ranges(
+        "encode_x",
+        PRECISIONS["int8-static"],
+        rows_of([np.linspace(0, 1, 100)]),
+        rows_of([np.linspace(0, 1.03, 100)]),
+        double,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +167,41 @@ def test_a_precision_that_a_bundle_lacks_is_refused_with_those_it_has(reduced):
 def test_other_weights_do_not_drop_into_files_that_hold_their_own(reduced, checkpoint):
     with pytest.raises(UsageError, match="hold weights of their own"):
         renew(checkpoint, OnnxExporter(), open_bundle(reduced), origin=Origin("toy"))
+
+
+def test_an_exporter_of_a_precision_without_a_tolerance_is_refused(checkpoint, tmp_path):
+    class Halving(OnnxExporter):
+        precisions = ("fp16", "int4")
+
+    expected = (
+        r"^the exporter Halving offers the precision 'int4', for which the zoo states no tolerance; it may offer fp"
+    )
+    with pytest.raises(PluginError, match=expected):
+        export(checkpoint, Halving(), tmp_path / "bundle", origin=Origin("toy"), precisions=["fp16"])
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_float32_is_asked_for_in_vain_since_every_bundle_has_it(checkpoint, tmp_path):
+    manifest = export(
+        checkpoint, OnnxExporter(), tmp_path, origin=Origin("toy"), graphs=["decode_left"], precisions=["fp32"]
+    )
+    assert manifest.graphs["decode_left"].files.keys() == {"fp32"}
+    assert not manifest.precisions
+
+
+def test_what_needs_data_is_said_beside_the_tolerance():
+    assert {name: precision.calibrated for name, precision in PRECISIONS.items()} == {
+        "fp16": False,
+        "int8": False,
+        "int8-weights": False,
+        "int8-static": True,
+    }
+    assert set(OnnxExporter().precisions) == set(PRECISIONS)
+
+
+def test_the_help_of_the_export_names_the_precisions(zoo):
+    told = " ".join(zoo("export", "--help").stdout.split())
+    assert f"one of {', '.join(PRECISIONS)}, measured on the entry's data" in told
 
 
 def test_an_exporter_without_precisions_says_so(checkpoint, plugins, tmp_path):
@@ -246,7 +294,7 @@ def test_samples_that_cannot_be_read_are_left_out_of_calibrating_and_measuring_a
     )
     data = Data.load(checkpoint.model, recipe, plugins)
     (graph,) = checkpoint.model.graphs(["encode_left"])
-    assert sum(len(rows["left.mask"]) for rows in data.calibration(graph)) == 31
+    assert sum(len(rows["left.mask"]) for rows in data.calibration(graph, PRECISIONS["int8-static"])) == 31
     assert list(data.left_out.errors) == ["test-5", "train-5"]
 
 

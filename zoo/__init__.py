@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         Truncates as Truncates,
         WritesFiles as WritesFiles,
     )
+    from zoo.parity.precisions import PRECISIONS as PRECISIONS, Precision as Precision
     from zoo.protocols import (
         Axis as Axis,
         Dataset as Dataset,
@@ -117,7 +118,7 @@ if TYPE_CHECKING:
     from zoo.runtime.bundle import Bundle as Bundle, open_bundle as open_bundle
     from zoo.runtime.embedding import Embedded as Embedded
     from zoo.runtime.manifest import Manifest as Manifest
-    from zoo.runtime.records import Origin as Origin
+    from zoo.runtime.records import GraphRecord as GraphRecord, Origin as Origin
     from zoo.runtime.session import Session as Session, open_session as open_session
     from zoo.runtime.utf8 import (
         as_utf8 as as_utf8,

@@ -124,7 +124,7 @@ class Reduces(Protocol):
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        """Their names, of those that ``zoo export --precision`` takes."""
+        """Their names, of those in ``zoo.PRECISIONS``: each has a tolerance, which the core judges the files by."""
 
     def reduce(self, path: Path, target: Path, precision: str, calibration: Sequence[Mapping[str, Array]]) -> None:
         """Write the graph in ``path`` to ``target``, a file that needs no other, at one of the precisions.

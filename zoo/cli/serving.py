@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from zoo.cli.output import note
+from zoo.parity.precisions import FULL
 
-_MOST_ROWS_TOLD = 10
 _MOST_ROWS_TOLD = 10
 _OPTIONS = (
     click.option(
         "--provider", default="cpu", show_default=True, help="cpu, cuda or tensorrt; never another in silence."
     ),
-    click.option("--precision", default="fp32", show_default=True, help="One that the bundle was exported at."),
+    click.option("--precision", default=FULL, show_default=True, help="One that the bundle was exported at."),
     click.option("--threads", default=1, show_default=True, type=click.IntRange(1)),
 )
 

@@ -20,7 +20,7 @@ from zoo.exporting.card import card, facts
 from zoo.exporting.judging import Verdict, by_rounding, judge, make_cases, opened_twice
 from zoo.exporting.layouts import Arranged
 from zoo.exporting.precisions.data import Data
-from zoo.exporting.precisions.files import Placed, reduce_graph, reducer_of
+from zoo.exporting.precisions.files import Placed, asked_precisions, reduce_graph
 from zoo.exporting.precisions.worth import losses, recommended, table, worth
 from zoo.exporting.reference import reference
 from zoo.files.places import BUNDLE, replaceable
@@ -28,7 +28,7 @@ from zoo.files.store import staged_folder
 from zoo.hookspecs import __version__
 from zoo.models.checkpoint import Checkpoint, modality_arrays, names_in, recipe_json, save_checkpoint
 from zoo.offers import FindsFault, SharesWeights, Stamps
-from zoo.parity.precisions import FULL, calibrated
+from zoo.parity.precisions import FULL, Precision
 from zoo.protocols import Exporter, Graph
 from zoo.reading.lists import listed
 from zoo.recipes.tables import json_text
@@ -63,9 +63,7 @@ def export(
     Raises UsageError if anything but a bundle lies at ``out``, other files stand in that bundle, or the exporter lacks
     a precision; ParityError where a graph does not compute what torch computes. ``out`` is then as it was before.
     """
-    precisions = [precision for precision in listed(precisions, "precisions") if precision != FULL]
-    if precisions:
-        reducer_of(exporter, precisions)
+    asked = asked_precisions(exporter, listed(precisions, "precisions"))
     shares = exporter if isinstance(exporter, SharesWeights) and not single_file else None
 
     def place(graph: Graph, path: Path) -> None:
@@ -74,16 +72,16 @@ def export(
             shares.link(path, path.with_name(WEIGHTS), names_in(graph.module, checkpoint.model.objective))
 
     replaceable(out, BUNDLE)
-    data = _data(checkpoint, precisions) if precisions else None
+    data = _data(checkpoint, asked) if asked else None
     with staged_folder(out, replaces=BUNDLE) as staging:
         if shares is not None:
             save_checkpoint(checkpoint.model, checkpoint.recipe, staging / WEIGHTS)
         placed = {FULL: _placed(checkpoint.model.graphs(graphs), exporter, staging, place, observe)}
         found: Mapping[str, Worth] = {}
-        if precisions:
-            placed |= {precision: [] for precision in precisions}
+        if asked:
+            placed |= {precision.name: [] for precision in asked}
             for one in placed[FULL]:
-                for precision, reduced in reduce_graph(one, exporter, precisions, data).items():
+                for precision, reduced in reduce_graph(one, exporter, asked, data).items():
                     placed[precision].append(reduced)
                     _tell([reduced], observe)
             found = worth(placed, staging / WEIGHTS, exporter, data)
@@ -131,12 +129,12 @@ def renew(
         return _completed(staging, checkpoint, exporter, bundle.manifest.exporter, origin, placed, layout=layout)
 
 
-def _data(checkpoint: Checkpoint, precisions: Sequence[str]) -> Data | None:
+def _data(checkpoint: Checkpoint, precisions: Sequence[Precision]) -> Data | None:
     """Return the data to judge and to measure on, None where they cannot be read and nothing is calibrated on them."""
     try:
         return Data.load(checkpoint.model, checkpoint.recipe, checkpoint.model.plugins)
     except ZooError as error:
-        if calibrated(precisions):
+        if any(precision.calibrated for precision in precisions):
             raise
         _log.warning("files of fewer bits are judged on drawn cases alone, and no metric is measured: %s", error)
         return None

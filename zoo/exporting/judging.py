@@ -31,7 +31,7 @@ from zoo.exporting.rounding import moved_on_the_way, moved_weights
 from zoo.models.graphs import evaluating
 from zoo.models.reference import as_float64, in_float64, judged
 from zoo.parity import regimes
-from zoo.parity.precisions import PRECISIONS
+from zoo.parity.precisions import Precision
 from zoo.parity.tolerance import Compared, apart, compare, reduced_tolerance, tolerance, usual_size
 from zoo.protocols import Exporter, Graph, RunsArrays
 from zoo.runtime.records import Parity
@@ -80,14 +80,14 @@ def judge(
     cases: Iterable[Case],
     runner: RunsArrays,
     again: RunsArrays,
-    precision: str | None = None,
+    precision: Precision | None = None,
     *,
     explain: Callable[[Mapping[str, Array]], str] | None = None,
 ) -> Verdict:
     """Compare an exported graph with torch on every case; ``again`` is a second load of the same file.
 
-    ``precision`` is the name of one of ``PRECISIONS`` where the file has fewer bits than float32; it is then held to
-    ``at_precision`` of the cases. ``explain`` is asked on a miss: it takes the inputs and tells where the fault lies.
+    ``precision`` is that of a file of fewer bits than float32, which is held to ``at_precision`` of the cases.
+    ``explain`` is asked on a miss: it takes the inputs and tells where the fault lies.
 
     Raises ParityError, naming the graph, the case, the output and the row, where it misses; where torch in float32 is
     itself not finite, naming the module that is to blame in place of the file.
@@ -202,9 +202,8 @@ def by_rounding(graph: Graph, case: Case) -> Case:
     return replace(case, allowed=allowed)
 
 
-def at_precision(cases: Iterable[Case], precision: str) -> list[Case]:
+def at_precision(cases: Iterable[Case], precision: Precision) -> list[Case]:
     """Return the cases as a file of ``precision`` is judged by them: wider tolerances, and no extreme values."""
-    stated = PRECISIONS[precision]
     kept = [case for case in cases if not case.extreme]
     outputs = kept[0].allowed if kept else ()
     usual = {name: usual_size(case.expected[name] for case in kept) for name in outputs}
@@ -212,7 +211,7 @@ def at_precision(cases: Iterable[Case], precision: str) -> list[Case]:
         replace(
             case,
             allowed={
-                name: np.maximum(case.allowed[name], reduced_tolerance(case.expected[name], usual[name], stated))
+                name: np.maximum(case.allowed[name], reduced_tolerance(case.expected[name], usual[name], precision))
                 for name in outputs
             },
         )

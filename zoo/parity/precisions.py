@@ -5,7 +5,7 @@ Another thing is the ``precision`` of a training, which is what its steps comput
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 # The precision of every bundle: the bits that the model was trained with.
@@ -39,13 +39,3 @@ PRECISIONS: Mapping[str, Precision] = {
         Precision("int8-static", 0.25, "7 bits, in ranges that the calibration saw", calibrated=True),
     )
 }
-
-
-def unstated(names: Iterable[str]) -> list[str]:
-    """Return those of ``names`` that the table lacks, for which no tolerance is stated."""
-    return [name for name in names if name not in PRECISIONS]
-
-
-def calibrated(names: Iterable[str] = PRECISIONS) -> list[str]:
-    """Return those of ``names`` that need rows of the data."""
-    return [name for name in names if name in PRECISIONS and PRECISIONS[name].calibrated]

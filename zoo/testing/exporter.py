@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo.exporting.judging import judge, make_cases
+from zoo.offers import Reduces
+from zoo.parity.precisions import PRECISIONS
 from zoo.protocols import Axis, Exporter, Graph, TensorSpec
 from zoo.testing.contract import Contract
 
@@ -33,6 +35,10 @@ class ExporterContract(Contract):
         assert isinstance(exporter, Exporter)
         assert exporter.suffix.startswith(".")
         assert all(exporter.versions().values())
+
+    def test_precisions_are_those_that_have_a_tolerance(self, exporter: Exporter) -> None:
+        """Files of fewer bits, if it writes any, are judged by the tolerance that is stated for their precision."""
+        assert not isinstance(exporter, Reduces) or set(exporter.precisions) <= set(PRECISIONS)
 
     def test_free_axes_stay_free(self, exporter: Exporter, tmp_path: Path) -> None:
         """A file answers right at batches and lengths that the export never saw."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 _PACKAGES = {"tensorboard": "tensorboardX"}
-_PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+_MIXED_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 _MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
@@ -52,7 +52,7 @@ def accelerator_for(settings: Training, folder: Path) -> Accelerator:
     AcceleratorState._reset_state()  # its precision belongs to a process, and there may be several trainings in one
     try:
         accelerator = Accelerator(
-            mixed_precision=_PRECISIONS[settings.precision],
+            mixed_precision=_MIXED_PRECISION[settings.precision],
             log_with=list(settings.trackers) or None,
             project_dir=folder,
             # A player's parameters have no gradient from another player's loss, nor those of an input that is missing.

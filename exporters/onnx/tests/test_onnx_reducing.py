@@ -13,6 +13,7 @@ from zoo_onnx.reducing import _block
 
 from zoo import Graph, TensorSpec, UsageError
 from zoo.exporting.judging import judge, make_cases
+from zoo.parity.precisions import PRECISIONS
 
 WIDTH = 64
 
@@ -67,7 +68,7 @@ def test_a_reduced_file_is_smaller_and_within_its_tolerance(precision, written, 
     path = reduce(written, precision, tmp_path)
     assert path.stat().st_size < 0.8 * written.stat().st_size
     first, second = (OnnxExporter().open(GRAPH, path) for _ in range(2))
-    assert judge(GRAPH, make_cases(GRAPH), first, second, precision).worst.used <= 1
+    assert judge(GRAPH, make_cases(GRAPH), first, second, PRECISIONS[precision]).worst.used <= 1
 
 
 @pytest.mark.parametrize("precision", OnnxExporter().precisions)
@@ -149,7 +150,7 @@ def test_half_precision_takes_sums_into_places_and_what_several_nodes_need_whole
     names = [name for node in onnx.load(half).graph.node for name in node.output]
     assert len(names) == len(set(names))
     first, second = (OnnxExporter().open(graph, half) for _ in range(2))
-    assert judge(graph, make_cases(graph), first, second, "fp16").worst.used <= 1
+    assert judge(graph, make_cases(graph), first, second, PRECISIONS["fp16"]).worst.used <= 1
 
 
 def test_weights_side_by_side_share_a_scale_with_few_others(tmp_path):

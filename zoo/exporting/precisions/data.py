@@ -16,6 +16,7 @@ from zoo.evaluation.latents import latents_of
 from zoo.models.batches import load_rows, readable, to_batch
 from zoo.models.build import Model
 from zoo.offers import TakesRaw
+from zoo.parity.precisions import PRECISIONS, Precision
 from zoo.protocols import Graph, Sample
 from zoo.recipes.naming import LATENT, PRESENT, inputs_of, presences, with_owner
 from zoo.recipes.spec import Recipe
@@ -59,34 +60,37 @@ class Data:
         held_out = HeldOut.load(splits, recipe.evaluation.split, model.modalities, advice=_MEASURED, skip=left_out)
         return cls(model, recipe, splits, held_out, left_out)
 
-    def calibration(self, graph: Graph) -> list[Mapping[str, Array]]:
+    def calibration(self, graph: Graph, precision: Precision) -> list[Mapping[str, Array]]:
         """Return inputs of a graph from rows that the model was trained on, drawn over the split.
 
         Raises UsageError, naming the split and the inputs, if no row has what the graph takes.
         """
         samples = drawn(self._training, _CALIBRATION_ROWS, seed=self.recipe.training.seed)
         found = list(readable(samples, self.model.modalities, skip=self.left_out))
-        return self._required(graph, list(self._inputs(graph, found)), TRAIN)
+        return self._required(graph, list(self._inputs(graph, found)), TRAIN, precision)
 
     def judged(self, graph: Graph) -> list[Mapping[str, Array]]:
         """Return inputs of a graph from held-out rows, drawn over the split; none if no row has what it takes."""
         samples = drawn(self.held_out.samples, _JUDGED_ROWS, seed=self.recipe.training.seed)
         return list(self._inputs(graph, samples))
 
-    def required(self, graph: Graph) -> list[Mapping[str, Array]]:
+    def required(self, graph: Graph, precision: Precision) -> list[Mapping[str, Array]]:
         """Return what ``judged`` does; raises UsageError, naming the split and the inputs, instead of none."""
-        return self._required(graph, self.judged(graph), self.recipe.evaluation.split)
+        return self._required(graph, self.judged(graph), self.recipe.evaluation.split, precision)
 
     @cached_property
     def _training(self) -> Sequence[Sample]:
-        return self.splits.read(TRAIN, advice="Ranges are calibrated on it: add some, or leave int8-static out")
+        calibrated = " and ".join(precision.name for precision in PRECISIONS.values() if precision.calibrated)
+        return self.splits.read(TRAIN, advice=f"Ranges are calibrated on it: add some, or leave {calibrated} out")
 
-    def _required(self, graph: Graph, inputs: list[Mapping[str, Array]], split: str) -> list[Mapping[str, Array]]:
+    def _required(
+        self, graph: Graph, inputs: list[Mapping[str, Array]], split: str, precision: Precision
+    ) -> list[Mapping[str, Array]]:
         if not inputs:
             names = joined(sorted(inputs_of(graph.inputs)))
             raise UsageError(
                 f"{self.splits.where(split)}: no sample has all that {graph.name!r} takes: {names}; leave this graph "
-                "out by --graph, or the precision int8-static"
+                f"out by --graph, or the precision {precision.name}"
             )
         return inputs
 

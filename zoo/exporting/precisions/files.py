@@ -12,7 +12,7 @@ from zoo.exporting.judging import Case, Verdict, at_precision, cases_on, judge, 
 from zoo.exporting.precisions.data import Data
 from zoo.exporting.precisions.ranges import check_ranges
 from zoo.offers import Reduces
-from zoo.parity.precisions import FULL, PRECISIONS, unstated
+from zoo.parity.precisions import FULL, PRECISIONS, Precision
 from zoo.protocols import Exporter, Graph
 from zoo.runtime.records import JudgedFile
 
@@ -43,54 +43,65 @@ class Placed:
         return JudgedFile(self.path.name, self.verdict.parity())
 
 
-def reduce_graph(placed: Placed, exporter: Exporter, precisions: Sequence[str], data: Data | None) -> dict[str, Placed]:
-    """Write a graph at each precision beside the float32 one, and judge it; return them by precision.
+def asked_precisions(exporter: Exporter, names: Sequence[str]) -> list[Precision]:
+    """Return the precisions of these names, but float32, which every bundle has.
+
+    Raises UsageError where the exporter lacks one, PluginError where it offers one that has no stated tolerance.
+    """
+    names = [name for name in names if name != FULL]
+    if names:
+        _reducer(exporter, names)
+    return [PRECISIONS[name] for name in names]
+
+
+def reduce_graph(
+    placed: Placed, exporter: Exporter, precisions: Sequence[Precision], data: Data | None
+) -> dict[str, Placed]:
+    """Write a graph at each precision, which the exporter has, and judge it; return them by the precision's name.
 
     Without data, or rows of it that have what the graph takes, the drawn cases alone judge a file.
 
     Raises ParityError where one misses the tolerance of its precision, UsageError where there are no rows to calibrate
     one on.
     """
-    graph, reducer = placed.graph, reducer_of(exporter, precisions)
+    graph, reducer = placed.graph, _reducer(exporter, [precision.name for precision in precisions])
     held_out = cases_on(graph, data.judged(graph)) if data is not None else []
     found = {}
     for precision in precisions:
         calibration: Sequence[Mapping[str, Array]] = ()
-        if PRECISIONS[precision].calibrated and data is not None:
-            calibration, full = data.calibration(graph), exporter.open(graph, placed.path)
-            check_ranges(graph.name, calibration, data.required(graph), full)
-        path = placed.path.with_name(f"{graph.name}.{precision}{exporter.suffix}")
-        reducer.reduce(placed.path, path, precision, calibration)
-        found[precision] = _judged(placed, exporter, precision, path, held_out)
+        if precision.calibrated and data is not None:
+            calibration, full = data.calibration(graph, precision), exporter.open(graph, placed.path)
+            check_ranges(graph.name, precision, calibration, data.required(graph, precision), full)
+        path = placed.path.with_name(f"{graph.name}.{precision.name}{exporter.suffix}")
+        reducer.reduce(placed.path, path, precision.name, calibration)
+        found[precision.name] = _judged(placed, exporter, precision, path, held_out)
     return found
 
 
-def _judged(placed: Placed, exporter: Exporter, precision: str, path: Path, held_out: Sequence[Case]) -> Placed:
+def _judged(placed: Placed, exporter: Exporter, precision: Precision, path: Path, held_out: Sequence[Case]) -> Placed:
     graph = placed.graph
-    cases = at_precision(held_out if PRECISIONS[precision].calibrated else [*placed.cases, *held_out], precision)
+    cases = at_precision(held_out if precision.calibrated else [*placed.cases, *held_out], precision)
     try:
         verdict = judge(graph, cases, *opened_twice(graph, path, exporter))
     except ParityError as error:
         told = str(error).partition(";")[0]
         raise ParityError(
-            f"{told}: {graph.name!r} is not to be had in {precision}; leave the graph out by --graph, or the precision"
+            f"{told}: {graph.name!r} is not to be had in {precision.name}; leave the graph out by --graph, or the "
+            "precision"
         ) from error
     return Placed(graph, path, cases[-len(held_out) :], verdict, drawn_alone=not held_out)
 
 
-def reducer_of(exporter: Exporter, precisions: Sequence[str]) -> Reduces:
-    """Return the exporter, which has all ``precisions``.
-
-    Raises UsageError where it lacks one, PluginError where it offers one that has no stated tolerance.
-    """
+def _reducer(exporter: Exporter, names: Sequence[str]) -> Reduces:
     if not isinstance(exporter, Reduces):
-        raise UsageError(f"this exporter has no precision {precisions[0]!r}; it has {FULL} alone")
-    for name in unstated(exporter.precisions):
-        raise PluginError(
-            f"the exporter {type(exporter).__name__} offers the precision {name!r}, for which the zoo states no "
-            f"tolerance; it may offer {', '.join(PRECISIONS)}"
-        )
-    for name in precisions:
+        raise UsageError(f"this exporter has no precision {names[0]!r}; it has {FULL} alone")
+    for name in exporter.precisions:
+        if name not in PRECISIONS:
+            raise PluginError(
+                f"the exporter {type(exporter).__name__} offers the precision {name!r}, for which the zoo states no "
+                f"tolerance; it may offer {', '.join(PRECISIONS)}"
+            )
+    for name in names:
         if name not in exporter.precisions:
             known = ", ".join([FULL, *exporter.precisions])
             raise UsageError(f"this exporter has no precision {name!r}; it has {known}")

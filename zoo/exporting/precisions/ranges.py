@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.errors import ParityError
+from zoo.parity.precisions import Precision
 from zoo.protocols import RunsArrays
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ MOST_OUTSIDE = 0.05
 
 def check_ranges(
     graph: str,
+    precision: Precision,
     calibration: Sequence[Mapping[str, Array]],
     held_out: Sequence[Mapping[str, Array]],
     run: RunsArrays,
@@ -36,8 +38,8 @@ def check_ranges(
             raise ParityError(
                 f"{graph}: the rows that were drawn for calibration have {name!r} from {low:.3g} to {high:.3g}, "
                 f"held-out rows from {values.min():.3g} to {values.max():.3g}, {outside:.0%} of them outside: "
-                "int8-static would cut these off. Let the split 'train' hold rows like those that are served, or leave "
-                "the precision out"
+                f"{precision.name} would cut these off. Let the split 'train' hold rows like those that are served, or "
+                "leave the precision out"
             )
 
 
