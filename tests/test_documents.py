@@ -11,7 +11,12 @@ from zoo.cli import COMMANDS, LazyGroup
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("plugins", "exporters")
-PAGES = [ROOT / "README.md", ROOT / "docs/modality.md", *(ROOT / folder / "README.md" for folder in ("zoo", *FOLDERS))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "docs/modality.md",
+    ROOT / "docs/python.md",
+    *(ROOT / folder / "README.md" for folder in ("zoo", *FOLDERS)),
+]
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The pages that teach run as they stand: their files make a distribution, their commands say what is shown."""
 
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,20 @@ from zoo.scaffolding import written
 
 ROOT = Path(__file__).parent.parent
 PAGES = {"birds": ROOT / "plugins/README.md", "series": ROOT / "docs/modality.md"}
+NOTEBOOK = ROOT / "docs/python.md"
+# Runs cells as a notebook does: what a cell prints, and the value of its last line, then a line that ends it.
+CELLS = """
+import ast, json, sys
+names = {"__name__": "__main__"}
+for cell in json.load(open(sys.argv[1], encoding="utf-8")):
+    *lines, last = ast.parse(cell).body
+    shows = isinstance(last, ast.Expr)
+    exec(compile(ast.Module(lines if shows else [*lines, last], []), "cell", "exec"), names)
+    value = eval(compile(ast.Expression(last.value), "cell", "eval"), names) if shows else None
+    if value is not None:
+        print(repr(value))
+    print("=====")
+"""
 
 
 @dataclass(frozen=True)
@@ -79,3 +94,36 @@ def test_the_exporter_of_the_page_is_the_one_that_is_scaffolded(blocks_of):
     shown = {path: content for path, _, content in blocks_of(ROOT / "exporters/README.md") if path}
     scaffolded = dict(written("exporter", "programs"))
     assert shown == {path: scaffolded[path] for path in ("zoo_programs/__init__.py", "zoo_programs/exporter.py")}
+
+
+def answers_of(cells, folder):
+    """Return what a notebook of these cells shows below each."""
+    session = Session(folder)
+    session.write("cells.json", json.dumps(cells))
+    session.write("cells.py", CELLS)
+    return session.run("python cells.py cells.json").split("=====\n")[:-1]
+
+
+def is_as_shown(answer, shown):
+    """Tell whether an answer is what a page shows: words as they stand, numbers about so, … for anything."""
+    pairs = list(zip(answer.split(), shown.split(), strict=False))
+    return len(answer.split()) == len(shown.split()) and all(
+        number(one) == pytest.approx(number(other), rel=0.1)
+        if number(one) is not None and number(other) is not None
+        else re.fullmatch(".*".join(map(re.escape, other.split("…"))), one)
+        for one, other in pairs
+    )
+
+
+def number(word):
+    found = re.fullmatch(r"-?[\d,]*\.?\d+(e-?\d+)?", word.rstrip("%;,"))
+    return float(found[0].replace(",", "")) if found else None
+
+
+def test_the_page_on_python_shows_what_each_of_its_cells_answers(tmp_path, blocks_of):
+    blocks = [(language, content) for _, language, content in blocks_of(NOTEBOOK)]
+    assert [language for language, _ in blocks] == ["python", "text"] * (len(blocks) // 2)
+    cells, shown = [content for _, content in blocks[::2]], [content for _, content in blocks[1::2]]
+    answers = answers_of(cells, tmp_path)
+    for cell, answer, expected in zip(cells, answers, shown, strict=True):
+        assert is_as_shown(answer, expected), f"{cell}\nanswers\n{answer}"

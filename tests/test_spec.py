@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import tomli
@@ -96,6 +97,17 @@ def test_an_option_sets_a_key(assignments, path, value, make_recipe):
     for key in path:
         found = found[key]
     assert found == value
+
+
+def test_options_by_key_are_values_of_python(make_recipe):
+    recipe = make_recipe(seed=3)
+    given = {"training.steps": 9, "data": {"name": "folder", "path": Path("photos")}, "evaluation": {}}
+    found = recipe.with_options({**given, "training.trackers": ("tensorboard",)})
+    assert (found.training.steps, found.training.seed, found.training.trackers) == (9, 3, ("tensorboard",))
+    assert found.data == Part("folder", {"path": "photos"})
+    assert Recipe.read(tomli.loads(found.toml()), "again") == found
+    with pytest.raises(SpecError, match=r"-o training.steps.more: 'steps' is no table; `zoo info NAME --recipe` shows"):
+        recipe.with_options({"training.steps.more": 1})
 
 
 def test_an_option_leaves_the_recipe_as_it_was(make_recipe):

@@ -14,7 +14,8 @@ from zoo.cli.output import note, print_exactly, print_json, print_table
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import DataError, UsageError
 from zoo.files.places import DRAWING, SOFTWARE, file_place
-from zoo.recipes.spec import Part, Recipe, read_assignment
+from zoo.recipes.assignments import read_assignment
+from zoo.recipes.spec import Part, Recipe
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from zoo.errors import SpecError
-from zoo.recipes.tables import SCHEMA, Table, check_values, checked_slug, parse_toml, read_toml
+from zoo.recipes.assignments import assigned
+from zoo.recipes.tables import SCHEMA, Table, check_values, checked_slug, read_toml
 
 if TYPE_CHECKING:
     from annotated_types import Ge, Gt, Interval  # a listing that reads no recipe need not wait for it
@@ -246,7 +246,7 @@ class Recipe:
     def with_options(self, options: Mapping[str, Any] | Sequence[str]) -> Recipe:
         """Return the recipe with each option set: values by key, or texts such as ``training.steps=100``."""
         tables = self.written()
-        for given, key, value in _assigned(options):
+        for given, key, value in assigned(options):
             *path, last = key.split(".")
             table = tables
             for step in path:
@@ -258,30 +258,6 @@ class Recipe:
                 table = inner
             table[last] = value
         return Recipe.read(tables, "-o")
-
-
-def _assigned(options: Mapping[str, Any] | Sequence[str]) -> Iterator[tuple[str, str, Any]]:
-    """Yield each option as it was given, its key and its value."""
-    if not isinstance(options, Mapping):
-        yield from ((given, *read_assignment(given)) for given in options)
-        return
-    for key, value in options.items():
-        plain = os.fspath(value) if isinstance(value, os.PathLike) else value
-        check_values(plain, f"-o {key}")
-        yield key, key, plain
-
-
-def read_assignment(assignment: str) -> tuple[str, Any]:
-    """Return the key and the value of ``key=value``; the value is read as TOML, or as a bare text where it is none."""
-    key, equals, text = assignment.partition("=")
-    if not equals:
-        raise SpecError(f"-o {assignment}: expected key=value, as in training.steps=100")
-    try:
-        value = parse_toml(f"value = {text}", "-o")["value"]
-    except SpecError:
-        return key.strip(), text
-    check_values(value, f"-o {key}")
-    return key.strip(), value
 
 
 def _check_ranges(table: ModelSpec | Training, where: str) -> None:

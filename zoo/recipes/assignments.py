@@ -1,0 +1,46 @@
+"""Options that are set in a recipe: texts such as ``training.steps=100``, or values of Python by key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from zoo.errors import SpecError
+from zoo.recipes.tables import check_values, parse_toml
+
+
+def assigned(options: Mapping[str, Any] | Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+    """Yield each option as it was given, its key and its value.
+
+    Raises SpecError if one is not of the form ``key=value``, or its value is none that a recipe may hold.
+    """
+    if not isinstance(options, Mapping):
+        yield from ((given, *read_assignment(given)) for given in options)
+        return
+    for key, value in options.items():
+        table_value = _as_read(value)
+        check_values(table_value, f"-o {key}")
+        yield key, key, table_value
+
+
+def _as_read(value: Any) -> Any:
+    """Return a value of Python as a table that was read would hold it: a path as a text, a tuple as a list."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {key: _as_read(inner) for key, inner in value.items()}
+    return [_as_read(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def read_assignment(assignment: str) -> tuple[str, Any]:
+    """Return the key and the value of ``key=value``; the value is read as TOML, or as a bare text where it is none."""
+    key, equals, text = assignment.partition("=")
+    if not equals:
+        raise SpecError(f"-o {assignment}: expected key=value, as in training.steps=100")
+    try:
+        value = parse_toml(f"value = {text}", "-o")["value"]
+    except SpecError:
+        return key.strip(), text
+    check_values(value, f"-o {key}")
+    return key.strip(), value
