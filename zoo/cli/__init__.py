@@ -92,11 +92,11 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what a library tells programmers is no word to whoever runs a command
     try:
-        from zoo.cli.logs import log_plainly
+        from zoo.cli.first_log import plain_from_the_first
         from zoo.cli.streams import end_of_data
         from zoo.discovery.isolation import signals_first
 
-        log_plainly()
+        plain_from_the_first()
         with signals_first():
             group(prog_name="zoo", standalone_mode=False)
         end_of_data()

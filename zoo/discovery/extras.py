@@ -18,8 +18,6 @@ from zoo.hookspecs import ENTRY_POINT_GROUP
 _OWN = "modalzoo"
 # Distributions whose modules have another name.
 _DISTRIBUTIONS = {"PIL": ("pillow",), "onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "yaml": ("pyyaml",)}
-_NAME = re.compile(r"[\w.-]+")
-_EXTRA = re.compile(r"""extra\s*==\s*["']([\w.-]+)["']""")
 
 
 @contextmanager
@@ -84,7 +82,7 @@ def _required(distribution: str) -> Iterator[tuple[str, str]]:
     except PackageNotFoundError:  # it runs from its source
         return
     for requirement in requirements:
-        name, extra = _NAME.match(requirement), _EXTRA.search(requirement)
+        name, extra = re.match(r"[\w.-]+", requirement), re.search(r"""extra\s*==\s*["']([\w.-]+)["']""", requirement)
         if name is not None:
             yield _normalised(name[0]), extra[1] if extra else ""
 
