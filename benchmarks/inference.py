@@ -60,7 +60,8 @@ def deployed(entry: RegistryEntry, folder: Path, *, only: str = "") -> tuple[Che
     """Export an entry's graphs of tensors, or those of the kind ``only``; return its checkpoint and them."""
     from zoo import load
     from zoo.discovery.components import make_exporter
-    from zoo.exporting.bundle import Origin, export
+    from zoo.exporting.bundle import export
+    from zoo.runtime.records import Origin
 
     checkpoint = load(fetch_entry(entry))
     graphs = [graph for graph in checkpoint.model.graphs(raw=False) if graph.kind == only or not only]

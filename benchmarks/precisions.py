@@ -28,7 +28,8 @@ def measure(rounds: int) -> Iterator[Comparison]:
     from zoo import Recipe, load, open_bundle
     from zoo.discovery.components import make_exporter
     from zoo.discovery.plugins import installed
-    from zoo.exporting.bundle import Origin, export
+    from zoo.exporting.bundle import export
+    from zoo.runtime.records import Origin
     from zoo.training.train import train
 
     torch.set_num_threads(1)

@@ -212,11 +212,29 @@ def checkpoint(trained, plugins):
 def exported(tmp_path_factory, checkpoint, plugins):
     """The folder of a bundle; read it only."""
     from zoo.discovery.components import make_exporter
-    from zoo.exporting.bundle import Origin, export
+    from zoo.exporting.bundle import export
+    from zoo.runtime.records import Origin
 
     folder = tmp_path_factory.mktemp("exported") / "bundle"
     export(checkpoint, make_exporter("toy", plugins), folder, origin=Origin("toy", "MIT", "CC0-1.0"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def rewrite():
+    """Change the manifest of a bundle and seal it again, and with ``files`` bind all that lies there as it is now."""
+    from zoo.files.store import digests
+    from zoo.runtime.manifest import sealed
+
+    def changed(folder, change=lambda manifest: None, *, files=False):
+        path = folder / "manifest.json"
+        manifest = json.loads(path.read_text())
+        change(manifest)
+        if files:
+            manifest["files"] = {name: digest for name, digest in digests(folder).items() if name != path.name}
+        path.write_text(json.dumps(sealed(manifest)))
+
+    return changed
 
 
 @pytest.fixture

@@ -14,15 +14,15 @@ import pytest
 from zoo_onnx.exporter import OnnxExporter
 
 from zoo.errors import DiskError, IntegrityError
-from zoo.exporting.bundle import Origin, export, renew
+from zoo.exporting.bundle import export, renew
 from zoo.files.home import home
-from zoo.files.store import _exchange, digests
+from zoo.files.store import _exchange
 from zoo.models.checkpoint import load, save_checkpoint
 from zoo.runtime.bundle import open_bundle
 from zoo.runtime.contents import REFERENCE
 from zoo.runtime.external import external_files
-from zoo.runtime.manifest import sealed
 from zoo.runtime.optimised import place_of
+from zoo.runtime.records import Origin
 
 GRAPHS = ("encode_left", "decode_left")
 LATENTS = {"latent": np.random.default_rng(0).standard_normal((3, 2), np.float32)}
@@ -245,18 +245,17 @@ def test_processes_that_open_a_bundle_while_it_is_exchanged_get_answers_of_one_m
         assert f"{decoded(open_bundle(folder)).hex()}" == answers_of(folder).partition(" ")[0]
 
 
-def spoil(folder, name, change):
+@pytest.fixture
+def spoil(rewrite):
     """Change an ONNX file, and seal the bundle again."""
-    model = onnx.load(folder / name, load_external_data=False)
-    change(model)
-    (folder / name).write_bytes(model.SerializeToString())
-    seal(folder)
 
+    def spoilt(folder, name, change):
+        model = onnx.load(folder / name, load_external_data=False)
+        change(model)
+        (folder / name).write_bytes(model.SerializeToString())
+        rewrite(folder, files=True)
 
-def seal(folder):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    found = {name: digest for name, digest in digests(folder).items() if name != "manifest.json"}
-    (folder / "manifest.json").write_text(json.dumps(sealed({**manifest, "files": found})))
+    return spoilt
 
 
 def pointing_to(location):
@@ -271,7 +270,7 @@ def pointing_to(location):
 
 @pytest.mark.parametrize("keeps", [True, False])
 @pytest.mark.parametrize("location", ["../outside", "{outside}", "inside/../../outside", "./model.safetensors", "none"])
-def test_a_graph_that_reads_weights_elsewhere_is_refused(location, keeps, live, tmp_path):
+def test_a_graph_that_reads_weights_elsewhere_is_refused(location, keeps, live, tmp_path, spoil):
     shutil.copy(live / "model.safetensors", tmp_path / "outside")
     location = location.format(outside=tmp_path / "outside")
     spoil(live, "decode_left.onnx", pointing_to(location))

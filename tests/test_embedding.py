@@ -115,16 +115,13 @@ def test_a_killed_process_loses_no_whole_shard_and_leaves_no_half_one(bundle, li
     assert not list(tmp_path.rglob(".*staging*"))
 
 
-def test_a_changed_source_bundle_or_setting_is_refused(made, bundle, tmp_path):
+def test_a_changed_source_bundle_or_setting_is_refused(made, bundle, tmp_path, rewrite):
     made(toy_rows(4))
     with pytest.raises(IntegrityError, match=r"vectors was begun with another source: source \{.*choose another --out"):
         made([*toy_rows(3), {"left": [[9, 9, 9]]}])
     with pytest.raises(UsageError, match="vectors was begun with another shard_rows: shard_rows 65536 then and 2 now"):
         made(toy_rows(4), shard_rows=2)
-    from zoo.runtime.manifest import sealed
-
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    (bundle / "manifest.json").write_text(json.dumps(sealed({**manifest, "origin": {}})))
+    rewrite(bundle, lambda manifest: manifest.update(origin={}))
     with pytest.raises(IntegrityError, match=r"vectors was begun with another bundle: bundle [0-9a-f]{64} then and "):
         made(toy_rows(4))
 

@@ -8,9 +8,10 @@ from zoo.catalogue.registry import own_registry, read_registry
 from zoo.catalogue.targets import fetch_entry
 from zoo.discovery.components import make_exporter
 from zoo.discovery.plugins import installed
-from zoo.exporting.bundle import Origin, export
+from zoo.exporting.bundle import export
 from zoo.models.checkpoint import load
 from zoo.runtime.bundle import open_bundle
+from zoo.runtime.records import Origin
 
 pytestmark = pytest.mark.verify
 ENTRIES = read_registry(own_registry())

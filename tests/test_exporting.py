@@ -11,12 +11,13 @@ from safetensors.numpy import load_file
 from zoo.catalogue.targets import resolve
 from zoo.discovery.components import make_exporter
 from zoo.errors import ParityError, SpecError
-from zoo.exporting.bundle import Origin, export
+from zoo.exporting.bundle import export
 from zoo.exporting.judging import Case
 from zoo.exporting.reference import reference
 from zoo.models.checkpoint import load
 from zoo.reporting.page import report
 from zoo.runtime.bundle import open_bundle
+from zoo.runtime.records import Origin
 from zoo.runtime.replay import replay
 from zoo.training.train import train
 

@@ -7,11 +7,12 @@ import pytest
 from zoo.discovery.components import make_exporter
 from zoo.discovery.plugins import Plugins
 from zoo.errors import DataError, IntegrityError, PluginError, UnknownNameError
-from zoo.exporting.bundle import Origin, export, renew
+from zoo.exporting.bundle import export, renew
 from zoo.exporting.layouts import Arranged, arranged
 from zoo.protocols import Sample
 from zoo.runtime.bundle import open_bundle
 from zoo.runtime.manifest import Manifest
+from zoo.runtime.records import Origin
 
 
 class Notes:

@@ -11,11 +11,12 @@ import pytest
 
 from zoo.discovery.components import make_exporter
 from zoo.errors import UsageError
-from zoo.exporting.bundle import Origin, export, renew
+from zoo.exporting.bundle import export, renew
 from zoo.files.places import BUNDLE, CHECKPOINT, RUN, fillable, replaceable
 from zoo.files.store import remove_folder, staged_file, staged_folder
 from zoo.quickstart.line import ShortTraining
 from zoo.runtime.bundle import open_bundle
+from zoo.runtime.records import Origin
 from zoo.training.runs import Run
 
 REPLACING = ("export", "layout", "run")

@@ -8,14 +8,14 @@ from safetensors.numpy import load_file
 from zoo_onnx.exporter import OnnxExporter
 
 from zoo.errors import ParityError, PluginError, UsageError
-from zoo.exporting.bundle import Origin, export, renew
+from zoo.exporting.bundle import export, renew
 from zoo.exporting.precisions.data import drawn
 from zoo.exporting.precisions.ranges import check_ranges
 from zoo.exporting.precisions.worth import departures, losses, recommended, table
 from zoo.parity.precisions import PRECISIONS
 from zoo.protocols import Sample
 from zoo.runtime.bundle import open_bundle
-from zoo.runtime.records import Worth
+from zoo.runtime.records import Origin, Worth
 from zoo.runtime.replay import replay
 
 FULL = Worth(4_000_000, 1.0, 0.1, {"a_to_b.recall@1": 0.5, "a_to_b.chance@1": 0.1, "error": 0.02})

@@ -17,7 +17,6 @@ from zoo.files.store import digests
 from zoo.models.graphs import as_tensors
 from zoo.protocols import TensorSpec
 from zoo.runtime.bundle import open_bundle
-from zoo.runtime.manifest import sealed
 from zoo.runtime.replay import replay
 from zoo.runtime.values import as_array
 
@@ -44,14 +43,6 @@ def run_without_torch(bundle, site):
         )
 
     return run
-
-
-def rewrite(folder, change):
-    """Change the manifest."""
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
-    change(manifest)
-    path.write_text(json.dumps(sealed(manifest)))
 
 
 def set_in(*keys, value):
@@ -116,7 +107,7 @@ def test_a_damaged_manifest_is_refused(text, bundle):
         open_bundle(bundle)
 
 
-def test_a_newer_manifest_says_what_to_upgrade(bundle, zoo):
+def test_a_newer_manifest_says_what_to_upgrade(bundle, zoo, rewrite):
     rewrite(bundle, set_in("schema", value=3))
     result = zoo("parity", bundle)
     assert result.exit_code == 2
@@ -124,7 +115,7 @@ def test_a_newer_manifest_says_what_to_upgrade(bundle, zoo):
 
 
 @pytest.mark.parametrize("file", ["../secret.onnx", "/etc/passwd", "..", "unbound.onnx", ""])
-def test_a_graph_outside_what_the_manifest_binds_is_refused(file, bundle):
+def test_a_graph_outside_what_the_manifest_binds_is_refused(file, bundle, rewrite):
     (bundle / "unbound.onnx").write_bytes((bundle / "decode_left.onnx").read_bytes())
     rewrite(bundle, set_in("graphs", "decode_left", "file", value=file))
     with pytest.raises(
@@ -133,7 +124,7 @@ def test_a_graph_outside_what_the_manifest_binds_is_refused(file, bundle):
         open_bundle(bundle)
 
 
-def test_a_listed_file_outside_the_bundle_is_refused(bundle):
+def test_a_listed_file_outside_the_bundle_is_refused(bundle, rewrite):
     (bundle.parent / "secret").write_text("secret")
     rewrite(bundle, set_in("files", "../secret", value=digests(bundle.parent)["secret"]))
     with pytest.raises(IntegrityError, match=r"lists '../secret', which is no name of a file in it; do not use"):
@@ -141,7 +132,7 @@ def test_a_listed_file_outside_the_bundle_is_refused(bundle):
 
 
 @pytest.mark.parametrize("name", ["../../outside", "a/b", "", "a\nb"])
-def test_a_tensor_whose_name_could_become_a_path_is_refused(name, bundle):
+def test_a_tensor_whose_name_could_become_a_path_is_refused(name, bundle, rewrite):
     rewrite(bundle, lambda m: m["graphs"]["decode_left"]["outputs"].update({name: {}}))
     with pytest.raises(IntegrityError, match=r"names a graph or tensor '.*', which is no name; do not use this bundle"):
         open_bundle(bundle)
@@ -184,7 +175,7 @@ def test_a_free_axis_stays_in_its_bounds_and_is_one_size_everywhere(rows, length
         open_bundle(bundle).graph("encode_left")(arrays)
 
 
-def test_ids_outside_their_range_are_refused(bundle):
+def test_ids_outside_their_range_are_refused(bundle, rewrite):
     rewrite(bundle, set_in("graphs", "decode_left", "inputs", "latent", "dtype", value="int64"))
     rewrite(bundle, lambda m: m["graphs"]["decode_left"]["inputs"]["latent"].update(low=0, high=9))
     with pytest.raises(UsageError, match="'latent' takes 0 to 9; it came with 3 to 10"):
@@ -228,7 +219,7 @@ def test_a_bundle_whose_plugin_is_missing_still_runs_on_arrays(bundle, site, mon
         opened.run("encode_left", {"left": [[[1, 2, 3]]]})
 
 
-def test_a_replay_counts_its_cases_and_finds_what_drifted(bundle):
+def test_a_replay_counts_its_cases_and_finds_what_drifted(bundle, rewrite):
     assert all(cases > 12 and worst.used <= 1 for cases, worst in replay(open_bundle(bundle)).values())
     reference = load_file(bundle / "reference.safetensors")
     reference["encode_left/2/expected/encode_left.latent"] += 1e-3
@@ -276,7 +267,7 @@ def test_no_row_at_all_is_refused(bundle, site):
             open_bundle(bundle).run("encode_left", values)
 
 
-def test_a_file_that_is_no_graph_is_told_by_its_name(bundle, zoo):
+def test_a_file_that_is_no_graph_is_told_by_its_name(bundle, zoo, rewrite):
     (bundle / "decode_left.onnx").write_bytes(b"not a graph")
     rewrite(bundle, lambda m: m["files"].update({"decode_left.onnx": digests(bundle)["decode_left.onnx"]}))
     result = zoo("run", bundle, "decode_left", "-i", "latent=1")

@@ -12,7 +12,6 @@ from zoo.errors import DataError, IntegrityError, NotFoundError, UsageError
 from zoo.runtime import searching
 from zoo.runtime.bundle import Bundle, open_bundle
 from zoo.runtime.embedding import embed
-from zoo.runtime.manifest import sealed
 from zoo.runtime.searching import nearest, query_vector
 from zoo.runtime.sources import open_source
 from zoo.runtime.vectors import Vectors
@@ -140,9 +139,8 @@ def test_a_file_that_is_not_there_is_not_taken_for_a_text(bundle, embedded, monk
     assert query_vector(opened, Vectors.open(embedded), "red").shape == (1, 2)
 
 
-def test_vectors_of_another_model_are_refused(bundle, embedded):
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    (bundle / "manifest.json").write_text(json.dumps(sealed({**manifest, "checkpoint_sha256": "0" * 64})))
+def test_vectors_of_another_model_are_refused(bundle, embedded, rewrite):
+    rewrite(bundle, lambda manifest: manifest.update(checkpoint_sha256="0" * 64))
     with pytest.raises(
         IntegrityError, match=r"vectors was embedded by a model of sha256 \w{64}, .* is of 0{64}; embed"
     ):

@@ -11,9 +11,10 @@ from zoo_onnx.weights import places
 
 from zoo import ZooError
 from zoo.errors import ParityError, UsageError
-from zoo.exporting.bundle import Origin, export, renew
+from zoo.exporting.bundle import export, renew
 from zoo.models.checkpoint import load, save_checkpoint
 from zoo.runtime.bundle import open_bundle
+from zoo.runtime.records import Origin
 from zoo.runtime.replay import replay
 
 ORIGIN = Origin("toy", "MIT", "CC0-1.0")

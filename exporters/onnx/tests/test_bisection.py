@@ -15,9 +15,10 @@ from zoo import Axis, Graph, TensorSpec
 from zoo.catalogue.registry import own_registry, read_registry
 from zoo.catalogue.targets import fetch_entry
 from zoo.errors import ParityError
-from zoo.exporting.bundle import Origin, export
+from zoo.exporting.bundle import export
 from zoo.exporting.judging import make_cases
 from zoo.models.checkpoint import load
+from zoo.runtime.records import Origin
 
 
 class Tower(nn.Module):

@@ -9,7 +9,8 @@ from zoo_onnx.exporter import OnnxExporter
 
 from zoo import DataError, Recipe, UsageError, load, open_bundle
 from zoo.cli.run import parse_inputs, write_outputs
-from zoo.exporting.bundle import Origin, export
+from zoo.exporting.bundle import export
+from zoo.runtime.records import Origin
 from zoo.training.train import train
 
 ETHANOL = {"nodes": ["C", "C", "O"], "edges": [[0, 1], [1, 2]], "edge_labels": ["1", "1"]}

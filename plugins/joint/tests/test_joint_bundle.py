@@ -10,8 +10,9 @@ from zoo.cli.run import write_outputs
 from zoo.discovery.components import make_dataset
 from zoo.discovery.plugins import installed
 from zoo.errors import UnknownNameError
-from zoo.exporting.bundle import Origin, export
+from zoo.exporting.bundle import export
 from zoo.reporting.pictures import pictures_of
+from zoo.runtime.records import Origin
 from zoo.training.train import train
 
 PICTURE = {"modality": {"name": "image", "size": 8, "channels": 1}, "encoder": "mlp", "decoder": "mlp"}
