@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import zoo as public
 from zoo.discovery.extras import bringing, bringing_component, extras_named
 from zoo.discovery.plugins import installed
-from zoo.errors import MissingExtraError, NotFoundError, UnknownNameError, ZooError
+from zoo.errors import MissingExtraError, UnknownNameError, ZooError
 from zoo.runtime.placement import placement
 
 TOY = Path(__file__).parent / "toy"
@@ -103,10 +104,11 @@ def test_a_picture_of_samples_names_its_extra(run_without, recipe_file, tmp_path
 
 
 def test_speech_names_its_extra(run_without):
-    done = run_without("espeakng_loader", "data", "spoken-emoji")
-    assert (done.returncode, done.stdout) == (NotFoundError.exit_code, "")
-    assert done.stderr.count("\n") == 1
-    assert "pip install 'modalzoo-datasets[speech]'" in done.stderr
+    named(
+        run_without("espeakng_loader", "data", "spoken-emoji"),
+        "espeak-ng is not installed, which makes the speech; it is under the GPL, so it does not come by itself; "
+        "`pip install modalzoo-datasets[speech]` brings it",
+    )
 
 
 def test_contracts_name_their_extras(run_without):
@@ -166,6 +168,23 @@ def test_an_extra_of_a_stranger_is_named(site):
 def test_what_no_extra_brings_is_an_import_error_as_ever(module):
     with pytest.raises(ModuleNotFoundError, match="No module named"), extras_named():
         importlib.import_module(module)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "brings"),
+    [
+        ("encoder", "text/lstm", "modalzoo-text"),
+        ("exporter", "onnx", "modalzoo-onnx"),
+        ("layout", "web", "modalzoo-web"),
+    ],
+)
+def test_a_component_whose_distribution_is_not_installed_is_named_with_that(kind, name, brings, site, monkeypatch):
+    def version(distribution):
+        raise PackageNotFoundError(distribution)
+
+    monkeypatch.setattr("importlib.metadata.version", version)
+    with pytest.raises(UnknownNameError, match=rf"no {kind} '{name}'; .* `pip install {brings}` brings it\."):
+        installed().find(kind, name)
 
 
 def test_a_component_that_is_installed_or_unknown_is_not_offered():

@@ -113,7 +113,7 @@ def test_without_espeak_the_message_says_what_to_install(monkeypatch):
         espeak.importlib.util, "find_spec", lambda name, *of: found[name] if name in found else find_spec(name, *of)
     )
     spoken_emoji._said.cache_clear()
-    with pytest.raises(NotFoundError, match=r"under the GPL, .*: pip install 'modalzoo-datasets\[speech\]'"):
+    with pytest.raises(NotFoundError, match=r"under the GPL, .*; `pip install modalzoo-datasets\[speech\]` brings it"):
         SpokenEmoji().split("test")
 
 

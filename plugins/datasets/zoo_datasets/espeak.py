@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo import DataError, NotFoundError
+from zoo import DataError, MissingExtraError
 
 RATE_HZ = 22_050
 # A share of the loudest sample; quieter ends are no speech.
@@ -42,13 +42,11 @@ class Utterance:
 def spoken(utterances: Sequence[Utterance]) -> list[NDArray[np.int16]]:
     """Return what each text sounds like, at ``RATE_HZ``, without the silence in front and behind.
 
-    Raises NotFoundError where espeak-ng is not installed, DataError where it has no such voice or fails otherwise.
+    Raises MissingExtraError where espeak-ng is not installed, DataError where it has no such voice or fails otherwise.
     """
     if importlib.util.find_spec("espeakng_loader") is None:
-        raise NotFoundError(
-            "speech is made by espeak-ng, which is not installed; it is under the GPL, so it does not come by itself: "
-            "pip install 'modalzoo-datasets[speech]'"
-        )
+        remark = ", which makes the speech; it is under the GPL, so it does not come by itself"
+        raise MissingExtraError("espeak-ng", ["modalzoo-datasets[speech]"], remark=remark)
     if not utterances:
         return []
     by_voice = sorted(range(len(utterances)), key=lambda place: utterances[place].voice)  # changing it takes time

@@ -50,7 +50,7 @@ class SpokenEmoji:
     def split(self, name: str) -> Sequence[Sample]:
         """Return the samples of one split; its names are spoken on first use, which takes a few seconds.
 
-        Raises NotFoundError where espeak-ng is not installed.
+        Raises MissingExtraError where espeak-ng is not installed.
         """
         written = OpenMoji(self.languages, self.size).split(name)
         said = {language: _said(name, language) for language in self.languages}
