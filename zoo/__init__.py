@@ -12,6 +12,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from zoo.catalogue.registry import RegistryEntry as RegistryEntry
+    from zoo.discovery.components import modality_of as modality_of
     from zoo.discovery.first_use import on_first_use as on_first_use
     from zoo.discovery.plugins import (
         Plugins as Plugins,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.discovery.plugins import Plugins
 from zoo.errors import IntegrityError, PluginError, SpecError
@@ -18,6 +18,8 @@ from zoo.recipes.spec import InputSpec, ModelSpec, Part
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
+
+M = TypeVar("M")
 
 MODALITY = "modality:"  # what the state of modalities begins with among the tensors of a file
 # The kinds whose components a recipe names, and so can give options to.
@@ -68,6 +70,18 @@ def fitted_modality(entry: InputSpec, plugins: Plugins, saved: Mapping[str, Arra
             "export or train the model again"
         ) from error
     return fitted
+
+
+def modality_of(kind: type[M], name: str, modality: Modality, *, component: str) -> M:
+    """Return ``modality`` as one of the class ``kind``, which is registered as ``name``.
+
+    Raises SpecError, naming ``component``, which works on no other, if it is of another class.
+    """
+    if not isinstance(modality, kind):
+        raise SpecError(
+            f"{component} works on the modality {name!r}, got {type(modality).__name__}; choose a component of that one"
+        )
+    return modality
 
 
 def state_key(name: str, key: str) -> str:

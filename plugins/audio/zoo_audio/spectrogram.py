@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from zoo import Modality, SpecError, Tensors
+from zoo import Modality, Tensors, modality_of
 from zoo_audio.mel import FLOOR
 from zoo_audio.modality import AudioModality
 
@@ -20,11 +20,7 @@ SILENCE = math.log(FLOOR)
 
 def audio_modality(modality: Modality, component: str) -> AudioModality:
     """Return ``modality`` as one of sounds; raise SpecError, naming ``component``, where it is not."""
-    if not isinstance(modality, AudioModality):
-        raise SpecError(
-            f"{component} works on the modality 'audio', got {type(modality).__name__}; choose a component of that one"
-        )
-    return modality
+    return modality_of(AudioModality, "audio", modality, component=component)
 
 
 class LogMel(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from zoo import Modality, SpecError, Tensors
+from zoo import Modality, Tensors, modality_of
 from zoo_graph.modality import GraphModality
 
 Pool = Literal["mean", "sum", "max"]
@@ -88,8 +88,4 @@ def pooled(
 
 def graph_modality(modality: Modality, component: str) -> GraphModality:
     """Return ``modality`` where it is of graphs; raise SpecError, naming ``component``, where it is not."""
-    if not isinstance(modality, GraphModality):
-        raise SpecError(
-            f"{component} works on the modality 'graph', got {type(modality).__name__}; choose a component of that one"
-        )
-    return modality
+    return modality_of(GraphModality, "graph", modality, component=component)

@@ -6,17 +6,13 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from zoo import Modality, SpecError
+from zoo import Modality, modality_of
 from zoo_image.modality import ImageModality
 
 
 def image_modality(modality: Modality, component: str) -> ImageModality:
     """Return ``modality`` where it is of images; raise SpecError, naming ``component``, where it is not."""
-    if not isinstance(modality, ImageModality):
-        raise SpecError(
-            f"{component} works on the modality 'image', got {type(modality).__name__}; choose a component of that one"
-        )
-    return modality
+    return modality_of(ImageModality, "image", modality, component=component)
 
 
 class PixelReader(nn.Module):

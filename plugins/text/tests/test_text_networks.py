@@ -3,10 +3,12 @@ import torch
 from zoo_text.decoders import BagOfWordsDecoder
 from zoo_text.encoders import BagOfEmbeddings, TransformerEncoder
 from zoo_text.likelihoods import BagOfWords
+from zoo_text.lstm import LSTMEncoder
 from zoo_text.modality import TextModality
+from zoo_text.sequence_decoder import RecurrentDecoder
 
 from zoo import SpecError
-from zoo.testing import DecoderContract, EncoderContract, LikelihoodContract
+from zoo.testing import DecoderContract, EncoderContract, LikelihoodContract, number_inputs
 
 WORDS = TextModality(max_length=9).fit(["fire engine", "red heart with a ribbon", "消防车"])
 BYTES = TextModality(tokenizer="bytes", max_length=24)
@@ -176,9 +178,17 @@ def test_words_come_back_from_a_trained_decoder():
     assert [set(text.split()) for text in WORDS.from_arrays(mode)] == [set(text.split()) for text in texts]
 
 
+OTHER_KIND = number_inputs("row")["row"].modality
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: BagOfEmbeddings(OTHER_KIND), "the encoder 'bag-of-embeddings' works on the modality 'text', got Num"),
+        (lambda: TransformerEncoder(OTHER_KIND), "the encoder 'transformer' works on the modality 'text', got Numbers"),
+        (lambda: LSTMEncoder(OTHER_KIND), "the encoder 'lstm' works on the modality 'text', got Numbers; choose"),
+        (lambda: BagOfWordsDecoder(OTHER_KIND, 2), "the decoder 'bag-of-words' works on the modality 'text', got Num"),
+        (lambda: RecurrentDecoder(OTHER_KIND, 2), "the decoder 'recurrent' works on the modality 'text', got Numbers"),
         (lambda: TransformerEncoder(WORDS, width=10, heads=4), "'width' is a multiple of 'heads', got width 10 and h"),
         (
             lambda: BagOfWordsDecoder(TextModality().fit([""]), 2),

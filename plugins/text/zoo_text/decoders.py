@@ -10,7 +10,7 @@ from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Decoder, SpecError, TensorSpec
+from zoo import Decoder, SpecError, TensorSpec, modality_of
 from zoo_text.likelihoods import BagOfWords
 from zoo_text.modality import TextModality
 
@@ -35,6 +35,7 @@ class BagOfWordsDecoder(Decoder):
         depth: Annotated[int, Ge(0)] = 1,
     ) -> None:
         super().__init__()
+        modality = modality_of(TextModality, "text", modality, component="the decoder 'bag-of-words'")
         if modality.token_count == modality.first_word:
             raise SpecError(
                 "a bag-of-words decoder needs a word to decode to; fit the text modality on some text first"

@@ -9,7 +9,7 @@ from annotated_types import Ge, Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from zoo import Encoder, SpecError, Tensors, self_attention
+from zoo import Encoder, SpecError, Tensors, modality_of, self_attention
 from zoo_text.modality import TextModality
 
 # Small enough that a few steps of the optimiser outweigh where a rare word started.
@@ -32,6 +32,7 @@ class BagOfEmbeddings(Encoder):
         train_embedding: bool = True,
     ) -> None:
         super().__init__()
+        modality = modality_of(TextModality, "text", modality, component="the encoder 'bag-of-embeddings'")
         self.feature_dim = width
         self.embedding = token_embedding(modality, width, train_embedding=train_embedding)
         self.norm = nn.LayerNorm(width)
@@ -65,6 +66,7 @@ class TransformerEncoder(Encoder):
         train_embedding: bool = True,
     ) -> None:
         super().__init__()
+        modality = modality_of(TextModality, "text", modality, component="the encoder 'transformer'")
         if width % heads:
             raise SpecError(f"the option 'width' is a multiple of 'heads', got width {width} and heads {heads}")
         self.feature_dim = width

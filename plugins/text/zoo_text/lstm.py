@@ -10,7 +10,7 @@ from annotated_types import Ge, Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from zoo import Encoder, Tensors
+from zoo import Encoder, Tensors, modality_of
 from zoo_text.encoders import masked_mean, token_embedding
 from zoo_text.modality import TextModality
 from zoo_text.packed_lstm import PackedLSTM
@@ -43,6 +43,7 @@ class LSTMEncoder(Encoder):
         train_embedding: bool = True,
     ) -> None:
         super().__init__()
+        modality = modality_of(TextModality, "text", modality, component="the encoder 'lstm'")
         states = 2 * width if bidirectional else width
         sizes = [states, *hidden]
         self.feature_dim = sizes[-1]

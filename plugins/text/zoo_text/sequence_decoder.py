@@ -11,7 +11,7 @@ from annotated_types import Ge, Interval
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from zoo import Decoder, TensorSpec
+from zoo import Decoder, TensorSpec, modality_of
 from zoo_text.autoregressive import AutoregressiveTokens
 from zoo_text.encoders import token_embedding
 from zoo_text.modality import TextModality
@@ -38,6 +38,7 @@ class RecurrentDecoder(Decoder):
         train_embedding: bool = True,
     ) -> None:
         super().__init__()
+        modality = modality_of(TextModality, "text", modality, component="the decoder 'recurrent'")
         self.latent_dim = latent_dim
         self.max_length = modality.max_length
         self.token_count = modality.token_count
