@@ -10,7 +10,7 @@ from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo import Decoder, SpecError, TensorSpec, modality_of
+from zoo import Decoder, Modality, SpecError, TensorSpec, modality_of
 from zoo_text.likelihoods import BagOfWords
 from zoo_text.modality import TextModality
 
@@ -28,22 +28,22 @@ class BagOfWordsDecoder(Decoder):
 
     def __init__(
         self,
-        modality: TextModality,
+        modality: Modality,
         latent_dim: int,
         *,
         width: Annotated[int, Ge(1)] = 256,
         depth: Annotated[int, Ge(0)] = 1,
     ) -> None:
         super().__init__()
-        modality = modality_of(TextModality, "text", modality, component="the decoder 'bag-of-words'")
-        if modality.token_count == modality.first_word:
+        text = modality_of(TextModality, "text", modality, component="the decoder 'bag-of-words'")
+        if text.token_count == text.first_word:
             raise SpecError(
                 "a bag-of-words decoder needs a word to decode to; fit the text modality on some text first"
             )
         self.latent_dim = latent_dim
-        self.token_count = modality.token_count
-        self.first_word = modality.first_word
-        self.draws = modality.max_length
+        self.token_count = text.token_count
+        self.first_word = text.first_word
+        self.draws = text.max_length
         sizes = [latent_dim, *[width] * depth]
         layers = [(nn.Linear(before, after), nn.GELU()) for before, after in pairwise(sizes)]
         self.layers = nn.Sequential(*(module for layer in layers for module in layer))

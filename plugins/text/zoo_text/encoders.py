@@ -9,7 +9,7 @@ from annotated_types import Ge, Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from zoo import Encoder, SpecError, Tensors, modality_of, self_attention
+from zoo import Encoder, Modality, SpecError, Tensors, modality_of, self_attention
 from zoo_text.modality import TextModality
 
 # Small enough that a few steps of the optimiser outweigh where a rare word started.
@@ -24,7 +24,7 @@ class BagOfEmbeddings(Encoder):
 
     def __init__(
         self,
-        modality: TextModality,
+        modality: Modality,
         *,
         width: Annotated[int, Ge(1)] = 128,
         depth: Annotated[int, Ge(0)] = 1,
@@ -32,9 +32,9 @@ class BagOfEmbeddings(Encoder):
         train_embedding: bool = True,
     ) -> None:
         super().__init__()
-        modality = modality_of(TextModality, "text", modality, component="the encoder 'bag-of-embeddings'")
+        text = modality_of(TextModality, "text", modality, component="the encoder 'bag-of-embeddings'")
         self.feature_dim = width
-        self.embedding = token_embedding(modality, width, train_embedding=train_embedding)
+        self.embedding = token_embedding(text, width, train_embedding=train_embedding)
         self.norm = nn.LayerNorm(width)
         layers = [(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout)) for _ in range(depth)]
         self.layers = nn.Sequential(*(module for layer in layers for module in layer))
@@ -57,7 +57,7 @@ class TransformerEncoder(Encoder):
 
     def __init__(
         self,
-        modality: TextModality,
+        modality: Modality,
         *,
         width: Annotated[int, Ge(1)] = 128,
         depth: Annotated[int, Ge(0)] = 2,
@@ -66,13 +66,13 @@ class TransformerEncoder(Encoder):
         train_embedding: bool = True,
     ) -> None:
         super().__init__()
-        modality = modality_of(TextModality, "text", modality, component="the encoder 'transformer'")
+        text = modality_of(TextModality, "text", modality, component="the encoder 'transformer'")
         if width % heads:
             raise SpecError(f"the option 'width' is a multiple of 'heads', got width {width} and heads {heads}")
         self.feature_dim = width
-        self.embedding = token_embedding(modality, width, train_embedding=train_embedding)
+        self.embedding = token_embedding(text, width, train_embedding=train_embedding)
         self.class_token = nn.Parameter(torch.randn(width) * EMBEDDING_SCALE)
-        self.positions = nn.Parameter(torch.randn(modality.max_length, width) * EMBEDDING_SCALE)
+        self.positions = nn.Parameter(torch.randn(text.max_length, width) * EMBEDDING_SCALE)
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(_Block(width, heads, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)

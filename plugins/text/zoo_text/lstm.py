@@ -10,7 +10,7 @@ from annotated_types import Ge, Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from zoo import Encoder, Tensors, modality_of
+from zoo import Encoder, Modality, Tensors, modality_of
 from zoo_text.encoders import masked_mean, token_embedding
 from zoo_text.modality import TextModality
 from zoo_text.packed_lstm import PackedLSTM
@@ -31,7 +31,7 @@ class LSTMEncoder(Encoder):
 
     def __init__(
         self,
-        modality: TextModality,
+        modality: Modality,
         *,
         width: Annotated[int, Ge(1)] = 64,
         depth: Annotated[int, Ge(1)] = 1,
@@ -43,13 +43,13 @@ class LSTMEncoder(Encoder):
         train_embedding: bool = True,
     ) -> None:
         super().__init__()
-        modality = modality_of(TextModality, "text", modality, component="the encoder 'lstm'")
+        text = modality_of(TextModality, "text", modality, component="the encoder 'lstm'")
         states = 2 * width if bidirectional else width
         sizes = [states, *hidden]
         self.feature_dim = sizes[-1]
         self.bidirectional = bidirectional
         self.pooling = pooling
-        self.embedding = token_embedding(modality, embedding_width, train_embedding=train_embedding)
+        self.embedding = token_embedding(text, embedding_width, train_embedding=train_embedding)
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(
             PackedLSTM(before, width, bidirectional=bidirectional)

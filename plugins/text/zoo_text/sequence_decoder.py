@@ -11,7 +11,7 @@ from annotated_types import Ge, Interval
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from zoo import Decoder, TensorSpec, modality_of
+from zoo import Decoder, Modality, TensorSpec, modality_of
 from zoo_text.autoregressive import AutoregressiveTokens
 from zoo_text.encoders import token_embedding
 from zoo_text.modality import TextModality
@@ -29,7 +29,7 @@ class RecurrentDecoder(Decoder):
 
     def __init__(
         self,
-        modality: TextModality,
+        modality: Modality,
         latent_dim: int,
         *,
         width: Annotated[int, Ge(1)] = 128,
@@ -38,11 +38,11 @@ class RecurrentDecoder(Decoder):
         train_embedding: bool = True,
     ) -> None:
         super().__init__()
-        modality = modality_of(TextModality, "text", modality, component="the decoder 'recurrent'")
+        text = modality_of(TextModality, "text", modality, component="the decoder 'recurrent'")
         self.latent_dim = latent_dim
-        self.max_length = modality.max_length
-        self.token_count = modality.token_count
-        self.embedding = token_embedding(modality, embedding_width, train_embedding=train_embedding)
+        self.max_length = text.max_length
+        self.token_count = text.token_count
+        self.embedding = token_embedding(text, embedding_width, train_embedding=train_embedding)
         self.word_dropout = nn.Dropout1d(word_dropout)
         self.start = nn.Linear(latent_dim, width)
         self.context = nn.Linear(latent_dim, embedding_width)
