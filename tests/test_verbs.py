@@ -20,6 +20,7 @@ from zoo import (
     UnknownNameError,
     UsageError,
     Wanted,
+    data,
     embed,
     entries,
     evaluate,
@@ -31,6 +32,7 @@ from zoo import (
     open_bundle,
     search,
     train,
+    write_outputs,
 )
 from zoo.files.store import digest
 from zoo.verbs.progress import progress_bar
@@ -228,6 +230,26 @@ def test_rows_are_embedded_and_the_nearest_of_them_found(site, bundle, tmp_path,
     assert found[0].score == pytest.approx(1)
     assert repr(search(str(bundle), tmp_path / "vectors", rows[1], k=2, graph="encode_left")) == repr(found)
     assert re.fullmatch(r"SCORE   ROW  VALUE\n1\.0000    1.*\n0\.\d{4}    [02].*", repr(found))
+
+
+def test_a_data_set_is_told_of_by_its_name_or_that_of_a_recipe(entry, zoo):
+    by_command = zoo("data", "toy").stdout.rstrip("\n").splitlines()
+    card = data("toy")
+    assert repr(card).splitlines() == [*by_command[:-1], f"licence: {card.license}", "data/toy.png"]
+    assert card.written() == zoo("data", "toy", "--json").json
+    assert card.picture.read_bytes().startswith(b"\x89PNG")
+    own = data(entry.recipe, options={"broken_at": -1}, split="test", rows=2, out="own.png")
+    assert (own.picture, own.samples) == (Path("own.png"), card.samples)
+    assert data("toy", options={"broken_at": -1}).samples == card.samples
+
+
+def test_answers_are_written_as_files(site, bundle, tmp_path):
+    opened = open_bundle(bundle)
+    outputs = opened.run("decode_left", {"latent": [[0.0, 0.0], [1.0, 1.0]]})
+    written = write_outputs(opened, "decode_left", outputs, tmp_path / "out")
+    assert set(written.files) == {path.name for path in (tmp_path / "out").iterdir()} - {"manifest.json"}
+    assert len(written.values) == 2
+    assert repr(written) == f"{tmp_path / 'out'}: {', '.join(written.files)}"
 
 
 def test_a_checkpoint_says_what_it_is(entry):

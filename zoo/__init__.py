@@ -130,6 +130,10 @@ if TYPE_CHECKING:
     from zoo.training.train import (
         TakenStep as TakenStep,
     )
+    from zoo.verbs.data import (
+        DataCard as DataCard,
+        data as data,
+    )
     from zoo.verbs.embed import embed as embed
     from zoo.verbs.entries import (
         Entries as Entries,
@@ -154,6 +158,10 @@ if TYPE_CHECKING:
         judge as judge,
     )
     from zoo.verbs.load import load as load
+    from zoo.verbs.outputs import (
+        Written as Written,
+        write_outputs as write_outputs,
+    )
     from zoo.verbs.search import (
         Hit as Hit,
         Hits as Hits,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
@@ -15,10 +14,8 @@ import click
 from zoo.cli.output import note, print_json, print_lines
 from zoo.cli.serving import note_truncated, serving_options
 from zoo.errors import DataError, UnknownNameError, UsageError
-from zoo.files.exclusive import sole_writer
-from zoo.files.places import MANIFEST, OUTPUTS, outputs_in, replaceable
-from zoo.files.store import staged_folder
-from zoo.recipes.tables import SCHEMA, json_text
+from zoo.files.places import OUTPUTS, replaceable
+from zoo.verbs.outputs import write_outputs
 
 if TYPE_CHECKING:
     from zoo.protocols import Array
@@ -62,7 +59,12 @@ def command(
     prepared = opened.prepared(graph, given)
     outputs = opened.run_arrays(graph, prepared.arrays)
     note_truncated(prepared.truncated, {name: len(values) for name, values in given.items()})
-    values = _values(opened, outputs) if out is None else write_outputs(opened, graph, outputs, out)
+    if out is None:
+        values = _values(opened, outputs)
+    else:
+        written = write_outputs(opened, graph, outputs, out)
+        note(f"wrote {len(written.files)} files to {out}")
+        values = written.values
     if as_json:
         arrays = {name: array.tolist() for name, array in outputs.items()}
         told = {"values": [_as_json(value) for value in values]} if values else {}
@@ -127,39 +129,4 @@ def parse_inputs(assignments: tuple[str, ...]) -> dict[str, Any]:
                 values[name] = read_npy(Path(value))
             except DataError as error:
                 raise DataError(f"-i {assignment}: {error}") from error
-    return values
-
-
-def write_outputs(bundle: Bundle, graph: str, outputs: Mapping[str, Array], folder: Path) -> list[Any]:
-    """Write each output as ``.npy``, and what a decoder made as values for a person, which are returned.
-
-    They take the place of what an earlier run of the same graph left in the folder.
-    """
-    with sole_writer(folder, OUTPUTS.command, waits=True), staged_folder(folder, replaces=OUTPUTS) as staging:
-        values = _write(bundle, graph, outputs, staging)
-        written = {graph: sorted(path.name for path in staging.iterdir())}
-        for other, names in outputs_in(folder).items():
-            kept = [name for name in names if (folder / name).is_file() and not (staging / name).exists()]
-            for name in kept if other != graph else ():
-                shutil.copy2(folder / name, staging / name)
-                written.setdefault(other, []).append(name)
-        described = {"schema": SCHEMA, "kind": "outputs", "graphs": written}
-        (staging / MANIFEST).write_text(json_text(described, indent=1) + "\n", encoding="utf-8")
-    note(f"wrote {len(written[graph])} files to {folder}")
-    return values
-
-
-def _write(bundle: Bundle, graph: str, outputs: Mapping[str, Array], folder: Path) -> list[Any]:
-    import numpy as np
-
-    from zoo.offers import WritesFiles
-
-    for name, array in outputs.items():
-        np.save(folder / f"{name}.npy", array)
-    values = bundle.values(outputs)
-    for number, value in enumerate(values):
-        modality = bundle.modality(bundle.decoded_input(outputs))
-        modality.draw(value).save(folder / f"{graph}-{number}.png")
-        if isinstance(modality, WritesFiles):
-            modality.write(value, folder / f"{graph}-{number}{modality.suffix}")
     return values

@@ -6,8 +6,7 @@ import pytest
 import soundfile
 from zoo_audio.modality import AudioModality
 
-from zoo import DataError
-from zoo.cli.run import write_outputs
+from zoo import DataError, write_outputs
 
 RATE = 16_000
 WHOLE = ["one.wav", "float.wav", "one.flac", "one.ogg", "opus.ogg", "one.mp3", "one.aiff"]
@@ -136,6 +135,12 @@ def test_what_a_decoder_made_of_a_sound_can_be_listened_to(tmp_path):
     class Bundle:
         def modality(self, name):
             return {"speech": modality}[name]
+
+        def decoded_input(self, outputs):
+            return "speech"
+
+        def values(self, outputs):
+            return modality.from_arrays({"log_mel": mel})
 
     write_outputs(Bundle(), "translate_caption_to_speech", {"translate_caption_to_speech.log_mel": mel}, tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".npy", ".png", ".wav"}

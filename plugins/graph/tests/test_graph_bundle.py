@@ -7,8 +7,8 @@ import pytest
 from zoo_graph.reading import GraphValue
 from zoo_onnx.exporter import OnnxExporter
 
-from zoo import DataError, Recipe, UsageError, load, open_bundle
-from zoo.cli.run import parse_inputs, write_outputs
+from zoo import DataError, Recipe, UsageError, load, open_bundle, write_outputs
+from zoo.cli.run import parse_inputs
 from zoo.exporting.bundle import export
 from zoo.runtime.records import Origin
 from zoo.training.train import train

@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 from zoo_onnx.exporter import OnnxExporter
 
-from zoo import Bundle, DataError, Recipe, UsageError, load, open_bundle
-from zoo.cli.run import write_outputs
+from zoo import Bundle, DataError, Recipe, UsageError, load, open_bundle, write_outputs
 from zoo.discovery.components import make_dataset
 from zoo.discovery.plugins import installed
 from zoo.errors import UnknownNameError
