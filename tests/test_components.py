@@ -1,10 +1,13 @@
 """Options are read off a component's signature: a wrong one is named with what is taken."""
 
 import re
+import sys
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from types import ModuleType
+from typing import Annotated, Any, Literal
 
 import pytest
+from annotated_types import Predicate
 from hypothesis import given, settings, strategies as st
 
 from zoo.discovery.components import (
@@ -198,3 +201,22 @@ def test_what_a_component_refuses_by_itself_is_told_with_its_place_in_the_recipe
     (place,) = parts_of(ModelSpec(Part("vae"), 2, (entry,)), {"a": modality}, discovered()).values()
     with pytest.raises(SpecError, match=r"^spec\.inputs\.a\.encoder: the option 'patch' divides the picture's 's"):
         place.make_encoder()
+
+
+def quarrel(value):
+    raise RuntimeError(f"no {value} here")
+
+
+@dataclass(frozen=True)
+class Quarrelsome:
+    size: Annotated[int, Predicate(quarrel)] = 3
+
+
+def test_a_range_that_fails_to_be_asked_names_its_distribution(monkeypatch):
+    module = ModuleType("zoo_cross")
+    module.Quarrelsome = Quarrelsome
+    monkeypatch.setitem(sys.modules, "zoo_cross", module)
+    component = Component("dataset", "cross", "zoo_cross:Quarrelsome", "modalzoo-cross")
+    cross = Plugins((Plugin("cross", "zoo_cross", "modalzoo-cross", "1.0", (component,)),))
+    with pytest.raises(PluginError, match=r"the dataset 'cross' of modalzoo-cross cannot be built: .*no 4 here"):
+        make_dataset(Part("cross", {"size": 4}), cross)

@@ -250,7 +250,7 @@ def test_a_state_that_no_checkpoint_can_hold_is_refused_before_the_first_step(
 def test_a_recipe_that_no_checkpoint_can_hold_is_refused_before_the_first_step(
     no_step, make_recipe, plugins, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("zoo.discovery.components.checked_options", lambda component, options, where, **given: {})
+    monkeypatch.setattr("zoo.discovery.components.checked_options", lambda component, kind, part, where: {})
     recipe = make_recipe(data={"since": datetime.date(2026, 1, 1)})
     with pytest.raises(SpecError, match=r"the recipe holds a value that no checkpoint can hold: .* date .*write dates"):
         train(recipe, tmp_path, plugins=plugins)

@@ -127,7 +127,11 @@ def options_of(component: type, kind: str) -> dict[str, Option]:
 
 def settable_options(plugins: Plugins, kind: str, name: str) -> dict[str, Option]:
     """Return the options of a registered component that a recipe can set: none for what a recipe does not name."""
-    return options_of(plugins.load(kind, name), kind) if kind in IN_RECIPES else {}
+    if kind not in IN_RECIPES:
+        return {}
+    component = plugins.load(kind, name)
+    with plugins.blaming(kind, name):
+        return options_of(component, kind)
 
 
 def checked_options(component: type, kind: str, part: Part, where: str) -> dict[str, Any]:
@@ -162,7 +166,8 @@ def _made(plugins: Plugins, kind: str, part: Part, where: str, expected: type) -
     component = plugins.load(kind, part.name)
     if not isinstance(component, type):
         raise _not_what_it_claims(plugins, kind, part.name, component, "a class")
-    options = checked_options(component, kind, part, where)
+    with plugins.blaming(kind, part.name):
+        options = checked_options(component, kind, part, where)
     with building(plugins, kind, part.name, where):
         made = component(**options)
     lacks = [member for member in _members(expected) if not _has(made, member)]

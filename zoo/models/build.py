@@ -80,7 +80,8 @@ def build(
     """
     plugins = plugins or installed()
     objective = component_class(plugins, "objective", spec.objective.name, Objective)
-    options = checked_options(objective, "objective", spec.objective, "spec.objective")
+    with plugins.blaming("objective", spec.objective.name):
+        options = checked_options(objective, "objective", spec.objective, "spec.objective")
     for part in spec.inputs:
         if hasattr(torch.nn.ModuleDict, part.name):
             raise SpecError(f"spec.inputs.{part.name}: torch keeps this name for itself; choose another")
@@ -140,7 +141,8 @@ def _factory(
 ) -> Any:
     registered = f"{modality_name}/{part.name}"
     component = component_class(plugins, kind, registered, expected)
-    options = checked_options(component, kind, part, where)
+    with plugins.blaming(kind, registered):
+        options = checked_options(component, kind, part, where)
     return functools.partial(_build, plugins, registered, component, modality, options, kind, where)
 
 
