@@ -74,7 +74,7 @@ class Manifest:
         raise IntegrityError(f"{folder} was replaced {_MOST_TRIES} times while it was opened; open it again")
 
     def written(self) -> dict[str, Any]:
-        """Return the manifest as JSON has it, sealed."""
+        """Return the manifest as JSON has it, sealed, and of the newest schema, whichever it was read from."""
         measured = {
             "precisions": {name: asdict(worth) for name, worth in self.precisions.items()},
             "recommended": self.recommended,

@@ -54,7 +54,7 @@ def names_in(folder):
 def test_the_layout_is_registered_and_takes_the_folder_of_the_runtime():
     layout = installed().load("layout", "web")
     assert layout is WebLayout
-    assert list(options_of(layout, given=())) == ["onnxruntime_web"]
+    assert list(options_of(layout, "layout")) == ["onnxruntime_web"]
 
 
 def test_files_are_added_and_none_is_changed(make_bundle, colours):
