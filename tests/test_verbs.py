@@ -21,6 +21,7 @@ from zoo import (
     UsageError,
     Wanted,
     data,
+    doctor,
     embed,
     entries,
     evaluate,
@@ -29,7 +30,10 @@ from zoo import (
     info,
     judge,
     load,
+    new_plugin,
     open_bundle,
+    options,
+    plugins as installed_plugins,
     search,
     train,
     write_outputs,
@@ -250,6 +254,33 @@ def test_answers_are_written_as_files(site, bundle, tmp_path):
     assert set(written.files) == {path.name for path in (tmp_path / "out").iterdir()} - {"manifest.json"}
     assert len(written.values) == 2
     assert repr(written) == f"{tmp_path / 'out'}: {', '.join(written.files)}"
+
+
+def test_plugins_and_their_options_are_told(site, zoo):
+    found = installed_plugins()
+    assert "modalzoo-toy 1.0: " in repr(found)
+    assert "out: " not in repr(found)
+    assert repr(options("linear")) == zoo("plugins", "linear").stdout.rstrip("\n")
+    assert options("linear").written() == zoo("plugins", "linear", "--json").json
+    with pytest.raises(UnknownNameError, match=r"no component or distribution 'lienar'; .* Did you mean 'linear'\?"):
+        options("lienar")
+
+
+def test_what_is_installed_is_told_with_what_must_be_mended(site, zoo, monkeypatch, tmp_path):
+    found = doctor()
+    assert found.troubles == ()
+    assert repr(found) == zoo("doctor").stdout.rstrip("\n")
+    (tmp_path / "broken.toml").write_text("schema = 1\nentires = 2\n")
+    monkeypatch.setenv("ZOO_REGISTRY", str(tmp_path / "broken.toml"))
+    broken = doctor()
+    (trouble,) = broken.troubles
+    assert "unknown key 'entires'" in trouble
+    assert repr(broken).endswith(trouble)
+
+
+def test_a_plugin_to_start_from_is_written_into_a_folder_of_its_own(site, tmp_path):
+    path = new_plugin("modality", "counts", tmp_path)
+    assert (path.parent, (path / "pyproject.toml").is_file()) == (tmp_path, True)
 
 
 def test_a_checkpoint_says_what_it_is(entry):

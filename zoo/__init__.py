@@ -130,9 +130,18 @@ if TYPE_CHECKING:
     from zoo.training.train import (
         TakenStep as TakenStep,
     )
+    from zoo.verbs.authoring import (
+        CheckedPlugin as CheckedPlugin,
+        check_plugin as check_plugin,
+        new_plugin as new_plugin,
+    )
     from zoo.verbs.data import (
         DataCard as DataCard,
         data as data,
+    )
+    from zoo.verbs.doctor import (
+        Diagnosis as Diagnosis,
+        doctor as doctor,
     )
     from zoo.verbs.embed import embed as embed
     from zoo.verbs.entries import (
@@ -161,6 +170,11 @@ if TYPE_CHECKING:
     from zoo.verbs.outputs import (
         Written as Written,
         write_outputs as write_outputs,
+    )
+    from zoo.verbs.plugins import (
+        ComponentOptions as ComponentOptions,
+        options as options,
+        plugins as plugins,
     )
     from zoo.verbs.search import (
         Hit as Hit,

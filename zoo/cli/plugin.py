@@ -1,14 +1,13 @@
 """``zoo plugin``: for those who write one."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from zoo.cli.output import note, print_exactly, print_json, print_table
-from zoo.discovery.plugins import installed
 from zoo.errors import PluginError
-from zoo.scaffolding import KINDS, scaffold
+from zoo.scaffolding import KINDS
+from zoo.verbs.authoring import HEADER, check_plugin, new_plugin
 
 
 @click.group("plugin")
@@ -27,7 +26,7 @@ def new(kind: str, name: str, out: Path) -> None:
 
     It installs, passes its contracts, trains and exports as it stands. The path of its folder is printed.
     """
-    path = scaffold(kind, name, out, plugins=installed())
+    path = new_plugin(kind, name, out)
     note(f"its README.md says how to install, test, train and export it: {path / 'README.md'}")
     print_exactly(path)
 
@@ -40,21 +39,15 @@ def check(distribution: str, as_json: bool) -> None:
 
     Everything that it registers is built by its defaults and tested. Exits with 1 where a test fails.
     """
-    from zoo.testing.checking import check as put_to_contracts
-
-    found = put_to_contracts(distribution, installed())
+    found = check_plugin(distribution)
     if as_json:
-        print_json([asdict(checked) for checked in found])
+        print_json(found.written())
     else:
-        print_table(
-            ("WHAT", "PASSED", "FAILED", "EXCEPTED"),
-            [(checked.name, checked.passed, len(checked.failed), len(checked.excepted)) for checked in found],
-        )
+        print_table(HEADER, found.rows())
     for checked in found:
         for test, reason in checked.excepted:
             note(f"{checked.name} is excepted from {test}: {reason}")
         for reason in checked.stated:
             note(f"{checked.name} states {reason}")
-    failures = [f"{checked.name}: {test}: {reason}" for checked in found for test, reason in checked.failed]
-    if failures:
+    if failures := found.failures:
         raise PluginError(f"{distribution} fails {len(failures)} tests of its contracts; the first is {failures[0]}")

@@ -50,6 +50,15 @@ class Plugins:
         components = (component for plugin in self.plugins for component in plugin.components)
         object.__setattr__(self, "table", {(component.kind, component.name): component for component in components})
 
+    def __repr__(self) -> str:
+        sound = (
+            f"{plugin.distribution} {plugin.version}: {len(plugin.components)} components"
+            for plugin in self.plugins
+            if not plugin.fault
+        )
+        out = (f"{plugin.distribution} {plugin.version} is out: {plugin.fault!r}" for plugin in self.faults)
+        return "\n".join([*sound, *out]) or "no plugins"
+
     @property
     def faults(self) -> tuple[Plugin, ...]:
         """The plugins that could not be registered."""
