@@ -1,6 +1,8 @@
 """What fewer bits are worth, and bundles that hold files of fewer bits."""
 
+import ast
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from zoo.runtime.bundle import open_bundle
 from zoo.runtime.records import Origin, Worth
 from zoo.runtime.replay import replay
 
+CORE = Path(__file__).parent.parent / "zoo"
 FULL = Worth(4_000_000, 1.0, 0.1, {"a_to_b.recall@1": 0.5, "a_to_b.chance@1": 0.1, "error": 0.02})
 
 
@@ -197,6 +200,18 @@ def test_what_needs_data_is_said_beside_the_tolerance():
         "int8-static": True,
     }
     assert set(OnnxExporter().precisions) == set(PRECISIONS)
+
+
+def test_no_other_module_of_the_core_names_a_precision():
+    """But for the precision of a training, which is another thing."""
+    known = {"fp32", *PRECISIONS}
+    naming = {
+        str(path.relative_to(CORE))
+        for path in CORE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in known
+    }
+    assert naming == {"parity/precisions.py", "recipes/spec.py", "training/loop.py"}
 
 
 def test_the_help_of_the_export_names_the_precisions(zoo):
