@@ -115,3 +115,14 @@ def test_what_a_graph_does_is_told_by_names(name, key, whole, rewrite):
     rewrite(whole, in_graph(key, name))
     with pytest.raises(IntegrityError, match=r"names a graph or tensor '.*', which is no name; do not use this bundle"):
         Manifest.read(whole)
+
+
+@pytest.mark.parametrize(
+    ("seal", "message"), [({}, "changed after the export: expected content with sha256 None"), ({"sha256": 3}, "got 3")]
+)
+def test_a_manifest_without_its_seal_is_refused(seal, message, whole):
+    written = WHOLE.write(whole).written()
+    del written["sha256"]
+    (whole / "manifest.json").write_text(json.dumps({**written, **seal}))
+    with pytest.raises(IntegrityError, match=message):
+        Manifest.read(whole)

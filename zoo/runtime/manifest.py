@@ -159,7 +159,7 @@ def _checked(folder: Path, content: bytes) -> tuple[Manifest, int]:
             )
     if manifest.sha256 != expected:
         raise IntegrityError(
-            f"{path} was changed after the export: expected content with sha256 {manifest.sha256}, "
+            f"{path} was changed after the export: expected content with sha256 {manifest.sha256 or None}, "
             f"found {expected}; copy or export the bundle again"
         )
     return manifest, schema
