@@ -110,6 +110,15 @@ def test_a_plugin_is_registered_whole_or_not_at_all(site):
     assert [plugin.distribution for plugin in installed().faults] == ["modalzoo-birds"]
 
 
+def test_a_plugin_that_fails_leaves_no_hook_for_the_next_one(site):
+    source = SOUND.replace("zoo_birds", "zoo_NAME").replace('"birds"', '"NAME"')
+    site.add("cranes", source.replace("NAME", "cranes").replace("return", "raise RuntimeError('wet')\n    return"))
+    site.add("ducks", source.replace("NAME", "ducks") + "\n@hookimpl\ndef zoo_quack(): pass")
+    site.add("finches", source.replace("NAME", "finches"))
+    assert installed().names("modality") == ["finches", "vectors"]
+    assert [plugin.distribution for plugin in installed().faults] == ["modalzoo-cranes", "modalzoo-ducks"]
+
+
 def test_of_two_plugins_with_one_name_the_second_is_out_and_both_are_named(site, zoo):
     source = "from zoo import hookimpl\nZOO_API = 1\n@hookimpl\ndef zoo_datasets():\n    return {'sky': 'zoo_NAME:Sky'}"
     site.add("cranes", source.replace("NAME", "cranes"))

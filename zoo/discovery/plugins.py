@@ -11,31 +11,18 @@ import importlib
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-import pluggy
-
-from zoo import hookspecs
 from zoo.discovery.entry_points import EntryPoint, entry_points
 from zoo.discovery.extras import bringing_component, extras_named
-from zoo.discovery.isolation import Escaped, isolated, writes_aside
-from zoo.discovery.registered import Component as Component, Plugin as Plugin, checked, checked_registry
+from zoo.discovery.isolation import Escaped, isolated
+from zoo.discovery.registered import Component as Component, Plugin as Plugin
+from zoo.discovery.registering import hook_manager, load_plugin as load_plugin
 from zoo.errors import MissingExtraError, PluginError, UnknownNameError, ZooError
-from zoo.hookspecs import API_VERSION, ENTRY_POINT_GROUP
+from zoo.hookspecs import ENTRY_POINT_GROUP
 
 KINDS = ("modality", "encoder", "decoder", "front", "objective", "dataset", "exporter", "translation", "layout")
-_HOOKS = {
-    "modality": "zoo_modalities",
-    "encoder": "zoo_encoders",
-    "decoder": "zoo_decoders",
-    "front": "zoo_fronts",
-    "objective": "zoo_objectives",
-    "dataset": "zoo_datasets",
-    "exporter": "zoo_exporters",
-    "translation": "zoo_translations",
-    "layout": "zoo_layouts",
-}
 _WHERE = "`zoo plugins` lists what is installed."
 
 
@@ -140,7 +127,8 @@ def installed() -> Plugins:
 
 def discovered(leaving_out: Container[str] = ()) -> Plugins:
     """Return the plugins that ``ZOO_PLUGINS`` lets in, but for those of the distributions to be left out."""
-    found = (load_plugin(point) for point in let_in() if point.distribution not in leaving_out)
+    manager = hook_manager()
+    found = (load_plugin(point, manager) for point in let_in() if point.distribution not in leaving_out)
     return Plugins(tuple(_without_clashes(found)))
 
 
@@ -168,59 +156,6 @@ def translations(exporter: str) -> dict[str, Callable[[], Any]]:
         for name in found.names("translation")
         if name.startswith(prefix)
     }
-
-
-def load_plugin(point: EntryPoint) -> Plugin:
-    """Import one entry point, call its hooks and check what they return.
-
-    Whatever goes wrong in it ends here, as a fault of this plugin alone.
-    """
-    distribution, version = point.distribution, point.version
-    found = Plugin(point.name, point.value.partition(":")[0].strip(), distribution, version)
-    before = writes_aside()
-    try:
-        with isolated():
-            loaded = _loaded(point, found)
-    except Escaped as error:
-        loaded = found.without(f"{error}; reinstall or remove {distribution}")
-    if writes_aside() > before:
-        import logging  # slow, and seldom needed
-
-        logger = logging.getLogger(__name__)
-        logger.warning("%s %s writes to stdout while it is imported; that went to stderr", distribution, version)
-    return loaded
-
-
-def _loaded(point: EntryPoint, found: Plugin) -> Plugin:
-    manager = pluggy.PluginManager("modalzoo")
-    manager.add_hookspecs(hookspecs)
-    module = point.load()
-    api = getattr(module, "ZOO_API", None)
-    if api != API_VERSION:
-        return found.without(
-            f"it is written for plugin API {api}, this modalzoo has {API_VERSION}; upgrade the older one"
-        )
-    manager.register(module, point.name)
-    manager.check_pending()
-    components = [
-        checked(Component(kind, name, import_string, found.distribution), point.module)
-        for kind, hook in _HOOKS.items()
-        for mapping in _returned(manager, hook)
-        for name, import_string in dict(mapping).items()
-    ]
-    registries = tuple(
-        checked_registry(file, point.module) for files in _returned(manager, "zoo_registries") for file in files
-    )
-    return replace(found, components=tuple(components), registries=registries)
-
-
-def _returned(manager: pluggy.PluginManager, hook: str) -> list[Any]:
-    """Call one hook of one plugin; pluggy would drop a None without a word."""
-    implemented = getattr(manager.hook, hook).get_hookimpls()
-    returned: list[Any] = getattr(manager.hook, hook)()
-    if len(returned) != len(implemented):
-        raise PluginError(f"the hook {hook!r} returned nothing")
-    return returned
 
 
 def _without_clashes(plugins: Iterable[Plugin]) -> list[Plugin]:
