@@ -48,7 +48,9 @@ WITHOUT_TORCH = [
 ]
 LARGEST_LINES = 400
 # The files at the top that a plugin's author reads.
-SHELF = ["errors", "protocols", "offers", "modules"]
+SHELF = ["errors", "protocols", "offers", "modules", "hookspecs"]
+# Arrays of NumPy by a name that only type checkers see; and the files of a bundle, which its own methods read.
+NOT_TO_BE_NAMED = {"Array", "Contents"}
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("plugins/**/README.md"))]
 PAGES += [ROOT / "exporters/README.md"]
 # What stands in code after `zoo.` and is no name to import: a module to run, a key of a file's metadata.
@@ -131,13 +133,47 @@ def test_a_name_that_is_not_public_is_an_attribute_error():
 
 
 @pytest.mark.parametrize("name", SHELF)
-def test_the_classes_and_types_of_the_files_at_the_top_are_public(name):
+def test_what_the_files_at_the_top_define_is_public_or_begins_with_an_underscore(name):
     body = ast.parse((ROOT / f"zoo/{name}.py").read_text()).body
-    defined = [node.name for node in body if isinstance(node, ast.ClassDef)]
-    defined += [target.id for node in body if isinstance(node, ast.Assign) for target in node.targets]
-    kinds = {name for name in defined if re.match(r"[A-Z]", name) and not name.isupper()}
-    assert kinds
-    assert kinds <= set(zoo.__all__)
+    defined = {node.name for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    defined |= {target.id for node in body if isinstance(node, ast.Assign) for target in node.targets}
+    assert len(defined) > 4
+    hooks = {one for one in defined if one.startswith("zoo_")}
+    assert {one for one in defined if not one.startswith("_")} - hooks <= set(zoo.__all__)
+
+
+def annotated(node):
+    """Return the names in the annotations of a function, or of the public functions and fields of a class."""
+    functions = [node] if isinstance(node, ast.FunctionDef) else [one for one in node.body if is_public(one)]
+    found = [one.annotation for one in ast.walk(node) if isinstance(one, ast.AnnAssign)]
+    for function in (one for one in functions if isinstance(one, ast.FunctionDef)):
+        found += [function.returns, *(one.annotation for one in ast.walk(function.args) if isinstance(one, ast.arg))]
+    return {one.id for part in found if part is not None for one in ast.walk(part) if isinstance(one, ast.Name)}
+
+
+def is_public(node):
+    return not getattr(node, "name", "_").startswith("_")
+
+
+@pytest.mark.parametrize("name", sorted(zoo.__all__))
+def test_what_a_public_name_takes_and_returns_is_public(name):
+    found = getattr(zoo, name)
+    module = sys.modules.get(getattr(found, "__module__", ""))
+    if module is None or not module.__name__.startswith("zoo."):
+        return
+    tree = ast.parse(Path(module.__file__).read_text())
+    of_the_zoo = {one.name: one.name for one in tree.body if isinstance(one, ast.ClassDef)}
+    for node in (one for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)):
+        if (node.module or "").startswith("zoo"):
+            of_the_zoo |= {alias.asname or alias.name: alias.name for alias in node.names}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == found.__name__:
+            taken = {of_the_zoo[one] for one in annotated(node) if one in of_the_zoo and is_kind(one)}
+            assert taken - set(zoo.__all__) <= NOT_TO_BE_NAMED
+
+
+def is_kind(name):
+    return name[0].isupper() and not name.isupper()
 
 
 def test_every_contract_that_is_asked_for_by_isinstance_is_public():

@@ -8,7 +8,7 @@ import tomlkit
 
 from zoo.cli.logs import Plain
 from zoo.cli.output import note, print_json, print_lines, print_table
-from zoo.errors import UnknownNameError, ZooError, told, without_secrets
+from zoo.errors import UnknownNameError, ZooError, safe_address, without_secrets
 from zoo.verbs.texts import plain
 
 HOSTILE = "a\x1b[2Jb\nc\r\x07\x9b31m\u202ed\u2028e\udc80"
@@ -99,8 +99,8 @@ def test_an_entry_as_json_keeps_what_a_person_wrote_and_hides_what_opens_its_sou
     ],
 )
 def test_an_address_is_told_without_its_login_and_the_values_of_its_query(address, shown):
-    assert told(address) == shown
-    assert told(shown) == shown
+    assert safe_address(address) == shown
+    assert safe_address(shown) == shown
 
 
 def test_addresses_are_found_in_any_text():

@@ -12,11 +12,16 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from zoo.catalogue.registry import RegistryEntry as RegistryEntry
+    from zoo.catalogue.targets import Target as Target
     from zoo.discovery.components import modality_of as modality_of
     from zoo.discovery.first_use import on_first_use as on_first_use
     from zoo.discovery.plugins import (
         Plugins as Plugins,
         translations as translations,
+    )
+    from zoo.discovery.registered import (
+        Component as Component,
+        Plugin as Plugin,
     )
     from zoo.errors import (
         DataError as DataError,
@@ -33,12 +38,21 @@ if TYPE_CHECKING:
         UnknownNameError as UnknownNameError,
         UsageError as UsageError,
         ZooError as ZooError,
+        safe_address as safe_address,
+        without_secrets as without_secrets,
     )
+    from zoo.evaluation.metrics import Metric as Metric
     from zoo.evaluation.subsets import by_subset as by_subset, every_subset as every_subset, subset_name as subset_name
     from zoo.exporting.judging import Verdict as Verdict
     from zoo.files.fetching import Wanted as Wanted
     from zoo.files.packages import path_in_package as path_in_package
-    from zoo.hookspecs import API_VERSION as API_VERSION, __version__ as __version__, hookimpl as hookimpl
+    from zoo.files.store import Digest as Digest
+    from zoo.hookspecs import (
+        API_VERSION as API_VERSION,
+        ENTRY_POINT_GROUP as ENTRY_POINT_GROUP,
+        __version__ as __version__,
+        hookimpl as hookimpl,
+    )
     from zoo.models.attention import TransformerBlock as TransformerBlock, self_attention as self_attention
     from zoo.models.build import Model as Model, build as build
     from zoo.models.checkpoint import (
@@ -67,6 +81,7 @@ if TYPE_CHECKING:
         RunsGraphs as RunsGraphs,
         ScoresRepeatedly as ScoresRepeatedly,
         Tensors as Tensors,
+        zeros_where_absent as zeros_where_absent,
     )
     from zoo.offers import (
         FindsFault as FindsFault,
@@ -78,8 +93,10 @@ if TYPE_CHECKING:
         TellsLimits as TellsLimits,
         Truncates as Truncates,
         WritesFiles as WritesFiles,
+        truncated_rows as truncated_rows,
     )
     from zoo.parity.precisions import PRECISIONS as PRECISIONS, Precision as Precision
+    from zoo.parity.tolerance import Compared as Compared
     from zoo.protocols import (
         Axis as Axis,
         Dataset as Dataset,
@@ -114,12 +131,26 @@ if TYPE_CHECKING:
         translation_name as translation_name,
         with_owner as with_owner,
     )
-    from zoo.recipes.spec import Recipe as Recipe
+    from zoo.recipes.options import Option as Option
+    from zoo.recipes.spec import (
+        Evaluation as Evaluation,
+        InputSpec as InputSpec,
+        ModelSpec as ModelSpec,
+        Part as Part,
+        Recipe as Recipe,
+        Training as Training,
+    )
     from zoo.reporting.page import report as report
     from zoo.runtime.bundle import Bundle as Bundle, open_bundle as open_bundle
     from zoo.runtime.embedding import Embedded as Embedded
     from zoo.runtime.manifest import Manifest as Manifest
-    from zoo.runtime.records import GraphRecord as GraphRecord, Origin as Origin
+    from zoo.runtime.records import (
+        GraphRecord as GraphRecord,
+        JudgedFile as JudgedFile,
+        Origin as Origin,
+        Parity as Parity,
+        Worth as Worth,
+    )
     from zoo.runtime.session import Session as Session, open_session as open_session
     from zoo.runtime.utf8 import (
         as_utf8 as as_utf8,
@@ -127,6 +158,10 @@ if TYPE_CHECKING:
         normalised as normalised,
         utf8_bytes as utf8_bytes,
     )
+    from zoo.runtime.values import Prepared as Prepared
+    from zoo.runtime.vectors import Vectors as Vectors
+    from zoo.samples.missing import LeftOut as LeftOut
+    from zoo.testing.checking import Checked as Checked
     from zoo.training.train import (
         TakenStep as TakenStep,
     )

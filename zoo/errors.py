@@ -16,7 +16,7 @@
     └── TrainingError           1   training cannot go on; names the term and the step
 
 The numbers are the exit codes of the command ``zoo``. Interruption exits with 130, termination with 143. No message
-holds the password or token of an address: ``told`` and ``without_secrets`` say how one may be told.
+holds the password or token of an address: ``safe_address`` and ``without_secrets`` say how one may be told.
 """
 
 import re
@@ -120,10 +120,10 @@ class TrainingError(ZooError):
     """Training cannot go on."""
 
 
-def told(address: str) -> str:
+def safe_address(address: str) -> str:
     """Return an address, or a source of another form, as it may be shown to anybody.
 
-    >>> told("https://ada:lovelace@example.org/w.bin?token=3f2a&part=1")
+    >>> safe_address("https://ada:lovelace@example.org/w.bin?token=3f2a&part=1")
     'https://…@example.org/w.bin?token=…&part=…'
     """
     found = _START.match(address)
@@ -145,10 +145,10 @@ def told(address: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text with every address in it as ``told`` tells it."""
+    """Return a text with every address in it as ``safe_address`` tells it."""
     return _ADDRESS.sub(lambda found: _ended(found[0]), text) if "//" in text or "http" in text.lower() else text
 
 
 def _ended(address: str) -> str:
     inner = address.rstrip(_POINTS)
-    return told(inner) + address[len(inner) :]
+    return safe_address(inner) + address[len(inner) :]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import pluggy
 
-hookspec = pluggy.HookspecMarker("modalzoo")
+_hookspec = pluggy.HookspecMarker("modalzoo")
 hookimpl = pluggy.HookimplMarker("modalzoo")
 
 __version__ = "0.1.0"
@@ -17,51 +17,51 @@ API_VERSION = 1
 ENTRY_POINT_GROUP = "modalzoo"
 
 
-@hookspec
+@_hookspec
 def zoo_modalities() -> Mapping[str, str]:
     """Return modalities by name: {"image": "zoo_image.modality:ImageModality"}."""
 
 
-@hookspec
+@_hookspec
 def zoo_encoders() -> Mapping[str, str]:
     """Return encoders by modality and name: {"image/convolutional": "zoo_image.encoders:ConvolutionalEncoder"}."""
 
 
-@hookspec
+@_hookspec
 def zoo_decoders() -> Mapping[str, str]:
     """Return decoders by modality and name: {"image/convolutional": "zoo_image.decoders:ConvolutionalDecoder"}."""
 
 
-@hookspec
+@_hookspec
 def zoo_fronts() -> Mapping[str, str]:
     """Return what reads raw values inside a graph, by modality: {"text": "zoo_text.front:TextFront"}."""
 
 
-@hookspec
+@_hookspec
 def zoo_objectives() -> Mapping[str, str]:
     """Return objectives by name: {"infonce": "zoo_crossmodal.infonce:InfoNCE"}."""
 
 
-@hookspec
+@_hookspec
 def zoo_datasets() -> Mapping[str, str]:
     """Return data sets by name: {"openmoji": "zoo_datasets.openmoji:OpenMoji"}."""
 
 
-@hookspec
+@_hookspec
 def zoo_exporters() -> Mapping[str, str]:
     """Return exporters by name: {"onnx": "zoo_onnx.exporter:OnnxExporter"}."""
 
 
-@hookspec
+@_hookspec
 def zoo_translations() -> Mapping[str, str]:
     """Return how exporters write your operators: {"onnx/zoo_text::packed_lstm": "zoo_text.packed_lstm:in_onnx"}."""
 
 
-@hookspec
+@_hookspec
 def zoo_layouts() -> Mapping[str, str]:
     """Return layouts by name: {"web": "zoo_web.layout:WebLayout"}."""
 
 
-@hookspec
+@_hookspec
 def zoo_registries() -> Sequence[str]:
     """Return registry files inside the plugin's own package: ["zoo_birds/registry.toml"]."""

@@ -45,7 +45,7 @@ class Batch:
         cleaned = {
             name: tensors
             if bool(self.present[name].all())
-            else {key: clean(tensor, self.present[name]) for key, tensor in tensors.items()}
+            else {key: zeros_where_absent(tensor, self.present[name]) for key, tensor in tensors.items()}
             for name, tensors in self.inputs.items()
         }
         return Batch(cleaned, self.present)
@@ -57,7 +57,7 @@ class Batch:
         )
 
 
-def clean(tensor: Tensor, present: Bool[Tensor, " batch"]) -> Tensor:
+def zeros_where_absent(tensor: Tensor, present: Bool[Tensor, " batch"]) -> Tensor:
     """Return a tensor with zeros in the rows that are not present, whatever stands there."""
     there = present.reshape(-1, *(1 for _ in tensor.shape[1:]))
     # onnxruntime has no Where of booleans on the CPU.
@@ -179,7 +179,7 @@ class Losses:
         than ``rows``. Whatever a term holds in other rows, NaN too, counts for nothing.
         """
         concerned = {name: of_term & rows for name, of_term in (concerned or {}).items()}
-        kept = {name: clean(term, concerned.get(name, rows)) for name, term in terms.items()}
+        kept = {name: zeros_where_absent(term, concerned.get(name, rows)) for name, term in terms.items()}
         total = torch.stack([(weights or {}).get(name, 1.0) * term for name, term in kept.items()]).sum()
         weight = rows.to(total.dtype)
         return cls(_mean(total, weight), kept, weight, concerned)
@@ -192,7 +192,7 @@ class Losses:
 
         A row that any term concerns counts. The objective offers ``CountsByTerm``, with the same ``rows``.
         """
-        kept = {name: clean(term, rows[name]) for name, term in terms.items()}
+        kept = {name: zeros_where_absent(term, rows[name]) for name, term in terms.items()}
         means = [_mean(term, rows[name]) for name, term in kept.items()]
         loss = torch.stack(means).sum()
         return cls(loss, kept, torch.stack([*rows.values()]).any(dim=0).to(loss.dtype), rows)

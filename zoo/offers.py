@@ -75,7 +75,7 @@ class Truncates(Protocol):
         """
 
 
-def truncated(modality: Modality, values: Sequence[Any], arrays: Mapping[str, Array]) -> list[int]:
+def truncated_rows(modality: Modality, values: Sequence[Any], arrays: Mapping[str, Array]) -> list[int]:
     """Return the places of the values that a modality read only the beginning of; none if it cuts nothing.
 
     ``arrays`` are what its ``to_arrays`` made of ``values``.

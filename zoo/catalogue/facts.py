@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from zoo.catalogue.registry import RegistryEntry
-from zoo.errors import told
+from zoo.errors import safe_address
 from zoo.evaluation.metrics import chance_beside, tabulated
 from zoo.recipes.spec import InputSpec, Part
 
@@ -17,7 +17,7 @@ def described(entry: RegistryEntry) -> dict[str, object]:
         **entry.listed(),
         "data_license": entry.data_license,
         "revision": entry.revision,
-        "sources": [told(source) for source in entry.sources],
+        "sources": [safe_address(source) for source in entry.sources],
         "plugins": list(entry.plugins),
         "picture": None if picture is None else str(picture),
         "metrics": {name: {"value": m.value, "tolerance": m.tolerance} for name, m in entry.metrics.items()},
@@ -37,7 +37,7 @@ def facts(entry: RegistryEntry, missing: Sequence[str] = ()) -> Iterator[tuple[s
     yield "weights", f"{entry.parameters:,} parameters, {size(entry.size_bytes)}, of {entry.revision}"
     yield "sha256", entry.sha256
     for place, source in enumerate(entry.sources):
-        yield "" if place else "sources", told(source)
+        yield "" if place else "sources", safe_address(source)
     yield "licence", f"weights: {entry.license}"
     yield "", f"data: {entry.data_license}"
     yield "needs", ", ".join(entry.plugins) + (f"  (missing: {', '.join(missing)})" if missing else "")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from zoo.errors import IntegrityError, NotFoundError, OfflineError, told
+from zoo.errors import IntegrityError, NotFoundError, OfflineError, safe_address
 from zoo.files.addresses import may_be_asked
 from zoo.files.deadlines import PATIENCE, Patience, TooSlow, Watch
 from zoo.files.home import share
@@ -112,7 +112,7 @@ def download(
         except TooSlow as slow:
             raise OfflineError(f"{slow}, with {into.size_bytes()} of {promised.size_bytes} bytes here") from None
         except _Stale as stale:
-            _log.info("%s %s; starting anew", told(url), stale)
+            _log.info("%s %s; starting anew", safe_address(url), stale)
             into.restart()
         except _Cut as cut:
             arrived = into.size_bytes()
@@ -128,7 +128,7 @@ def download(
                 raise OfflineError(f"{cut} and asks to wait {pause_s:.0f} s") from cut
             if time.monotonic() + pause_s > ends_at_s:
                 raise OfflineError(f"{cut} until all the time was used up that a source may take") from cut
-            _log.info("%s %s; going on in %.1f s", told(url), cut, pause_s)
+            _log.info("%s %s; going on in %.1f s", safe_address(url), cut, pause_s)
             time.sleep(pause_s)
 
 
@@ -225,7 +225,7 @@ def _redirected(url: str, location: str) -> str:
     except ValueError:
         target = location
     if not may_be_asked(target) or (urlsplit(url).scheme == "https" != urlsplit(target).scheme):
-        raise NotFoundError(f"redirects to {told(target)!r:.300}, where only https may be followed")
+        raise NotFoundError(f"redirects to {safe_address(target)!r:.300}, where only https may be followed")
     return target
 
 

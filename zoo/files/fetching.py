@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote, urljoin
 
-from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError, UsageError, ZooError, told
+from zoo.errors import DiskError, IntegrityError, NotFoundError, OfflineError, UsageError, ZooError, safe_address
 from zoo.files.addresses import may_be_asked
 from zoo.files.deadlines import PATIENCE, Patience
 from zoo.files.downloading import Arrived, Partial, download
@@ -281,7 +281,9 @@ def _verdict(wanted: Wanted, failures: Sequence[tuple[str, ZooError]], path: Pat
     if _network_is_forbidden():
         advice[OfflineError] = f"Unset ZOO_OFFLINE, or copy the file to {path} by other means."
         advice = {kind: advice[kind] for kind in (IntegrityError, DiskError, OfflineError, NotFoundError, UsageError)}
-    reasons = [f"{told(source)}{': ' if isinstance(reason, DiskError) else ' '}{reason}" for source, reason in failures]
+    reasons = [
+        f"{safe_address(source)}{': ' if isinstance(reason, DiskError) else ' '}{reason}" for source, reason in failures
+    ]
     came = "; ".join(reasons) or "it has no source"
     kinds = [type(error) for _, error in failures]
     telling = next((kind for kind in advice if kind in kinds), UsageError)

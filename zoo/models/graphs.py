@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import SpecError
-from zoo.modules import Decoder, Encoder, Tensors, clean
+from zoo.modules import Decoder, Encoder, Tensors, zeros_where_absent
 from zoo.protocols import Axis, Graph, Modality, Stage, TensorSpec
 from zoo.recipes.naming import (
     DECODE,
@@ -90,7 +90,7 @@ class Embed(nn.Module):
         present = {name: tensors[tensor_name(name, PRESENT)] for name in self.encoders}
         own = {
             name: {
-                leaf: clean(tensor, present[name])
+                leaf: zeros_where_absent(tensor, present[name])
                 for leaf, tensor in of_owner(name, tensors).items()
                 if leaf != PRESENT
             }

@@ -100,14 +100,14 @@ class Preparing:
         A graph that takes the UTF-8 of texts needs no modality; where there is one, it tells of tokens that are left
         out behind the last one that is read.
         """
-        from zoo.offers import truncated
+        from zoo.offers import truncated_rows
         from zoo.runtime.utf8 import as_utf8, longer
 
         if raw := self.session.inputs.get(tensor_name(name, UTF8)):
             most_bytes = self.session.axes[str(raw.axes[1])].largest
             made = {UTF8: as_utf8(values, most_bytes, raw.normal_form)}
             modality = self.known(name) if len(values) else None
-            cut = truncated(modality, values, modality.to_arrays(values)) if modality else []
+            cut = truncated_rows(modality, values, modality.to_arrays(values)) if modality else []
             return made, sorted({*cut, *longer(values, most_bytes, raw.normal_form)})
         if not len(values):
             return self._no_rows(name), []
@@ -119,7 +119,7 @@ class Preparing:
                 f"the values of {name!r} take more memory than there is ({error}); give fewer at a time, or export a "
                 "model that reads smaller ones"
             ) from error
-        return arrays, truncated(modality, values, arrays)
+        return arrays, truncated_rows(modality, values, arrays)
 
     def _no_rows(self, name: str) -> dict[str, Array]:
         """Return the tensors of an input that no row has, for which no modality is needed: as small as they may be."""

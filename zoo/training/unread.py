@@ -9,7 +9,7 @@ from typing import Any
 from zoo.errors import DataError
 from zoo.models.batches import Rows, RowsInMemory, readable, to_batch
 from zoo.modules import Batch
-from zoo.offers import TellsLimits, Truncates, truncated
+from zoo.offers import TellsLimits, Truncates, truncated_rows
 from zoo.protocols import Modality, Sample
 
 # Rows of data that are read as they are needed.
@@ -62,7 +62,7 @@ def unread(samples: Sequence[Sample], rows: Rows, modalities: Mapping[str, Modal
         there = batch.present[name].numpy()
         values = [sample.inputs[name] for sample in samples if sample.inputs.get(name) is not None]
         arrays = {key: tensor.numpy()[there] for key, tensor in batch.inputs[name].items()}
-        cut, unknown, tokens = len(truncated(modality, values, arrays)), 0, 0
+        cut, unknown, tokens = len(truncated_rows(modality, values, arrays)), 0, 0
         options = (("", None), ("", None))
         if isinstance(modality, TellsLimits):
             unknown, tokens = modality.unknown(arrays)

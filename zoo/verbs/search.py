@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 from zoo.runtime.bundle import Bundle
-from zoo.runtime.searching import By, nearest, query_of
+from zoo.runtime.searching import nearest, query_of
 from zoo.runtime.vectors import Vectors
 from zoo.verbs.bundles import bundle_of
 from zoo.verbs.texts import table
@@ -76,7 +76,7 @@ def search(
     *,
     k: int = 10,
     graph: str = "",
-    by: By = "cosine",
+    by: Literal["cosine", "dot"] = "cosine",
 ) -> Hits:
     """Find the ``k`` rows whose vectors are nearest to that of ``query``, a text, a path or another raw value.
 
