@@ -11,6 +11,8 @@ ENTRIES := $(shell sed -n 's/^\[entries\.\([a-z0-9-]*\)\]$$/\1/p' registry.toml)
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# No word about the future of mkdocs in the output of `make docs`.
+docs: export NO_MKDOCS_2_WARNING := 1
 # Tests run two at a time, each on one core.
 test check verify: export OMP_NUM_THREADS := 1
 test check verify: export MKL_NUM_THREADS := 1
@@ -19,7 +21,7 @@ TORCH := $(BIN)/python -m pip list --format=freeze | grep -iE '^(torch=|triton|n
 PIP := $(BIN)/python -m pip install --quiet --progress-bar off
 DECLARED := $(wildcard pyproject.toml plugins/*/pyproject.toml exporters/*/pyproject.toml)
 
-.PHONY: setup extras quickstart test check lint verify openvino bench dist
+.PHONY: setup extras quickstart test check lint verify openvino docs bench dist
 
 setup: $(READY)
 
@@ -55,6 +57,10 @@ check: lint test
 verify: extras
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m verify
 	printf '%s\n' $(ENTRIES) | xargs -P 2 -I NAME $(BIN)/zoo evaluate NAME --verify
+
+# The documentation site, in build/site. It asks no other host for anything.
+docs: extras
+	$(BIN)/python -m mkdocs build --strict --config-file docs/mkdocs.yml
 
 # The tests of an extra, in an environment that has it.
 openvino: extras

@@ -13,9 +13,9 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = ("plugins", "exporters")
 PAGES = [
     ROOT / "README.md",
-    ROOT / "docs/modality.md",
-    ROOT / "docs/python.md",
-    *(ROOT / folder / "README.md" for folder in ("zoo", *FOLDERS)),
+    *sorted(ROOT.glob("docs/**/*.md")),
+    *sorted(ROOT.glob("plugins/*/README.md")),
+    *(ROOT / folder / "README.md" for folder in ("zoo", "benchmarks", *FOLDERS)),
 ]
 
 

@@ -27,6 +27,9 @@ things. [Several inputs](joint.md) tells what is measured of subsets of the inpu
 
 This page is written by `python -m zoo.catalogue.gallery registry.toml docs/models.md`.
 """
+_NEXT = """\
+Next: [Your own data](../README.md#your-own-data), from such an entry's recipe to a model of your own.
+"""
 
 
 def catalogue(entries: Sequence[RegistryEntry], folder: Path) -> str:
@@ -34,7 +37,7 @@ def catalogue(entries: Sequence[RegistryEntry], folder: Path) -> str:
     parts = [_INTRODUCTION]
     for entry in sorted(entries, key=lambda entry: entry.name):
         parts += _section(entry, folder)
-    return "\n".join(parts)
+    return "\n".join([*parts, _NEXT])
 
 
 def _section(entry: RegistryEntry, folder: Path) -> Iterator[str]:

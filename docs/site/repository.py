@@ -1,0 +1,36 @@
+"""The pages of the site are the repository's own files, under their own paths: a link means the same here and there."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("benchmarks", "exporters", "plugins", "plugins/*", "zoo")
+PAGES = ("README.md", "CHANGELOG.md", *(f"{folder}/README.md" for folder in FOLDERS), "docs/**/*.md")
+# A link to a file, without its anchor and without addresses elsewhere.
+LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)")
+
+
+def pages() -> list[Path]:
+    """Return the Markdown files that are pages of the site."""
+    return sorted({path for pattern in PAGES for path in ROOT.glob(pattern)})
+
+
+def linked(page: Path) -> Iterator[Path]:
+    """Yield the pictures and other files that a page refers to."""
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        path = (page.parent / target).resolve()
+        if path.is_file() and path.suffix != ".md" and ROOT in path.parents:
+            yield path
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages, and what they refer to, to the files of the site."""
+    found = pages()
+    for path in sorted({*found, *(file for page in found for file in linked(page))}):
+        name = path.relative_to(ROOT).as_posix()
+        files.append(File(name, str(ROOT), config.site_dir, config.use_directory_urls))
+    return files
