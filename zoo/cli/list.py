@@ -4,7 +4,7 @@ import click
 
 from zoo.catalogue.registry import SORT_KEYS
 from zoo.cli.output import print_json, print_table
-from zoo.verbs.entries import HEADER, entries
+from zoo.verbs.entries import entries
 
 
 @click.command("list")
@@ -27,4 +27,4 @@ def command(
     if as_json:
         print_json([entry.listed() for entry in found.values()])
     else:
-        print_table(HEADER, found.rows())
+        print_table(found.header, found.rows())

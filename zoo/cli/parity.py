@@ -18,7 +18,7 @@ def command(bundle: Path, provider: str, as_json: bool) -> None:
     also fails where anything but the arithmetic of shapes runs elsewhere.
     """
     from zoo.runtime.bundle import open_bundle
-    from zoo.verbs.judge import HEADER, judge
+    from zoo.verbs.judge import judge
 
     found = judge(open_bundle(bundle, provider=provider))
     if as_json:
@@ -29,4 +29,4 @@ def command(bundle: Path, provider: str, as_json: bool) -> None:
             ]
         )
     else:
-        print_table(HEADER, found.rows())
+        print_table(found.header, found.rows())

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 
 from zoo.catalogue.facts import size
 from zoo.catalogue.registry import RegistryEntry, entries as registered, filtered
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import UnknownNameError, UsageError
-from zoo.verbs.texts import table
+from zoo.verbs.named import Named
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
-HEADER = ("NAME", "OBJECTIVE", "MODALITIES", "SIZE", "LICENSE", "SUMMARY")
 
 
-class Entries(Mapping[str, RegistryEntry]):
+class Entries(Named[RegistryEntry]):
     """Entries by name, in an order of their own; shown as the table that ``zoo list`` prints."""
 
-    def __init__(self, found: Mapping[str, RegistryEntry]) -> None:
-        self._found = dict(found)
+    header = ("NAME", "OBJECTIVE", "MODALITIES", "SIZE", "LICENSE", "SUMMARY")
 
     def __getitem__(self, name: str) -> RegistryEntry:
         """Return an entry; raises UnknownNameError, a KeyError as well, with the nearest name."""
@@ -27,17 +24,8 @@ class Entries(Mapping[str, RegistryEntry]):
             raise _NoEntry("entry", name, self._found, hint="`zoo list` lists them.")
         return self._found[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def __repr__(self) -> str:
-        return "\n".join(table(HEADER, self.rows()))
-
     def rows(self) -> list[tuple[str, ...]]:
-        """Return a row of texts per entry, below ``HEADER``."""
+        """Return a row of texts per entry, below ``header``."""
         return [
             (
                 entry.name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +13,8 @@ from zoo.runtime.placement import placement
 from zoo.runtime.records import Parity
 from zoo.runtime.replay import replay
 from zoo.verbs.bundles import bundle_of
+from zoo.verbs.named import Named
 from zoo.verbs.progress import told
-from zoo.verbs.texts import table
-
-HEADER = ("GRAPH", "CASES NOW", "USED NOW", "MAX ERROR", "CASES AT EXPORT", "USED AT EXPORT")
 
 
 @dataclass(frozen=True)
@@ -29,26 +26,13 @@ class JudgedAgain:
     exported: Parity
 
 
-class Judgement(Mapping[str, JudgedAgain]):
+class Judgement(Named[JudgedAgain]):
     """All files of a bundle, by name without the suffix; shown as the table that ``zoo parity`` prints."""
 
-    def __init__(self, found: Mapping[str, JudgedAgain]) -> None:
-        self._found = dict(found)
-
-    def __getitem__(self, name: str) -> JudgedAgain:
-        return self._found[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def __repr__(self) -> str:
-        return "\n".join(table(HEADER, self.rows()))
+    header = ("GRAPH", "CASES NOW", "USED NOW", "MAX ERROR", "CASES AT EXPORT", "USED AT EXPORT")
 
     def rows(self) -> list[tuple[str | int, ...]]:
-        """Return a row per file, below ``HEADER``."""
+        """Return a row per file, below ``header``."""
         return [
             (
                 name,
