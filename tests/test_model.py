@@ -76,6 +76,14 @@ def test_a_graph_says_what_it_does_with_which_inputs(spec, modalities, plugins):
     ]
 
 
+@pytest.mark.parametrize("name", ["to", "values", "training"])
+def test_an_input_that_is_called_like_what_torch_keeps_for_itself_is_refused(name, spec, modalities, plugins):
+    first, *others = spec.inputs
+    inputs = (replace(first, name=name), *others)
+    with pytest.raises(SpecError, match=rf"spec\.inputs\.{name}: torch keeps this name for itself; choose another"):
+        build(replace(spec, inputs=inputs), {**modalities, name: modalities[first.name]}, plugins=plugins)
+
+
 def test_two_graphs_of_one_name_are_refused(spec, modalities, plugins, monkeypatch):
     model = build(spec, modalities, plugins=plugins)
     made = list(model.objective.graphs())

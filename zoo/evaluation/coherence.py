@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from zoo.discovery.plugins import Plugins
 from zoo.evaluation.latents import Latents, latents_of
+from zoo.evaluation.metrics import metric_name
 from zoo.evaluation.probing import TRAINING_ROWS, class_labels, some_of
 from zoo.evaluation.subsets import by_subset
 from zoo.models.batches import Rows, load_rows
@@ -70,13 +71,17 @@ def coherence(
             if not (bool(there.any()) and bool(learnt.any())):
                 continue  # nobody could say how good this judge is
             judges[name] = _judge(model, plugins, name, decoder, known_rows, known_classes, learnt, seed)
-            found[f"{name}.{label}.classifier"] = _share(judges[name].named(rows)[there] == expected[there])
+            found[metric_name(name, label, "classifier")] = _share(judges[name].named(rows)[there] == expected[there])
         conditional = {inputs: _conditional(inputs, given, judges, expected) for inputs, given in latents.items()}
-        measured = {inputs: {f"{label}.coherence": share} for inputs, share in conditional.items() if share is not None}
+        measured = {
+            inputs: {metric_name(label, "coherence"): share}
+            for inputs, share in conditional.items()
+            if share is not None
+        }
         found |= by_subset(list(model.modalities), measured)
         if has_prior and len(judges) > 1:
             guesses = torch.stack([judge.decoded(drawn) for judge in judges.values()])
-            found[f"{PRIOR}.{label}.coherence"] = _share((guesses == guesses[0]).all(dim=0))
+            found[metric_name(PRIOR, label, "coherence")] = _share((guesses == guesses[0]).all(dim=0))
     return found
 
 

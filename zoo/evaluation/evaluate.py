@@ -11,7 +11,7 @@ import torch
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import MetricError, UsageError
 from zoo.evaluation.coherence import coherence
-from zoo.evaluation.metrics import Metric, of_label
+from zoo.evaluation.metrics import Metric, metric_name
 from zoo.evaluation.probing import probed
 from zoo.models.batches import Rows, RowsInMemory, RowsOnDemand, in_order, load_rows, readable
 from zoo.models.build import Model
@@ -127,7 +127,7 @@ def measure(
         if by and not value:
             raise UsageError(f"{held_out.where}: {len(index)} samples lack the label {by!r} that [evaluation] by names")
         for name, metric in _measured(model, held_out.rows, torch.tensor(index), seed, run).items():
-            measured[of_label(value, name)] = float(metric)
+            measured[metric_name(value, name)] = float(metric)
     return measured
 
 

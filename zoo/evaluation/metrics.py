@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zoo.recipes.naming import is_average, is_of_inputs
 
+CHANCE = "chance"
 _BY_CHANCE = "by chance"
 _HEADER = "inputs"
 
@@ -19,9 +20,19 @@ class Metric:
     tolerance: float
 
 
-def of_label(value: str, metric: str) -> str:
-    """Return what a metric is called of the rows whose label is ``value``: ``zh.caption_to_picture.recall@10``."""
-    return f"{value}.{metric}" if value else metric
+def metric_name(*parts: str) -> str:
+    """Return what a metric is called: a label's value, inputs, what is measured, as far as there is each.
+
+    As in ``zh.caption_to_picture.recall@10``.
+    """
+    return ".".join(filter(None, parts))
+
+
+def metric_parts(metric: str) -> tuple[str, str, str]:
+    """Return what a metric is of, its own name, and up to which place it counts: ``picture``, ``recall``, ``10``."""
+    of, _, last = metric.rpartition(".")
+    name, _, place = last.partition("@")
+    return of, name, place
 
 
 def by_label(metrics: Mapping[str, float], metric: str) -> dict[str, float]:
@@ -35,10 +46,12 @@ def chance_beside(metric: str, metrics: Collection[str]) -> str:
 
     It is ``chance@10`` beside ``recall@10``, ``chance_map`` beside ``map``, or ``chance`` beside ``probe``.
     """
-    before, dot, last = metric.rpartition(".")
-    name, at, place = last.partition("@")
-    names = (f"{before}{dot}chance{at}{place}", f"{before}{dot}chance_{last}", f"{before}{dot}chance")
-    return next((beside for beside in names if not name.startswith("chance") and beside in metrics), "")
+    of, name, place = metric_parts(metric)
+    if name.startswith(CHANCE):
+        return ""
+    at = f"@{place}" if place else ""
+    names = (f"{CHANCE}{at}", f"{CHANCE}_{name}{at}", CHANCE)
+    return next((beside for beside in (metric_name(of, name) for name in names) if beside in metrics), "")
 
 
 def row_and_column(metric: str, inputs: Sequence[str]) -> tuple[str, str]:

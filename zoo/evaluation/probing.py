@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from zoo.evaluation.latents import Latents, latents_of
+from zoo.evaluation.metrics import metric_name
 from zoo.evaluation.subsets import by_subset
 from zoo.models.batches import Rows, load_rows
 from zoo.models.build import Model
@@ -44,7 +45,7 @@ def probed(
     found = latents_of(model, rows)
     measured = {
         inputs: {
-            f"{latents.output}.{label}.{name}": value
+            metric_name(latents.output, label, name): value
             for label in labels
             for name, value in _compared(
                 fitted[inputs], _classes(known, label), latents, _classes(samples, label)

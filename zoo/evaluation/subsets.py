@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
+from zoo.evaluation.metrics import metric_name
 from zoo.reading.lists import listed
 from zoo.recipes.naming import JOINER, average_name
 
@@ -31,7 +32,7 @@ def by_subset(names: Sequence[str], measured: Mapping[tuple[str, ...], Mapping[s
     for subset, metrics in measured.items():
         for row in rows_of(subset, names):
             for metric, value in metrics.items():
-                found.setdefault(f"{row}.{metric}", []).append(value)
+                found.setdefault(metric_name(row, metric), []).append(value)
     return {name: sum(values) / len(values) for name, values in found.items()}
 
 

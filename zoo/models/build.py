@@ -83,7 +83,7 @@ def build(
     with plugins.blaming("objective", spec.objective.name):
         options = checked_options(objective, "objective", spec.objective, "spec.objective")
     for part in spec.inputs:
-        if hasattr(torch.nn.ModuleDict, part.name):
+        if hasattr(torch.nn.ModuleDict(), part.name):
             raise SpecError(f"spec.inputs.{part.name}: torch keeps this name for itself; choose another")
     for part in spec.inputs:
         _require_width(modalities[part.name], f"spec.inputs.{part.name}.modality {part.modality.name!r}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.discovery.components import make_dataset
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import DataError, ZooError
+from zoo.evaluation.metrics import CHANCE, metric_name, metric_parts
 from zoo.files.store import staged_file
 from zoo.models.batches import readable
 from zoo.models.checkpoint import Checkpoint, load
@@ -160,18 +161,16 @@ def _is_constant(points: Sequence[tuple[float, float]]) -> bool:
 
 def _place(name: str, names: Iterable[str]) -> tuple[str, str]:
     """Return the title of the chart that a logged name belongs to, and what its line is called there."""
-    term = name.removeprefix(f"{VALIDATION}.")
-    if term != name and term in names:
-        return term, VALIDATION
-    if f"{VALIDATION}.{name}" in names:
+    for other in names:
+        if name == metric_name(VALIDATION, other):
+            return other, VALIDATION
+    if metric_name(VALIDATION, name) in names:
         return name, "training"
-    before, dot, last = name.rpartition(".")
-    stem, at, place = last.partition("@")
-    if stem == "chance":
-        for other in names:
-            if other != name and other.startswith(f"{before}{dot}") and other.endswith(f"{at}{place}") and at:
-                return other.partition("@")[0], "chance"
-    return f"{before}{dot}{stem}", last
+    of, own, place = metric_parts(name)
+    for other in names if own == CHANCE and place else ():
+        if other != name and (of, place) == metric_parts(other)[::2]:
+            return metric_name(of, metric_parts(other)[1]), CHANCE
+    return metric_name(of, own), f"{own}@{place}" if place else own
 
 
 def _figures(checkpoint: Checkpoint, samples: Sequence[Sample]) -> Iterator[str]:

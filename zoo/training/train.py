@@ -18,6 +18,7 @@ import torch
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import TrainingError
 from zoo.evaluation.evaluate import HeldOut, measure
+from zoo.evaluation.metrics import metric_name
 from zoo.models.batches import Rows
 from zoo.models.build import Model
 from zoo.recipes.changes import Changes, refuse, told
@@ -143,7 +144,7 @@ def _take_steps(
             except Stopped:
                 writer.save(done)
                 stop.now()
-            writer.log(done, {f"{VALIDATION}.{name}": value for name, value in measured.items()})
+            writer.log(done, {metric_name(VALIDATION, name): value for name, value in measured.items()})
 
 
 @dataclass(frozen=True)
