@@ -344,8 +344,8 @@ APART = ("partition", "rpartition", "split", "rsplit")
 ENDS = ("startswith", "endswith", "removeprefix", "removesuffix")
 # Where a dot or an underscore parts something else, and what that is.
 ELSEWHERE = {
-    "zoo/cli/data.py": "keys of a recipe",
     "zoo/discovery/entry_points.py": "modules of Python",
+    "zoo/discovery/extras.py": "modules of Python",
     "zoo/discovery/registered.py": "modules of Python",
     "zoo/evaluation/metrics.py": "metrics, which objectives name as they like",
     "zoo/files/fetching.py": "names of unfinished files",
@@ -354,6 +354,7 @@ ELSEWHERE = {
     "zoo/samples/decoded.py": "modules of Python",
     "zoo/scaffolding/__init__.py": "versions",
     "zoo/testing/plugin.py": "modules of Python",
+    "zoo/verbs/data.py": "keys of a recipe",
     "exporters/onnx/zoo_onnx/composing.py": "places of modules in a module of torch",
     "plugins/datasets/zoo_datasets/stamps.py": "keys of Tux Paint's descriptions",
 }
