@@ -51,6 +51,7 @@ lint: extras
 	$(BIN)/ruff check .
 	$(BIN)/mypy zoo plugins/*/zoo_* exporters/*/zoo_*
 	$(BIN)/lint-imports
+	$(BIN)/python tests/words.py
 
 check: lint test
 
