@@ -106,7 +106,7 @@ def test_options_by_key_are_values_of_python(make_recipe):
     assert (found.training.steps, found.training.seed, found.training.trackers) == (9, 3, ("tensorboard",))
     assert found.data == Part("folder", {"path": "photos"})
     assert Recipe.read(tomli.loads(found.toml()), "again") == found
-    with pytest.raises(SpecError, match=r"-o training.steps.more: 'steps' is no table; `zoo info NAME --recipe` shows"):
+    with pytest.raises(SpecError, match=r"-o training.steps.more: 'steps' is not a table; `zoo info NAME --recipe` shows"):
         recipe.with_options({"training.steps.more": 1})
 
 
@@ -123,9 +123,9 @@ def test_an_option_leaves_the_recipe_as_it_was(make_recipe):
         ("training.stpes=3", "-o: training: unknown key 'stpes'; it takes steps, .* Did you mean 'steps'?"),
         ("training.steps=many", "-o: training: 'steps' takes a whole number, got 'many'"),
         ("training.steps=1.5", "'steps' takes a whole number, got 1.5"),
-        ("training.steps.more=1", "-o training.steps.more=1: 'steps' is no table; `zoo info NAME --recipe` shows"),
+        ("training.steps.more=1", "-o training.steps.more=1: 'steps' is not a table; `zoo info NAME --recipe` shows"),
         ("spec.latent_dim=0", "^-o: spec: 'latent_dim' takes a whole number from 1, got 0$"),
-        ("data.name=../data", "data.name: '../data' is no name"),
+        ("data.name=../data", "data.name: '../data' is not a valid name"),
         ("=3", "unknown key ''"),
         ("spec.inputs={}", "a model needs at least one input; add a table \\[spec.inputs.NAME\\]"),
     ],
@@ -170,10 +170,10 @@ def test_a_setting_out_of_range_is_refused(changes, message, make_recipe):
         ("schema = 2", r"schema 2 is newer than this modalzoo reads \(up to 1\); upgrade modalzoo"),
         (HEAD, r"a model needs at least one input; add a table"),
         ("[spec]\nlatent_dim = 2", r"spec.objective is missing; give a name, or a table with a name and options"),
-        ("[spec]\nobjective = 'os:system'", r"spec.objective: 'os:system' is no name"),
+        ("[spec]\nobjective = 'os:system'", r"spec.objective: 'os:system' is not a valid name"),
         (
             HEAD + "[spec.inputs.'a.b']\nmodality = 'x'",
-            r"'a.b' is no name for an input",
+            r"'a.b' is not a name for an input",
         ),
         (HEAD + "[spec.inputs.a]\nencoder = 'x'", r"inputs.a.modality is missing"),
         (HEAD + "[spec.inputs.a]\nmodality = 'x'", r"data is missing; give a name"),

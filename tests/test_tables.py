@@ -64,7 +64,7 @@ def test_a_slug_is_a_name(name):
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../a", "a/b", "A", "-a", "a-", "ä", "a\n", "x" * 65, "a b", "a\0"])
 def test_a_name_that_could_leave_its_folder_is_none(name):
-    with pytest.raises(SpecError, match=r"^here: .* is no name; use up to 64 lower-case letters, digits"):
+    with pytest.raises(SpecError, match=r"^here: .* is not a valid name; use up to 64 lower-case letters, digits"):
         checked_slug(name, "here")
 
 

@@ -7,7 +7,7 @@ The public names are those that are imported below for type checkers; each is lo
 import os
 from typing import TYPE_CHECKING
 
-# onnxruntime reads it as it is imported; without it, it looks its maker up and writes an id into the user's cache.
+# onnxruntime reads this on import; without it, it looks up its maker's host and writes an id into the user's cache.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:

@@ -1,11 +1,11 @@
 """Every error that a user can meet, as one tree.
 
     ZooError                    1   something failed; the message says what was expected, what came, what to do
-    ├── UsageError              2   the call, a recipe or a spec asks for what cannot be
+    ├── UsageError              2   the call, a recipe or a spec asks for something impossible
     │   └── SpecError           2   a recipe or spec holds a wrong key, value or option
-    ├── NotFoundError           3   a name or a file that is not there
-    │   ├── UnknownNameError    3   a name that nothing registered, with the nearest one that is
-    │   └── MissingExtraError   3   an optional package that is not installed, with what brings it
+    ├── NotFoundError           3   a name or a file does not exist
+    │   ├── UnknownNameError    3   nothing is registered under the name; tells the nearest name
+    │   └── MissingExtraError   3   an optional package is not installed; tells how to install it
     ├── IntegrityError          4   bytes, numbers or names differ from what was promised
     │   ├── ParityError         4   an exported graph does not compute what torch computes
     │   └── MetricError         4   a measured metric lies outside its recorded tolerance
@@ -16,7 +16,7 @@
     └── TrainingError           1   training cannot go on; names the term and the step
 
 The numbers are the exit codes of the command ``zoo``. Interruption exits with 130, termination with 143. No message
-holds the password or token of an address: ``safe_address`` and ``without_secrets`` say how one may be told.
+contains the password or token of an address: ``safe_address`` and ``without_secrets`` hide them.
 """
 
 import re
@@ -41,7 +41,7 @@ class ZooError(Exception):
 
 
 class UsageError(ZooError):
-    """The call asks for something that cannot be."""
+    """The call asks for something impossible."""
 
     exit_code = 2
 
@@ -51,16 +51,16 @@ class SpecError(UsageError):
 
 
 class NotFoundError(ZooError):
-    """A file or folder that was named is not there."""
+    """A file or folder that was named does not exist."""
 
     exit_code = 3
 
 
 class UnknownNameError(NotFoundError):
-    """A name that nothing registered."""
+    """Nothing is registered under the name."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str) -> None:
-        """Say what is known and which known name is nearest; ``hint`` says where to look further."""
+        """List the known names and the nearest one; ``hint`` says where to look further."""
         import difflib
 
         names = sorted(known)
@@ -76,7 +76,7 @@ class MissingExtraError(NotFoundError, ImportError):
     """An optional package that is not installed."""
 
     def __init__(self, package: str, brings: Sequence[str], *, remark: str = "") -> None:
-        """``brings`` holds what pip may be asked to install, one of which is enough."""
+        """``brings`` holds what pip may be asked to install; any one of them is enough."""
         commands = " or ".join(f"`pip install {name}`" for name in brings)
         super().__init__(f"{package} is not installed{remark}; {commands} brings it")
         self.name = package
@@ -121,7 +121,7 @@ class TrainingError(ZooError):
 
 
 def safe_address(address: str) -> str:
-    """Return an address, or a source of another form, as it may be shown to anybody.
+    """Return an address, or a source of another form, without its passwords and tokens.
 
     >>> safe_address("https://ada:lovelace@example.org/w.bin?token=3f2a&part=1")
     'https://…@example.org/w.bin?token=…&part=…'
@@ -145,7 +145,7 @@ def safe_address(address: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text with every address in it as ``safe_address`` tells it."""
+    """Return a text in which every address is replaced by its ``safe_address``."""
     return _ADDRESS.sub(lambda found: _ended(found[0]), text) if "//" in text or "http" in text.lower() else text
 
 

@@ -1,8 +1,7 @@
 """Every hook: the whole extension surface on one screen.
 
-A hook returns names and import strings (``"package.module:Class"``), never classes, so that listing imports nothing
-heavy and a broken module is met only by whoever uses it. Import strings stay inside the entry point's own top-level
-package.
+A hook returns names and import strings (``"package.module:Class"``), never classes. So listing imports nothing heavy,
+and a broken module affects only those who use it. Import strings stay inside the entry point's own top-level package.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +33,7 @@ def zoo_decoders() -> Mapping[str, str]:
 
 @_hookspec
 def zoo_fronts() -> Mapping[str, str]:
-    """Return what reads raw values inside a graph, by modality: {"text": "zoo_text.front:TextFront"}."""
+    """Return fronts, which read raw values inside a graph, by modality: {"text": "zoo_text.front:TextFront"}."""
 
 
 @_hookspec

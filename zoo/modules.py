@@ -20,8 +20,8 @@ Tensors = Mapping[str, Tensor]
 class Batch:
     """Rows of a model's inputs.
 
-    ``inputs`` holds the tensors of each input; ``present`` says, per input, which rows have it. A missing value is
-    a row of zeros whose ``present`` is false.
+    ``inputs`` holds the tensors of each input. ``present`` says, per input, which rows have it. A missing value is a
+    row of zeros whose ``present`` is false; this is called a *gap*.
     """
 
     inputs: Mapping[str, Tensors]
@@ -41,7 +41,7 @@ class Batch:
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def with_clean_gaps(self) -> Batch:
-        """Return the batch with every tensor of a missing slot set to zero, whatever stood there."""
+        """Return the batch with all tensors of missing values set to zero, whatever they held."""
         cleaned = {
             name: tensors
             if bool(self.present[name].all())
@@ -58,18 +58,18 @@ class Batch:
 
 
 def zeros_where_absent(tensor: Tensor, present: Bool[Tensor, " batch"]) -> Tensor:
-    """Return a tensor with zeros in the rows that are not present, whatever stands there."""
+    """Return a tensor with zeros in the rows that are not present, whatever they held."""
     there = present.reshape(-1, *(1 for _ in tensor.shape[1:]))
     # onnxruntime has no Where of booleans on the CPU.
     return tensor & there if tensor.dtype == torch.bool else torch.where(there, tensor, torch.zeros_like(tensor))
 
 
 class Encoder(nn.Module, ABC):
-    """From a modality's tensors to features.
+    """Turns a modality's tensors into features.
 
-    Built as ``Encoder(modality, **options)``. Rows never see each other, and an all-zero row gives finite features.
-    ``parity_ulps`` is how far an exported row may lie from float64, in units of 2**-23 of the row's largest value; a
-    number other than 16 needs its reason in ``parity_reason``.
+    Built as ``Encoder(modality, **options)``. Rows never influence each other, and an all-zero row gives finite
+    features. ``parity_ulps`` is how far an exported row may lie from the float64 result, in units of 2**-23 of the
+    row's largest value. A number other than 16 needs a reason in ``parity_reason``.
     """
 
     parity_ulps: ClassVar[int] = 16
@@ -78,36 +78,36 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
-        """Return one row of features a row of input."""
+        """Return one row of features per row of input."""
 
 
 class Front(nn.Module, ABC):
-    """From raw values as numbers to a modality's tensors, inside a graph.
+    """Turns raw values, given as numbers, into a modality's tensors inside a graph.
 
+    With a front in it, an exported graph reads raw values, such as the bytes of a text, instead of prepared tensors.
     Built as ``Front(modality)`` for a fitted modality that is a ``TakesRaw`` with ``raw_tensors``. It has no weights;
     its tables are buffers with ``persistent=False``.
     """
 
     @abstractmethod
     def forward(self, tensors: Tensors) -> Tensors:
-        """Return the modality's tensors for its ``raw_tensors``, padded as far as it likes."""
+        """Return the modality's tensors for its ``raw_tensors``; they may be padded to any length."""
 
 
 @runtime_checkable
 class Likelihood(Protocol):
-    """A distribution over a modality's tensors, one a row."""
+    """A distribution over a modality's tensors, one per row."""
 
     def log_prob(self, tensors: Tensors) -> Float[Tensor, " batch"]:
         """Return the log-likelihood of each row, in nats, summed over the row."""
 
     def mode(self) -> Tensors:
-        """Return the most probable tensors, differentiable where the kind of data allows."""
+        """Return the most probable tensors, differentiable if the kind of data allows it."""
 
     def target(self, tensors: Tensors) -> Tensors:
-        """Return what ``mode`` is compared with: ``tensors`` by the names, shapes and units of the mode.
+        """Return the tensors that ``mode`` is compared with: ``tensors`` in the names, shapes and units of the mode.
 
-        It follows from the tensors alone, and is the same for every latent: it hangs on no parameter of the
-        distribution.
+        The result depends on ``tensors`` alone, not on the latent: no parameter of the distribution enters it.
         """
 
     def sample(self, generator: torch.Generator) -> Tensors:
@@ -116,14 +116,17 @@ class Likelihood(Protocol):
 
 @runtime_checkable
 class ScoresRepeatedly(Protocol):
-    """What a likelihood may also offer: several latents of each row are scored without copies of the row's tensors."""
+    """What a likelihood may also offer: it scores several latents per row without copying the row's tensors."""
 
     def repeated_log_prob(self, tensors: Tensors, times: int) -> Float[Tensor, "times batch"]:
-        """Return the log-likelihoods of a likelihood whose rows are those of ``tensors``, ``times`` times over."""
+        """Return log-likelihoods, for a likelihood that was built from ``times`` latents per row.
+
+        In nats. Row ``i * batch + j`` of the likelihood belongs to row ``j`` of ``tensors``.
+        """
 
 
 class Decoder(nn.Module, ABC):
-    """From a latent to a distribution over the modality's tensors.
+    """Turns a latent into a distribution over the modality's tensors.
 
     Built as ``Decoder(modality, latent_dim, **options)``. ``parity_ulps`` and its reason are as an encoder's.
     """
@@ -135,16 +138,16 @@ class Decoder(nn.Module, ABC):
     @property
     @abstractmethod
     def tensors(self) -> Mapping[str, TensorSpec]:
-        """What ``mode`` of the likelihood returns; it may differ from what the encoder reads."""
+        """The tensors that ``mode`` of the likelihood returns; they may differ from those that the encoder reads."""
 
     @abstractmethod
     def forward(self, latent: Float[Tensor, "batch latent"]) -> Likelihood:
-        """Return the distribution that each latent stands for."""
+        """Return the distribution for each latent."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """One named place of a model, as an objective sees it."""
+    """One named input of a model, as an objective sees it."""
 
     modality: Modality
     make_encoder: Callable[[], Encoder]
@@ -153,10 +156,10 @@ class Input:
 
 @dataclass(frozen=True)
 class Losses:
-    """What a step minimises, and the terms that it is made of, a value a row, for the log.
+    """The loss that a step minimises, and the terms that it is made of, one value per row, for the log.
 
-    ``weight`` says which rows count in the loss. ``rows`` names the rows that a term concerns; a term that it does not
-    name concerns all rows that count. A term is zero in every other row.
+    ``weight`` says which rows count in the loss. ``rows`` says, for some terms, which rows the term applies to; all
+    other terms apply to every row that counts. A term is zero in every other row.
     """
 
     loss: Float[Tensor, ""]
@@ -173,10 +176,14 @@ class Losses:
         *,
         concerned: Mapping[str, Bool[Tensor, " batch"]] | None = None,
     ) -> Losses:
-        """Return the mean over ``rows`` of the weighed sum of all terms as the loss; zero if there are no such rows.
+        """Return losses with the mean over ``rows`` of the weighted sum of all terms; zero if no row counts.
 
-        A term that ``weights`` does not name counts once. ``concerned`` names the rows of terms that concern fewer
-        than ``rows``. Whatever a term holds in other rows, NaN too, counts for nothing.
+        With R for ``rows``, w_k for the weight of term k and t_k(i) for its value in row i:
+
+            loss = (1 / |R|) · Σ_{i ∈ R} Σ_k w_k · t_k(i)
+
+        A term without a weight counts once. ``concerned`` names the rows of terms that apply to fewer than ``rows``.
+        Other rows are ignored, even if a term is NaN in them.
         """
         concerned = {name: of_term & rows for name, of_term in (concerned or {}).items()}
         kept = {name: zeros_where_absent(term, concerned.get(name, rows)) for name, term in terms.items()}
@@ -188,9 +195,13 @@ class Losses:
     def of_means(
         cls, terms: Mapping[str, Float[Tensor, " batch"]], rows: Mapping[str, Bool[Tensor, " batch"]]
     ) -> Losses:
-        """Return the sum of the means of all terms as the loss, each mean over the rows that the term concerns.
+        """Return losses with the sum of the means of all terms, each mean taken over the rows that the term applies to.
 
-        A row that any term concerns counts. The objective offers ``CountsByTerm``, with the same ``rows``.
+        With R_k for the rows of term k and t_k(i) for its value in row i:
+
+            loss = Σ_k (1 / |R_k|) · Σ_{i ∈ R_k} t_k(i)
+
+        A row counts if any term applies to it. The objective offers ``CountsByTerm``, with the same ``rows``.
         """
         kept = {name: zeros_where_absent(term, rows[name]) for name, term in terms.items()}
         means = [_mean(term, rows[name]) for name, term in kept.items()]
@@ -198,7 +209,7 @@ class Losses:
         return cls(loss, kept, torch.stack([*rows.values()]).any(dim=0).to(loss.dtype), rows)
 
     def means(self) -> Mapping[str, Float[Tensor, ""]]:
-        """Return each term's mean over the rows that it concerns, zero if there are none."""
+        """Return each term's mean over the rows that it applies to, zero if there are none."""
         return {name: _mean(term, self.rows_of(name)) for name, term in self.terms.items()}
 
     def counts(self) -> Mapping[str, Int64[Tensor, ""]]:
@@ -206,7 +217,7 @@ class Losses:
         return {name: (self.rows_of(name) != 0).sum() for name in self.terms}
 
     def rows_of(self, name: str) -> Tensor:
-        """Return which rows a term concerns."""
+        """Return which rows a term applies to."""
         return self.rows.get(name, self.weight)
 
 
@@ -215,11 +226,11 @@ def _mean(term: Float[Tensor, "*batch"], rows: Tensor) -> Float[Tensor, ""]:
 
 
 class Objective(nn.Module, ABC):
-    """Turns features into a latent and losses, and says which functions of the model can be deployed.
+    """Turns features into a latent and losses, and lists the functions of the model that can be deployed.
 
     Built as ``Objective(inputs, latent_dim, **options)``; it owns as many encoders and decoders as it wants. All of its
-    randomness comes in through ``noise``, so that a step is a function of its arguments. ``fewest_inputs`` is how many
-    a row needs to be learnt from.
+    randomness comes in through ``noise``, so that a step is a function of its arguments. ``fewest_inputs`` is the
+    number of inputs that a row must have to be used in training.
     """
 
     needs_decoders: ClassVar[bool] = False
@@ -228,22 +239,23 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
-        """Draw all that ``losses`` needs of chance; the first axis of each tensor is the row."""
+        """Draw all random numbers that ``losses`` needs; the first axis of each tensor is the row."""
 
     def players(self) -> Mapping[str, Sequence[nn.Parameter]]:
-        """Return the parameters that each player minimises over; one player, unless the objective is adversarial."""
+        """Return the parameters that each player minimises over; only an adversarial objective has several players."""
         return {"model": [parameter for parameter in self.parameters() if parameter.requires_grad]}
 
     @torch.no_grad()
     def keep_bounds(self) -> None:
-        """Bring parameters that left their bounds back to them, in place; by default none has bounds.
+        """Move parameters that left their bounds back to them, in place. By default no parameter has bounds.
 
-        Training calls it before the first step and after each step of an optimiser. A bound inside ``losses`` instead
-        would let the parameter run on beyond it, and stay there for as many steps when its gradient turns.
+        Training calls this before the first step and after each step of an optimiser. Clamping inside ``losses``
+        instead would let a parameter drift beyond its bound, where it would stay long after its gradient has changed
+        direction.
         """
 
     def forward(self, batch: Batch, noise: Tensors, player: str) -> Losses:
-        """Return the losses of a batch, whatever stands in its gaps."""
+        """Return the losses of a batch, whatever its gaps hold."""
         return self.losses(batch.with_clean_gaps(), noise, player=player)
 
     @abstractmethod
@@ -259,24 +271,24 @@ class Objective(nn.Module, ABC):
         """Yield the functions that can be deployed."""
 
 
-# Runs a deployed graph, by its name, on tensors named as its inputs; returns its outputs by name.
+# Runs a deployed graph, given by name, on tensors named as its inputs; returns its outputs by name.
 RunsGraphs = Callable[[str, Tensors], Tensors]
 
 
 @runtime_checkable
 class MeasuresAnswers(Protocol):
-    """What an objective may also offer: its metrics by what deployed graphs answer, wherever these run."""
+    """What an objective may also offer: metrics computed from the outputs of deployed graphs, on any runtime."""
 
     def answer_metrics(self, batches: Iterable[Batch], run: RunsGraphs) -> Mapping[str, float]:
-        """Return metrics of held-out batches that follow from the graphs' answers alone."""
+        """Return the metrics of held-out batches that can be computed from the graphs' outputs alone."""
 
 
 @runtime_checkable
 class CountsByTerm(Protocol):
-    """What an objective may also offer: its loss is the sum of its terms' means, each over rows of its own.
+    """What an objective may also offer: its loss is the sum of its terms' means, each mean over rows of its own.
 
-    Its ``losses`` are ``Losses.of_means``. A batch that is taken in parts then has the gradient of the whole.
+    Its ``losses`` return ``Losses.of_means``. The gradient over a batch taken in parts is then that of the whole batch.
     """
 
     def counted(self, batch: Batch, *, player: str) -> Mapping[str, Bool[Tensor, " batch"]]:
-        """Return the rows that each term is a mean of, from what is present alone."""
+        """Return the rows that each term is averaged over, computed from ``present`` alone."""

@@ -1,6 +1,6 @@
-"""What modalities and exporters may also offer, beside what every ``Modality`` and ``Exporter`` has.
+"""What modalities and exporters may offer beyond what every ``Modality`` and ``Exporter`` has.
 
-No torch: the runtime asks for what modalities offer, too. What likelihoods and objectives may offer stands in
+No torch: the runtime also asks what modalities offer. What likelihoods and objectives may offer stands in
 ``zoo/modules.py``.
 """
 
@@ -20,24 +20,25 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class TakesRaw(Protocol):
-    """What a modality may also offer: raw values as plain numbers, from which a front makes its tensors in a graph.
+    """What a modality may also offer: raw values as plain numbers, so that a graph can read them.
 
-    A text is its bytes in UTF-8, the one tensor ``UTF8``: any caller makes that without the modality.
+    A *front* is a torch module that turns these numbers into the modality's tensors inside the graph. A text is given
+    as its UTF-8 bytes, in the one tensor ``UTF8``: any caller can make that without the modality.
     """
 
     @property
     def raw_tensors(self) -> Mapping[str, TensorSpec]:
-        """The tensors that the front reads, by name; none where these options have no front."""
+        """The tensors that the front reads, by name; empty if these options have no front."""
 
     @property
     def raw_axes(self) -> Mapping[str, Axis]:
-        """The free axes that occur in ``raw_tensors``, ``batch`` excepted."""
+        """The free axes that occur in ``raw_tensors``, except ``batch``."""
 
     def to_raw_arrays(self, values: Sequence[Any]) -> Mapping[str, Array]:
-        """Turn raw values into ``raw_tensors``, one row a value; raises DataError as ``to_arrays`` does."""
+        """Turn raw values into ``raw_tensors``, one row per value; raises DataError as ``to_arrays`` does."""
 
     def from_raw_arrays(self, arrays: Mapping[str, Array]) -> Sequence[Any]:
-        """Turn them back into raw values, for which ``to_arrays`` says what the front must make of them."""
+        """Turn the raw arrays back into raw values; ``to_arrays`` of these values is what the front must compute."""
 
     def raw_example(
         self, batch: int, sizes: Mapping[str, int], *, generator: np.random.Generator
@@ -47,7 +48,7 @@ class TakesRaw(Protocol):
 
 @runtime_checkable
 class WritesFiles(Protocol):
-    """What a modality may also offer: its values as files that other programs open, beside pictures of them."""
+    """What a modality may also offer: files of its values that other programs can open, besides pictures of them."""
 
     suffix: str
 
@@ -57,85 +58,85 @@ class WritesFiles(Protocol):
 
 @runtime_checkable
 class ReadsFiles(Protocol):
-    """What a modality may also offer: a value may be the path of a file, which is known by the end of its name."""
+    """What a modality may also offer: a value may be the path of a file, recognised by its suffix."""
 
     @property
     def file_suffixes(self) -> frozenset[str]:
-        """The ends of names, in small letters and with their dot: ``.png``."""
+        """The suffixes, in small letters and with their dot: ``.png``."""
 
 
 @runtime_checkable
 class Truncates(Protocol):
-    """What a modality may also offer: it tells which values are longer than what it reads of them."""
+    """What a modality may also offer: it tells which values it truncates."""
 
     def truncated(self, values: Sequence[Any], arrays: Mapping[str, Array]) -> Sequence[int]:
-        """Return the places, from 0 and in order, of the values whose end ``to_arrays`` left out.
+        """Return the positions of the truncated values, counted from 0 and in order.
 
-        ``arrays`` are what ``to_arrays`` made of ``values``: a row that is not full needs no second look.
+        ``arrays`` are the result of ``to_arrays`` for ``values``. A row that is not full cannot be a truncated value.
         """
 
 
 def truncated_rows(modality: Modality, values: Sequence[Any], arrays: Mapping[str, Array]) -> list[int]:
-    """Return the places of the values that a modality read only the beginning of; none if it cuts nothing.
+    """Return the positions of the values that a modality truncated; an empty list if it truncates none.
 
-    ``arrays`` are what its ``to_arrays`` made of ``values``.
+    ``arrays`` are the result of its ``to_arrays`` for ``values``.
     """
     return list(modality.truncated(values, arrays)) if isinstance(modality, Truncates) else []
 
 
 @runtime_checkable
 class TellsLimits(Protocol):
-    """What a modality may also offer: which of its options make it leave out what values hold.
+    """What a modality may also offer: the names of the options that limit how much of a value it keeps.
 
-    ``length_option`` says how much is read of a value, ``vocabulary_option`` how many tokens are known; an empty name
-    stands for none. Both are fields of the modality.
+    ``length_option`` limits how much of a value is read, ``vocabulary_option`` how many tokens are known. An empty name
+    means that there is no such option. Both name fields of the modality.
     """
 
     length_option: ClassVar[str]
     vocabulary_option: ClassVar[str]
 
     def unknown(self, arrays: Mapping[str, Array]) -> tuple[int, int]:
-        """Return how many tokens of ``arrays``, which ``to_arrays`` made, stand for unknown ones, and of how many."""
+        """Return the number of unknown tokens in ``arrays``, made by ``to_arrays``, and the number of all tokens."""
 
 
 @runtime_checkable
 class SharesWeights(Protocol):
-    """What an exporter may also offer: files without weights, which read those of a safetensors file beside them."""
+    """What an exporter may also offer: files that read their weights from a safetensors file beside them."""
 
     def link(self, path: Path, weights: Path, names: Mapping[str, str]) -> None:
-        """Have a file that ``write`` left, or that was linked before, read its weights from ``weights``.
+        """Let a file that ``write`` made, or that was linked before, read its weights from the file ``weights``.
 
-        ``names`` tells, for each name in the graph's ``module.state_dict()``, the name in ``weights``, which is always
-        the same for one model. Raises ZooError where a tensor does not fit.
+        ``names`` maps each name in the graph's ``module.state_dict()`` to its name in ``weights``. For one model this
+        mapping never changes. Raises ZooError if a tensor does not fit.
         """
 
 
 @runtime_checkable
 class FindsFault(Protocol):
-    """What an exporter may also offer: it tells where a file departs from torch."""
+    """What an exporter may also offer: it locates the first difference between a file and torch."""
 
     def first_fault(self, graph: Graph, path: Path, inputs: Mapping[str, Array]) -> str:
-        """Return a sentence on the first value in the file that differs from torch's, and what makes it."""
+        """Return a sentence on the first value in the file that differs from torch's, and its operation."""
 
 
 @runtime_checkable
 class Reduces(Protocol):
-    """What an exporter may also offer: files of fewer bits than float32."""
+    """What an exporter may also offer: files with fewer bits per number than float32."""
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        """Their names, of those in ``zoo.PRECISIONS``: each has a tolerance, which the core judges the files by."""
+        """The precisions that it can write, by their names in ``zoo.PRECISIONS``, which also holds their tolerances."""
 
     def reduce(self, path: Path, target: Path, precision: str, calibration: Sequence[Mapping[str, Array]]) -> None:
-        """Write the graph in ``path`` to ``target``, a file that needs no other, at one of the precisions.
+        """Write the graph in ``path`` to the self-contained file ``target``, at the named precision.
 
-        ``calibration`` are inputs of the graph as they come in use. Raises UsageError where it cannot be reduced.
+        ``calibration`` holds realistic inputs of the graph. Raises UsageError if the graph cannot be reduced.
         """
 
 
 @runtime_checkable
 class Stamps(Protocol):
-    """What an exporter may also offer: its files say what they are and where they come from."""
+    """What an exporter may also offer: its files record what they are and where they come from."""
 
     def stamp(self, path: Path, facts: Mapping[str, str]) -> None:
-        """Write the facts into a file, in place of earlier ones."""
+        """Write the facts into a file, replacing earlier ones."""

@@ -26,8 +26,8 @@ DType = Literal["float32", "float64", "int64", "uint8", "bool"]
 class Axis:
     """A free axis: the sizes that it may have.
 
-    ``padded`` says that longer is the same: positions past a row's own end are zero and masked, and no answer depends
-    on how many of them there are.
+    ``padded`` says that padding changes nothing: positions past a row's own end are zero and masked, and no answer
+    depends on their number.
     """
 
     smallest: int
@@ -39,11 +39,11 @@ class Axis:
 class TensorSpec:
     """One named tensor: its dtype, its axes (a name is free, a number is fixed) and the range of its values.
 
-    The first axis is always ``"batch"``. The range is inclusive; it lets the parity contract draw corners without
-    knowing the modality. ``logarithm`` says that the numbers are made by a logarithm: near zero they are as exact as
-    near one, and parity is judged so. A tensor ``utf8`` names the normal form of Unicode that its texts are in:
-    ``NFC``, in which what looks the same is the same, or ``NFKC``, in which wide letters, ligatures and the like are
-    plain ones, too.
+    The first axis is always ``"batch"``. The range is inclusive. The parity contract draws values at its ends without
+    knowing the modality. ``logarithm`` says that the numbers come from a logarithm. Parity then counts the size of a
+    row as at least one, since a logarithm near zero is no more exact than one near one. A tensor ``utf8`` names the
+    Unicode normal form of its texts: ``NFC`` gives texts that look the same the same bytes; ``NFKC`` also replaces wide
+    letters, ligatures and the like with plain letters.
     """
 
     dtype: DType
@@ -59,7 +59,7 @@ class Modality(Protocol):
     """A kind of data: how raw values become named tensors and back.
 
     An instance holds one input's options as frozen fields. The module that defines it imports NumPy, never torch: the
-    runtime calls the same ``to_arrays`` as training did. What varies in size is padded with zeros and masked.
+    runtime calls the same ``to_arrays`` as training did. Values that vary in size are padded with zeros and masked.
     """
 
     @property
@@ -68,10 +68,10 @@ class Modality(Protocol):
 
     @property
     def axes(self) -> Mapping[str, Axis]:
-        """The free axes that occur in ``tensors``, ``batch`` excepted."""
+        """The free axes that occur in ``tensors``, except ``batch``."""
 
     def fit(self, values: Iterable[Any]) -> Self:
-        """Return a copy that has learnt what it needs from raw training values, such as a vocabulary."""
+        """Return a copy that has learnt from raw training values what it needs, such as a vocabulary."""
 
     def state(self) -> Mapping[str, Array]:
         """Return what ``fit`` learnt, as arrays (text as UTF-8 bytes)."""
@@ -80,13 +80,13 @@ class Modality(Protocol):
         """Return a copy with what an earlier ``fit`` learnt."""
 
     def to_arrays(self, values: Sequence[Any]) -> Mapping[str, Array]:
-        """Turn raw values into arrays, one row a value.
+        """Turn raw values into arrays, one row per value.
 
-        Raises DataError, naming the position of the value, where one cannot be read.
+        Raises DataError, naming the position of the value, if a value cannot be read.
         """
 
     def from_arrays(self, arrays: Mapping[str, Array]) -> Sequence[Any]:
-        """Turn what a decoder's ``mode`` returns, or what ``to_arrays`` returned, into values for a person."""
+        """Turn the result of a decoder's ``mode``, or of ``to_arrays``, into values that a person can read."""
 
     def example(self, batch: int, sizes: Mapping[str, int], *, generator: np.random.Generator) -> Mapping[str, Array]:
         """Draw valid arrays of ``batch`` rows with the free axes at ``sizes``."""
@@ -97,9 +97,9 @@ class Modality(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """One row of a data set: raw values by input name, any of which may be missing (None).
+    """One row of a data set: raw values by input name. A missing value is None.
 
-    A file is a ``pathlib.Path``: those that are not there are then named together, before any is read.
+    Give a file as a ``pathlib.Path``. The zoo then reports all missing files together, before it reads any.
     """
 
     key: str
@@ -125,18 +125,19 @@ class Dataset(Protocol):
 class Graph:
     """One deployable function of a model.
 
-    ``module`` takes a mapping of tensors named as in ``inputs`` and returns a mapping named as in ``outputs``. Free
-    axes but ``batch`` bear the input's name as a prefix (``caption.length``). ``draw`` makes valid inputs of any size.
-    ``parity_ulps`` is how far a row may lie from float64, in units of 2**-23 of the row's largest value. The float64 is
-    that of ``module`` itself, or of ``reference`` where there is one.
+    ``module`` takes a mapping of tensors named as in ``inputs`` and returns a mapping named as in ``outputs``. The name
+    of each free axis except ``batch`` begins with the input's name (``caption.length``). ``draw`` makes valid inputs of
+    any size. ``parity_ulps`` is how far a row may lie from the float64 result, in units of 2**-23 of the row's largest
+    value. The float64 result is that of ``reference`` if there is one, otherwise that of ``module``.
 
-    ``stages`` compute the same one after the other, where the function is made of others: an exporter may translate
-    each once for all graphs that it is a stage of. Graphs are equal only to themselves.
+    ``stages`` are smaller graphs that, run one after another, compute the same as this graph; empty if there are none.
+    An exporter may translate a stage once and use it in every graph that contains it. Graphs are equal only to
+    themselves.
 
-    ``kind`` is what it does: ``encode``, ``decode``, ``reconstruct``, ``translate``, ``embed``, or a word of the
-    objective's own. ``source`` is the input that it reads, empty where it reads a latent or all inputs; ``target`` the
-    input whose values it makes, empty where it makes none. ``raw`` says that it reads raw values. The name is for
-    people and files; nothing is read from it.
+    ``kind`` is what the graph does: ``encode``, ``decode``, ``reconstruct``, ``translate``, ``embed``, or a word of the
+    objective's own. ``source`` is the input that the graph reads; it is empty if the graph reads a latent or all
+    inputs. ``target`` is the input whose values the graph makes; it is empty if it makes none. ``raw`` says that it
+    reads raw values. The name is for people and files; no code takes it apart.
     """
 
     name: str
@@ -157,10 +158,10 @@ class Graph:
 
 @dataclass(frozen=True)
 class Stage:
-    """A graph that another runs in the course of its own, on inputs of the whole or outputs of earlier stages.
+    """A graph that runs as a part of another graph, on inputs of the whole or on outputs of earlier stages.
 
-    ``place`` is where its module stands in that of the whole (``encode``). ``names`` are what the whole calls its
-    inputs and outputs, where that is not their own name.
+    ``place`` is the path of its module inside the module of the whole (``encode``). ``names`` maps the names of its
+    inputs and outputs to their names in the whole, if these differ.
     """
 
     graph: Graph
@@ -170,10 +171,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Reference:
-    """What a graph that reads raw values must compute: ``module`` on the arrays that the modalities make of them.
+    """What a graph that reads raw values must compute: ``module``, on the arrays that the modalities return.
 
-    ``raw`` names the inputs that are raw; no number of them may be changed by itself. ``spelt`` yields inputs whose raw
-    values together stand for every whole number that a tensor may hold, such as every word, with that tensor's name.
+    ``raw`` names the raw inputs; no single number of them may be changed alone. ``spelt`` yields raw inputs together
+    with the name of a tensor. These inputs together contain every whole number that the tensor may hold, such as every
+    word.
     """
 
     module: nn.Module
@@ -201,8 +203,8 @@ class Exporter(Protocol):
     def open(self, graph: Graph, path: Path) -> RunsArrays:
         """Load the file that ``write`` left for ``graph``, ready to run many times.
 
-        Where a bundle is opened, ``graph`` has the names, tensors and axes alone: its module is None. The files are
-        then copies beside each other, which are gone once this returns.
+        When a bundle is opened, ``graph`` has only names, tensors and axes: its module is None. The files are then
+        copies side by side, which are deleted once this returns.
         """
 
     def versions(self) -> Mapping[str, str]:
@@ -211,13 +213,12 @@ class Exporter(Protocol):
 
 @runtime_checkable
 class Layout(Protocol):
-    """Adds files to a finished bundle, such as a page that serves it. The core binds them in the manifest."""
+    """Adds files to a finished bundle, such as a page that serves it. The core records their hashes in the manifest."""
 
     def write(self, folder: Path, dataset: Dataset) -> None:
         """Add files to the bundle in ``folder``, which ``zoo.open_bundle`` opens; ``dataset`` is its recipe's.
 
-        The files stand in no folders of their own, and what is there stays as it is. The same bundle gives the same
-        bytes.
+        Write no subfolders and leave existing files unchanged. The same bundle gives the same bytes.
         """
 
 

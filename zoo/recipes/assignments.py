@@ -11,9 +11,9 @@ from zoo.recipes.tables import check_values, parse_toml
 
 
 def assigned(options: Mapping[str, Any] | Sequence[str]) -> Iterator[tuple[str, str, Any]]:
-    """Yield each option as it was given, its key and its value.
+    """Yield, for each option, the option as it was given, its key and its value.
 
-    Raises SpecError if one is not of the form ``key=value``, or its value is none that a recipe may hold.
+    Raises SpecError if an option does not have the form ``key=value``, or if a recipe cannot hold its value.
     """
     if not isinstance(options, Mapping):
         yield from ((given, *read_assignment(given)) for given in options)
@@ -25,7 +25,7 @@ def assigned(options: Mapping[str, Any] | Sequence[str]) -> Iterator[tuple[str, 
 
 
 def _as_read(value: Any) -> Any:
-    """Return a value of Python as a table that was read would hold it: a path as a text, a tuple as a list."""
+    """Convert a Python value into what reading a table would give: a path becomes a text, a tuple a list."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Mapping):
@@ -34,7 +34,7 @@ def _as_read(value: Any) -> Any:
 
 
 def read_assignment(assignment: str) -> tuple[str, Any]:
-    """Return the key and the value of ``key=value``; the value is read as TOML, or as a bare text where it is none."""
+    """Return the key and the value of ``key=value``; the value is read as TOML, or as a bare text if it is not TOML."""
     key, equals, text = assignment.partition("=")
     if not equals:
         raise SpecError(f"-o {assignment}: expected key=value, as in training.steps=100")

@@ -1,4 +1,4 @@
-"""What changed between the recipe that a run was trained by so far and the one that it is to go on by."""
+"""The differences between the recipe of a run so far and the recipe that it is to continue with."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import Any
 from zoo.errors import IntegrityError
 from zoo.recipes.spec import Recipe
 
-# No step that a run takes depends on these.
+# The steps of a run do not depend on these keys.
 _FREE = ("training.checkpoint_every", "training.validate_every", "training.workers", "training.trackers")
 
-# By dotted key: the old value and the new one, None where there is none.
+# By dotted key: the old value and the new one, None if the key is missing.
 Changes = Mapping[str, tuple[Any, Any]]
 
 
 def changes(was: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
-    """Return the keys on which steps depend, or the model, that differ between two recipes.
+    """Return the differing keys that affect the model or the steps of its training.
 
-    ``training.steps`` is one of them where the schedule ends with the steps. What is measured changes no step.
+    ``training.steps`` is one of them if the learning-rate schedule depends on the number of steps. Keys of
+    ``evaluation`` affect no step.
     """
     free = {*_FREE, "training.steps"} if was.training.schedule == "constant" else {*_FREE}
     before, after = (_flat(recipe) for recipe in (was, now))
@@ -29,9 +30,9 @@ def changes(was: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
 
 
 def refuse(changed: Changes, checkpoint: Path, *, accepted: bool) -> None:
-    """Raise IntegrityError, naming each key with both values, where something changed and that is not accepted.
+    """Raise IntegrityError, naming each changed key with both values, unless there are no changes or they are accepted.
 
-    Another spec is never accepted, since the weights are those of the old one.
+    A change of the spec is never accepted, since the weights belong to the old spec.
     """
     spec = {key: pair for key, pair in changed.items() if key.startswith("spec.")}
     if spec:
@@ -47,12 +48,12 @@ def refuse(changed: Changes, checkpoint: Path, *, accepted: bool) -> None:
 
 
 def written(changed: Changes) -> dict[str, dict[str, Any]]:
-    """Return the changes for a log."""
+    """Return the changes in the form that the log takes."""
     return {key: {"was": was, "now": now} for key, (was, now) in changed.items()}
 
 
 def told(changed: Changes) -> str:
-    """Return the changes for a person: ``training.seed was 0 and is 1``."""
+    """Return the changes as a text: ``training.seed was 0 and is 1``."""
     return ", ".join(f"{key} was {_shown(was)} and is {_shown(now)}" for key, (was, now) in changed.items())
 
 
@@ -66,7 +67,7 @@ def _leaves(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{key}.")
-        elif key == "name":  # a part by its bare name and a table with that name are one
+        elif key == "name":  # a part given by its bare name equals a table with that name
             yield prefix.removesuffix("."), value
         else:
             yield f"{prefix}{key}", value

@@ -1,4 +1,4 @@
-"""Options of components and keys of tables: what each takes and has by default, checked and told."""
+"""Options of components and keys of tables: their types, ranges and defaults, checked and described."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class Option:
 
     @property
     def default_told(self) -> str:
-        """The default as a recipe gives it, as ``value_told`` does."""
+        """The default as it is written in a recipe; see ``value_told``."""
         return "must be given" if self.required else value_told(self.default)
 
     def __str__(self) -> str:
-        """Tell the option in one phrase: ``width = 32 (a whole number from 1)``."""
+        """Describe the option in one phrase: ``width = 32 (a whole number from 1)``."""
         return f"{self.name} ({self.takes})" if self.required else f"{self.name} = {self.default_told} ({self.takes})"
 
     def checked(self, value: Any, key: str) -> Any:
-        """Return ``value`` as a constructor takes it: lists as tuples, whole numbers as floats if it says so.
+        """Return ``value`` as a constructor takes it: lists become tuples, whole numbers floats where needed.
 
-        Raises SpecError, naming ``key``, for a value of another type or out of the range.
+        Raises SpecError, naming ``key``, if the value has another type or is out of range.
         """
         fits, made = converted(value, self.kind)
         if not fits:
@@ -64,7 +64,7 @@ class Option:
 
 
 def parameters_of(component: type, *, known: Mapping[str, Any] | None = None) -> dict[str, Option]:
-    """Return the parameters of a constructor by name; ``known`` are names that its annotations may use besides."""
+    """Return the parameters of a constructor by name; ``known`` holds further names that its annotations may use."""
     annotated: Any = component if is_dataclass(component) else component.__init__  # type: ignore[misc]
     kinds = typing.get_type_hints(annotated, localns=known, include_extras=True)
     made = {one.name: one.default_factory() for one in _fields(component) if one.default_factory is not MISSING}
@@ -76,9 +76,9 @@ def parameters_of(component: type, *, known: Mapping[str, Any] | None = None) ->
 
 @functools.cache
 def fields_of(table: type) -> Mapping[str, Option]:
-    """Return the fields of a dataclass that is read from a table of a recipe, by name.
+    """Return, by name, the fields of a dataclass that is read from a table of a recipe.
 
-    Its module need not import annotated-types, which takes time: the names of the ranges are known here.
+    Its module need not import annotated-types, which takes time: the names of the ranges are resolved here.
     """
     return parameters_of(table, known={name: getattr(annotated_types, name) for name in annotated_types.__all__})
 

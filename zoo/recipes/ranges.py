@@ -1,7 +1,7 @@
-"""What an annotation takes, as ``Annotated[float, Gt(0)]`` takes a number above 0: checked and told.
+"""The values that an annotation takes: ``Annotated[float, Gt(0)]`` takes a number above 0. Checked and described.
 
-The ranges are those of the package annotated-types, alone or grouped; what else stands in ``Annotated`` says nothing
-about values. NaN and the infinities are outside of every range.
+The ranges are those of the package annotated-types, alone or grouped. Other metadata in ``Annotated`` are ignored.
+NaN and infinity are outside of every range.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import BaseMetadata, GroupedMetadata
 
-# By the names of annotated-types: whether a value is within such a bound, and what the bound is called in JSON Schema.
+# By name in annotated-types: whether a value is within such a bound, and the name of the bound in JSON Schema.
 _WITHIN: Mapping[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
     "ge": operator.ge,
@@ -85,7 +85,7 @@ def converted(value: Any, kind: Any) -> tuple[bool, Any]:
 
 
 def told(kind: Any, *, many: bool = False) -> str:
-    """Return in words what an annotation takes: one such value, or ``many`` in a list."""
+    """Describe what an annotation takes, in the singular, or in the plural if ``many``."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return _told_within(arguments[0], dict(_bounds(arguments[1:])), many=many)
@@ -102,7 +102,7 @@ def told(kind: Any, *, many: bool = False) -> str:
 
 
 def schema(kind: Any) -> dict[str, Any]:
-    """Return an annotation as JSON Schema, which lacks what JSON Schema cannot say."""
+    """Return an annotation as JSON Schema, without what JSON Schema cannot express."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         found = schema(arguments[0])
@@ -124,7 +124,7 @@ def schema(kind: Any) -> dict[str, Any]:
 
 
 def _bounds(metadata: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the name and the value of each bound; what is none says nothing."""
+    """Yield the name and the value of each bound; other metadata are skipped."""
     for entry in metadata:
         if isinstance(entry, GroupedMetadata):
             yield from _bounds(entry)
@@ -191,7 +191,7 @@ def _number(value: Any) -> str:
 
 
 def value_told(value: Any) -> str:
-    """Return a value as a recipe gives it; ``none`` is what no recipe can give."""
+    """Return a value as it is written in a recipe; ``none`` if a recipe cannot express it."""
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(value_told, value))}]"
     if value is None:

@@ -1,4 +1,4 @@
-"""What a model is, in plain frozen values: specs and recipes, read from tables and written back."""
+"""What a model is: specs and recipes as frozen values, read from tables and written back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.recipes.assignments import assigned
 from zoo.recipes.tables import SCHEMA, Table, check_values, checked_slug, read_toml
 
 if TYPE_CHECKING:
-    from annotated_types import Ge, Gt, Interval  # a listing that reads no recipe need not wait for it
+    from annotated_types import Ge, Gt, Interval  # a listing reads no recipe and skips this slow import
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Part:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One named place of a model. Without an encoder or a decoder it has none."""
+    """One named input of a model. It may lack an encoder or a decoder."""
 
     name: str
     modality: Part
@@ -51,7 +51,9 @@ class InputSpec:
         """Read one table of ``[spec.inputs]``."""
         where = f"{where}.{checked_slug(name, where)}"
         if "." in name:
-            raise SpecError(f"{where}: {name!r} is no name for an input: a dot parts it from its tensors; use '-'")
+            raise SpecError(
+                f"{where}: {name!r} is not a name for an input: a dot separates an input from its tensors; use '-'"
+            )
         table = Table(value, where)
         modality, encoder, decoder = (table.anything(key) for key in ("modality", "encoder", "decoder"))
         table.done()
@@ -70,7 +72,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Named inputs joined by one objective. The order of the inputs counts: heads concatenate features in it."""
+    """Named inputs joined by one objective. The order of the inputs matters: features are concatenated in it."""
 
     objective: Part
     latent_dim: Annotated[int, Ge(1)]
@@ -78,7 +80,7 @@ class ModelSpec:
 
     @classmethod
     def read(cls, value: Any, where: str) -> ModelSpec:
-        """Read ``[spec]``; ``inputs`` is a table in order, or a list of tables that bear their names."""
+        """Read ``[spec]``; ``inputs`` is a table in order, or a list of tables with their names."""
         table = Table(value, where)
         objective = Part.read(table.anything("objective"), f"{where}.objective")
         latent_dim = table.take("latent_dim", int)
@@ -92,7 +94,7 @@ class ModelSpec:
         return cls(objective, latent_dim, read)
 
     def written(self) -> dict[str, Any]:
-        """Return what ``read`` reads, for TOML, where tables keep their order."""
+        """Return what ``read`` reads, for TOML, which keeps the order of tables."""
         inputs = {entry.name: entry.written() for entry in self.inputs}
         return {"objective": self.objective.written(), "latent_dim": self.latent_dim, "inputs": inputs}
 
@@ -104,14 +106,14 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Training:
-    """How long and how fast: optimiser steps, rows a step, and what chance is seeded with.
+    """How a model is trained: the number of optimiser steps, the rows per step, the rates and the seed of chance.
 
-    ``accumulate`` takes a batch in so many parts, one after another, for less memory; objectives that compare rows
-    compare those of a part. ``precision`` is ``fp32``, ``bf16`` or, on a GPU, ``fp16``. ``compile`` runs the steps
-    through torch.compile. ``workers`` processes decode files, ahead where they do not fit in memory.
-    ``validate_every`` steps the split ``validation`` is measured; 0 is never. ``trackers`` are names that Accelerate
-    knows: ``tensorboard``.
-    ``drop`` is the share of training values that are taken away, by input, to study gaps: which, ``seed`` says.
+    ``accumulate`` splits a batch into so many parts, taken one after another, to save memory; objectives that compare
+    rows then compare only rows of one part. ``precision`` is ``fp32``, ``bf16`` or, on a GPU, ``fp16``. ``compile``
+    runs the steps through torch.compile. ``workers`` is the number of processes that decode files; they decode ahead if
+    the files do not fit in memory. ``validate_every`` is the number of steps between measurements of the split
+    ``validation``; 0 means never. ``trackers`` are names that Accelerate knows, such as ``tensorboard``. ``drop`` is
+    the fraction of training values to remove, by input, to study missing values; ``seed`` decides which ones.
     """
 
     steps: Annotated[int, Ge(1)] = 1000
@@ -141,17 +143,17 @@ class Training:
         return read
 
     def written(self) -> dict[str, Any]:
-        """Return what ``read`` reads; without ``drop`` where nothing is dropped."""
+        """Return what ``read`` reads; without ``drop`` if nothing is dropped."""
         tables = {**asdict(self), "trackers": list(self.trackers), "drop": dict(self.drop)}
         return tables if self.drop else {key: value for key, value in tables.items() if key != "drop"}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What ``zoo evaluate`` measures: on a split, taken apart by a label of its samples where ``by`` names one.
+    """What ``zoo evaluate`` measures: a split, and, if ``by`` names a label of its samples, each label's part of it.
 
-    ``probe`` also asks how well the labels can be told from the latent, ``coherence`` whether what one input is
-    translated to has its label.
+    ``probe`` also measures how well the labels can be predicted from the latent. ``coherence`` also measures how often
+    a translation has the label of the input that it was made from.
     """
 
     split: str = "test"
@@ -187,13 +189,13 @@ class Recipe:
 
     @property
     def summary(self) -> str:
-        """What the model is, in a few words: ``infonce of picture (image), caption (text)``."""
+        """The model in a few words: ``infonce of picture (image), caption (text)``."""
         inputs = ", ".join(f"{part.name} ({part.modality.name})" for part in self.spec.inputs)
         return f"{self.spec.objective.name} of {inputs}"
 
     @classmethod
     def read(cls, value: Any, where: str) -> Recipe:
-        """Read a recipe's tables, which came as TOML, as JSON or from a command line."""
+        """Read a recipe's tables, which came from TOML, from JSON or from a command line."""
         read = cls.listed(value, where)
         _check_ranges(read.spec, f"{where}: spec")
         _check_ranges(read.training, f"{where}: training")
@@ -201,7 +203,7 @@ class Recipe:
 
     @classmethod
     def listed(cls, value: Any, where: str) -> Recipe:
-        """Read a recipe as ``read`` does, for a listing: whether its numbers are in their ranges is not asked."""
+        """Read a recipe as ``read`` does, for a listing: without checking that numbers are in their ranges."""
         check_values(value, where)
         table = Table(value, where)
         table.schema()
@@ -251,18 +253,18 @@ class Recipe:
             table = tables
             for step in path:
                 inner = table.setdefault(step, {})
-                if isinstance(inner, str):  # a part by its bare name becomes a table to hold the option
+                if isinstance(inner, str):  # a part given by its bare name becomes a table that can hold the option
                     inner = table[step] = {"name": inner}
                 if not isinstance(inner, dict):
-                    raise SpecError(f"-o {given}: {step!r} is no table; `zoo info NAME --recipe` shows the keys")
+                    raise SpecError(f"-o {given}: {step!r} is not a table; `zoo info NAME --recipe` shows the keys")
                 table = inner
             table[last] = value
         return Recipe.read(tables, "-o")
 
 
 def _check_ranges(table: ModelSpec | Training, where: str) -> None:
-    """Raise SpecError for a value that is not in the range which its field declares."""
-    from zoo.recipes.options import fields_of  # it takes longer than a listing that checks none
+    """Raise SpecError for a value that is not in the range that its field declares."""
+    from zoo.recipes.options import fields_of  # a slow import, which a listing does not need
 
     declared: type = type(table)
     for key, option in fields_of(declared).items():

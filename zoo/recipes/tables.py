@@ -1,4 +1,4 @@
-"""Strict reading of TOML and JSON tables: a wrong key or type is an error that says where and what is taken."""
+"""Strict reading of TOML and JSON tables: a wrong key or type is an error that tells where, and what is expected."""
 
 import re
 import reprlib
@@ -23,7 +23,7 @@ _ENDLESS = re.compile(r"\d[\d_]{999,}")
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
 _SHORT.maxdict = _SHORT.maxlist = 12
-_LARGEST_FLOAT = 2**1023  # a larger whole number may be none that a float holds
+_LARGEST_FLOAT = 2**1023  # a larger whole number may not fit into a float
 _PLURALS = {
     int: "a whole number",
     float: "a number",
@@ -35,7 +35,7 @@ _PLURALS = {
 
 
 class Table:
-    """One table while it is read: each key is taken once, and what is left over is an error."""
+    """One table while it is read: each key is taken once, and any key that is left over is an error."""
 
     def __init__(self, values: Any, where: str) -> None:
         """``where`` names the table for messages, as in ``recipe.toml: [spec]``."""
@@ -62,11 +62,11 @@ class Table:
         return value
 
     def table(self, key: str) -> "Table":
-        """Take a sub-table, empty where it is missing."""
+        """Take a sub-table, empty if it is missing."""
         return Table(self.take(key, dict, {}), f"{self.where}.{key}")
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """Take a list of texts, empty where it is missing."""
+        """Take a list of texts, empty if it is missing."""
         values = self.take(key, list, [])
         if not all(isinstance(value, str) for value in values):
             raise SpecError(f"{self.where}: {key!r} takes a list of texts, got {shown(values)}")
@@ -77,21 +77,21 @@ class Table:
         return checked_slug(self.take(key, str), f"{self.where}.{key}")
 
     def anything(self, key: str) -> Any:
-        """Take the value of ``key`` whatever it is, None where it is missing."""
+        """Take the value of ``key`` whatever it is, None if it is missing."""
         self._taken.append(key)
         return self._left.pop(key, None)
 
     def every(self, kind: type[T]) -> dict[str, T]:
-        """Take all that is left, each of which must be of ``kind``."""
+        """Take all remaining values; each must be of ``kind``."""
         return {key: self.take(key, kind) for key in tuple(self._left)}
 
     def items(self) -> dict[str, Any]:
-        """Take all that is left."""
+        """Take all remaining values."""
         left, self._left = self._left, {}
         return left
 
     def schema(self) -> None:
-        """Take ``schema`` and refuse a newer one."""
+        """Take ``schema`` and refuse a newer number."""
         found = self.take("schema", int, SCHEMA)
         if found > SCHEMA:
             raise SpecError(
@@ -99,7 +99,7 @@ class Table:
             )
 
     def done(self) -> None:
-        """Raise SpecError where a key was not taken."""
+        """Raise SpecError if a key was not taken."""
         if not self._left:
             return
         import difflib
@@ -113,14 +113,16 @@ class Table:
 def checked_slug(name: str, where: str) -> str:
     """Return ``name`` if it is a slug: lower-case letters, digits, ``.``, ``_`` and ``-``, at most 64 of them."""
     if not SLUG.fullmatch(name):
-        raise SpecError(f"{where}: {name!r} is no name; use up to 64 lower-case letters, digits, '.', '_' and '-'")
+        raise SpecError(
+            f"{where}: {name!r} is not a valid name; use up to 64 lower-case letters, digits, '.', '_' and '-'"
+        )
     return name
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """Return a value as JSON that can be written as UTF-8.
 
-    Half a surrogate pair, as names of files hold it that are not UTF-8, becomes an escape, which JSON reads again.
+    A lone surrogate, as in file names that are not UTF-8, becomes an escape, which JSON can read again.
     """
     import json
 
@@ -129,7 +131,7 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value for a message: as Python writes it, cut to some 200 characters, whatever it is."""
+    """Return a value for a message: its ``repr``, cut to some 200 characters; never raises."""
     try:
         return _SHORT.repr(value)
     except (ValueError, RecursionError):  # a whole number of very many digits
@@ -137,7 +139,7 @@ def shown(value: Any) -> str:
 
 
 def check_values(values: Any, where: str) -> None:
-    """Raise SpecError for whole numbers beyond 64 bits, texts that are not UTF-8, and what is nested too deeply."""
+    """Raise SpecError for whole numbers beyond 64 bits, texts that are not UTF-8, and values nested too deeply."""
     level = [values]
     for _ in range(_DEEPEST):
         inner: list[Any] = []
@@ -175,7 +177,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def parse_toml(text: str, where: str) -> dict[str, Any]:
     """Read TOML; an error names ``where`` and the line."""
     try:
-        with unsearched():  # a search takes a third of reading a large document
+        with unsearched():  # garbage collection takes a third of reading a large document
             return tomli.loads(text)
     except (tomli.TOMLDecodeError, RecursionError) as error:
         raise SpecError(f"{where} is not valid TOML: {error}; mend that line") from None
@@ -188,9 +190,9 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
 def parse_json(text: str | bytes, where: str, *, cure: str) -> Any:
     """Read JSON that the zoo wrote itself.
 
-    Raises IntegrityError, with what to do, for what is none and for numbers and nesting that Python does not read.
+    Raises IntegrityError, with advice, for text that is not JSON and for numbers or nesting that Python cannot read.
     """
-    import json  # a listing reads none
+    import json  # a listing reads no JSON
 
     try:
         return json.loads(text)
