@@ -7,6 +7,7 @@ import html
 import io
 import logging
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ _LOOKED_AT = 1000
 _log = logging.getLogger(__name__)
 
 
-def report(folder: Path | str, *, took_s: float | None = None, plugins: Plugins | None = None) -> Path:
+def report(folder: str | os.PathLike[str], *, took_s: float | None = None, plugins: Plugins | None = None) -> Path:
     """Write ``report.html`` into the folder of a run, from its log and its newest checkpoint; return its path.
 
     ``took_s`` is how long the training took, where that is known. What cannot be drawn is left out with a warning.

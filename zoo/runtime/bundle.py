@@ -223,7 +223,7 @@ def _draws_nothing(batch: int, sizes: Mapping[str, int], generator: np.random.Ge
 
 
 def open_bundle(
-    folder: Path | str,
+    folder: str | os.PathLike[str],
     *,
     provider: str = "cpu",
     threads: int = 1,
