@@ -165,6 +165,8 @@ def test_what_is_no_model_is_told(entry):
         evaluate(entry.recipe)
     with pytest.raises(NotFoundError, match=r"no checkpoint absent.safetensors"):
         load("absent.safetensors")
+    with pytest.raises(NotFoundError, match=r"no checkpoint toy; expected a \.safetensors file"):
+        load(Path("toy"))
 
 
 def test_metrics_are_shown_as_the_tables_of_the_command(entry, zoo):

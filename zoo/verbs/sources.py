@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.catalogue.registry import RegistryEntry
@@ -44,8 +45,10 @@ def target_of(
     arrived = None if progress is None else functools.partial(progress, text="bytes")
     if isinstance(source, RegistryEntry):
         target = Target(source.name, fetch_entry(source, progress=arrived), source)
-    else:
+    elif isinstance(source, str) or Path(source).is_dir():
         target = resolve(os.fspath(source), plugins, progress=arrived)
+    else:  # a path that is no text is no name
+        target = Target(Path(source).stem, Path(source), None)
     if target.entry is not None:
         require_plugins(target.entry, plugins)
     return target
