@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 from zoo_web.checking import served
 from zoo_web.onnxruntime_web import FILES, TESTED
 
-from zoo import as_utf8, open_bundle
+from zoo import Recipe, as_utf8, open_bundle, train
 
 ROOT = Path(__file__).parents[3]
 TOOLS = Path(os.environ.get("ZOO_WEB_TOOLS", ROOT / "build/web/node_modules"))
@@ -307,3 +308,53 @@ def test_the_check_can_be_run_from_the_command_line(fashion, folder):
     graphs = open_bundle(folder / "fashion-vae").graphs
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == list(graphs)
     assert done.stdout.count("% of the tolerance used") == len(graphs)
+
+
+@pytest.fixture(scope="module")
+def export_trained(export_page, tmp_path_factory):
+    """Train grey squares and the words for them for a step, export the run with its page; return the address."""
+    rows = tmp_path_factory.mktemp("rows")
+    lines = ["a_to_b,speech_to_text,split"]
+    for place in range(24):
+        Image.new("RGB", (8, 8), (10 * place,) * 3).save(rows / f"{place}.png")
+        lines.append(f"{place}.png,{('dark', 'grey', 'light')[place // 8]},{'test' if place % 3 == 0 else 'train'}")
+    (rows / "captions.csv").write_text("\n".join(lines))
+    picture = {"modality": {"name": "image", "size": 8}, "encoder": "mlp", "decoder": "mlp"}
+    words = {"modality": {"name": "text", "max_length": 4}, "encoder": "bag-of-embeddings"}
+    inputs = {"a_to_b": picture, "speech_to_text": words}
+
+    def export_trained(objective, *names):
+        spec = {"objective": objective, "latent_dim": 4, "inputs": {name: inputs[name] for name in names}}
+        tables = {
+            "spec": spec,
+            "data": {"name": "folder", "path": str(rows)},
+            "training": {"steps": 1, "batch_size": 8},
+        }
+        run = rows / objective
+        train(Recipe.read(tables, "a recipe"), run)
+        return export_page(str(run), as_name=f"odd-{objective}")
+
+    return export_trained
+
+
+def test_a_page_searches_whatever_its_inputs_are_called(browser, export_trained, folder):
+    page = export_trained("infonce", "a_to_b", "speech_to_text")
+    assert browser("goto", page) == "ready"
+    browser("fill", ["#query", "dark"])
+    browser("until", f"{FOUND}.includes('dark')")
+    assert set(browser("read", NAMES)) == {"dark", "grey", "light"}
+    assert browser("complaints", 0) == []
+    rows = checked(browser, page)
+    assert {"encode_a_to_b", "encode_speech_to_text.raw", "embed"} <= rows.keys()
+    assert {row["state"] for row in rows.values()} == {"passed"}
+
+
+def test_a_page_slides_whatever_its_input_is_called(browser, export_trained, folder):
+    page = export_trained("vae", "a_to_b")
+    assert browser("goto", page) == "ready"
+    start = load_file(folder / "odd-vae/page.safetensors")["latent.starts"][:1]
+    (decoded,) = open_bundle(folder / "odd-vae").graph("decode_a_to_b")({"latent": start})["decode_a_to_b.intensity"]
+    shown = np.array(browser("read", PICTURE.replace("28, 28", "8, 8"))).reshape(8, 8, 4)
+    assert np.abs(shown[..., 0] - 255 * decoded[0]).max() <= 1
+    assert browser("complaints", 0) == []
+    assert {row["state"] for row in checked(browser, page).values()} == {"passed"}
