@@ -18,8 +18,8 @@ from zoo_image.modality import ImageModality
 from benchmarks.measuring import Comparison, alternating, timed
 from zoo import Modality, Sample
 from zoo.models.batches import load_rows
-from zoo.samples.columns import Reading
-from zoo.samples.decoded import VARIABLE
+from zoo.samples.decoded_cache import VARIABLE
+from zoo.samples.decoding import Reading
 
 PICTURES, FEW_PICTURES, SOUNDS = 50_000, 2_000, 600
 SIDE, SECONDS, RATE_HZ = 64, 2, 16_000

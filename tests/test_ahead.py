@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from zoo.runtime.ahead import one_ahead
+from zoo.runtime.reading_ahead import one_ahead
 
 
 def test_items_come_in_their_order():

@@ -18,7 +18,7 @@ from zoo.catalogue.gallery import catalogue
 from zoo.catalogue.registry import own_registry, read_registry
 from zoo.errors import DataError, SpecError, UsageError
 from zoo.models.checkpoint import load
-from zoo.reporting.cards import LARGEST_BYTES, WIDTH, card_png, stacked
+from zoo.reporting.card_pictures import LARGEST_BYTES, WIDTH, card_png, stacked
 from zoo.reporting.pictures import Picture
 from zoo.training.train import train
 
@@ -104,7 +104,7 @@ def test_a_shared_space_has_a_card_of_answers(make_recipe, plugins, tmp_path):
 
 
 def test_a_picture_that_cannot_be_small_is_refused(checkpoint, plugins, monkeypatch):
-    monkeypatch.setattr("zoo.reporting.cards.LARGEST_BYTES", 100)
+    monkeypatch.setattr("zoo.reporting.card_pictures.LARGEST_BYTES", 100)
     with pytest.raises(DataError, match=r"the card's picture takes \d+ bytes, more than 100; draw simpler values"):
         card_png(checkpoint, plugins)
 

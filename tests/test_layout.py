@@ -351,7 +351,7 @@ ELSEWHERE = {
     "zoo/files/fetching.py": "names of unfinished files",
     "zoo/recipes/naming.py": "names of tensors and graphs: the one place for it",
     "zoo/recipes/spec.py": "keys of a recipe",
-    "zoo/samples/decoded.py": "modules of Python",
+    "zoo/samples/decoded_cache.py": "modules of Python",
     "zoo/scaffolding/__init__.py": "versions",
     "zoo/testing/plugin.py": "modules of Python",
     "zoo/verbs/data.py": "keys of a recipe",

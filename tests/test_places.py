@@ -12,7 +12,7 @@ import pytest
 from zoo.discovery.components import make_exporter
 from zoo.errors import UsageError
 from zoo.exporting.bundle import export, renew
-from zoo.files.places import BUNDLE, CHECKPOINT, RUN, fillable, replaceable
+from zoo.files.replacing import BUNDLE, CHECKPOINT, RUN, fillable, replaceable
 from zoo.files.store import remove_folder, staged_file, staged_folder
 from zoo.quickstart.line import ShortTraining
 from zoo.runtime.bundle import open_bundle
@@ -375,6 +375,6 @@ def test_nothing_is_deleted_but_by_the_commit_and_in_the_cache():
     assert found == {
         "zoo/files/store.py",
         "zoo/files/fetching.py",
-        "zoo/samples/decoded.py",
+        "zoo/samples/decoded_cache.py",
         "zoo/runtime/optimised.py",
     }

@@ -13,7 +13,7 @@ import pytest
 from zoo.errors import DiskError
 from zoo.files import store
 from zoo.files.owners import host
-from zoo.files.places import CHECKPOINT, Kind
+from zoo.files.replacing import CHECKPOINT, Kind
 from zoo.files.store import digest, remove_folder, staged_file, staged_folder
 
 PAIR = Kind("a pair", "pairing", lambda folder: {"one", "two"}.__contains__)
@@ -23,7 +23,7 @@ WRITER = """
 import os, sys
 from pathlib import Path
 from zoo.files import store
-from zoo.files.places import Kind
+from zoo.files.replacing import Kind
 pair = Kind("a pair", "pairing", lambda folder: {"one", "two"}.__contains__)
 kind, place, die = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 calls = 0

@@ -29,7 +29,7 @@ from zoo.files.store import digest, staged_file
 from zoo.models.checkpoint import Checkpoint, load
 from zoo.recipes.spec import ModelSpec, Part
 from zoo.recipes.tables import SCHEMA
-from zoo.reporting.cards import card_png
+from zoo.reporting.card_pictures import card_png
 
 _ABSOLUTE, _RELATIVE = 0.01, 0.02
 

@@ -12,7 +12,7 @@ from zoo.catalogue.facts import size
 from zoo.catalogue.registry import entries
 from zoo.cli.output import note, print_exactly, print_lines, print_table
 from zoo.discovery.plugins import installed
-from zoo.files.places import BUNDLE, MANIFEST, QUICKSTART, RUN, fillable, replaceable
+from zoo.files.replacing import BUNDLE, MANIFEST, QUICKSTART, RUN, fillable, replaceable
 from zoo.files.store import remove_folder, staged_file
 from zoo.recipes.tables import SCHEMA
 from zoo.verbs.progress import progress_bar

@@ -14,7 +14,7 @@ import click
 from zoo.cli.output import note, print_json, print_lines
 from zoo.cli.serving import note_truncated, serving_options
 from zoo.errors import DataError, UnknownNameError, UsageError
-from zoo.files.places import OUTPUTS, replaceable
+from zoo.files.replacing import OUTPUTS, replaceable
 from zoo.verbs.outputs import write_outputs
 
 if TYPE_CHECKING:

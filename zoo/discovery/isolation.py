@@ -1,6 +1,7 @@
 """Code of plugins, run so that nothing it raises gets past, and nothing it prints gets among a command's data.
 
-What cannot be caught here, since it ends or holds the process, is found by ``zoo doctor`` (``zoo/discovery/apart.py``).
+What cannot be caught here, since it ends or holds the process, is found by ``zoo doctor``, which imports plugins in a
+process of its own (``separate_process``).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from zoo.models.graphs import evaluating
 from zoo.modules import Batch, MeasuresAnswers, RunsGraphs
 from zoo.protocols import Modality, Sample
 from zoo.recipes.spec import Recipe
-from zoo.samples.columns import ALONE, Reading
+from zoo.samples.decoding import ALONE, Reading
 from zoo.samples.missing import Skip
 from zoo.samples.splits import TRAIN, Splits, absent, joined
 

@@ -23,7 +23,7 @@ from zoo.exporting.precisions.data import Data
 from zoo.exporting.precisions.files import Placed, asked_precisions, reduce_graph
 from zoo.exporting.precisions.worth import losses, recommended, table, worth
 from zoo.exporting.reference import reference
-from zoo.files.places import BUNDLE, replaceable
+from zoo.files.replacing import BUNDLE, replaceable
 from zoo.files.store import staged_folder
 from zoo.hookspecs import __version__
 from zoo.models.checkpoint import Checkpoint, modality_arrays, names_in, recipe_json, save_checkpoint

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zoo.errors import UsageError
-from zoo.files.places import followed
+from zoo.files.replacing import followed
 from zoo.files.store import disk_errors, remove_if_empty
 
 try:

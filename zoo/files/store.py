@@ -19,7 +19,7 @@ from pathlib import Path
 
 from zoo.errors import DiskError, UsageError
 from zoo.files.owners import is_abandoned, owner_mark
-from zoo.files.places import Kind, check_alone, file_place, followed, replaceable
+from zoo.files.replacing import Kind, check_alone, file_place, followed, replaceable
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2

@@ -16,7 +16,7 @@ from zoo.models.graphs import as_tensors
 from zoo.modules import Batch
 from zoo.protocols import Modality, Sample
 from zoo.runtime.gaps import with_gaps
-from zoo.samples.columns import ALONE, Column, Reading, read_columns
+from zoo.samples.decoding import ALONE, Column, Reading, read_columns
 from zoo.samples.missing import Skip, with_files
 
 _MEMORY_BYTES = 4 << 30

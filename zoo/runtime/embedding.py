@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from zoo.errors import DataError, IntegrityError, UsageError
 from zoo.files.exclusive import sole_writer
-from zoo.files.places import VECTORS, VECTORS_FILE, file_place, fillable
-from zoo.runtime.ahead import one_ahead
+from zoo.files.replacing import VECTORS, VECTORS_FILE, file_place, fillable
 from zoo.runtime.batching import BATCH_ROWS
 from zoo.runtime.bundle import Bundle
 from zoo.runtime.ends import output_of
+from zoo.runtime.reading_ahead import one_ahead
 from zoo.runtime.sources import BadRow, Row, Source
 from zoo.runtime.vectors import (
     BESIDE,

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from zoo.errors import DataError, IntegrityError, NotFoundError, UsageError
-from zoo.files.places import MANIFEST as MANIFEST, VECTORS, followed
+from zoo.files.replacing import MANIFEST as MANIFEST, VECTORS, followed
 from zoo.files.store import remove_folder, staged_file
 from zoo.reading.npy import read_npy
 from zoo.recipes.tables import SCHEMA, json_text, parse_json

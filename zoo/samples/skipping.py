@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.errors import DataError
-from zoo.files.places import followed
+from zoo.files.replacing import followed
 from zoo.protocols import Sample
 from zoo.recipes.tables import Table, json_text, parse_json
 

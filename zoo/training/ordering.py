@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from zoo.errors import DataError
 from zoo.models.batches import Rows, RowsInMemory
 from zoo.modules import Batch
-from zoo.samples.columns import leave_signals
+from zoo.samples.decoding import leave_signals
 
 STEPS, ORDERS = 0, 1
 

@@ -15,7 +15,7 @@ from zoo.models.checkpoint import load
 from zoo.modules import Objective
 from zoo.protocols import Modality, Sample
 from zoo.recipes.spec import Recipe
-from zoo.samples.columns import Reading
+from zoo.samples.decoding import Reading
 from zoo.samples.missing import Skip, with_files
 from zoo.samples.splits import TRAIN, VALIDATION, Splits, joined
 from zoo.training.dropping import dropped

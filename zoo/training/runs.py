@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 from zoo.errors import DataError, IntegrityError, SpecError, UsageError
 from zoo.files.bound import BoundFiles, bound_files, read_bounded
 from zoo.files.exclusive import sole_writer
-from zoo.files.places import CHECKPOINT, RUN, fillable
+from zoo.files.replacing import CHECKPOINT, RUN, fillable
 from zoo.files.store import check_room, digests, remove_folder, staged_file, staged_folder, with_plain_name
 from zoo.models.build import Model
 from zoo.models.checkpoint import checkpoint_bytes, recipe_json, save_checkpoint

@@ -24,7 +24,7 @@ from zoo.models.build import Model
 from zoo.recipes.changes import Changes, refuse, told
 from zoo.recipes.naming import check_distinct
 from zoo.recipes.spec import Recipe
-from zoo.samples.columns import Reading
+from zoo.samples.decoding import Reading
 from zoo.samples.splits import VALIDATION, joined
 from zoo.training.counting import Watch, WithoutRows
 from zoo.training.loop import Loop, accelerator_for, is_first_process

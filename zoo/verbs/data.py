@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import DataError, UsageError
-from zoo.files.places import DRAWING, SOFTWARE, file_place
+from zoo.files.replacing import DRAWING, SOFTWARE, file_place
 from zoo.recipes.assignments import assigned
 from zoo.recipes.spec import Part, Recipe
 from zoo.verbs.texts import plain, table

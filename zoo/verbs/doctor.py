@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from zoo.catalogue.registry import layers, named, read_registry
-from zoo.discovery.apart import Behaviour, behaviours
 from zoo.discovery.plugins import Plugin, Plugins, discovered, let_in, unknown_in_setting
+from zoo.discovery.separate_process import Behaviour, behaviours
 from zoo.errors import DiskError, ZooError
 from zoo.files.home import home
 from zoo.hookspecs import __version__

@@ -14,7 +14,7 @@ from zoo.evaluation.evaluate import evaluate as measure, verify
 from zoo.evaluation.metrics import Metric, tabulated
 from zoo.models.checkpoint import Checkpoint
 from zoo.protocols import Progress
-from zoo.samples.columns import Reading
+from zoo.samples.decoding import Reading
 from zoo.samples.missing import LeftOut
 from zoo.verbs.progress import told
 from zoo.verbs.sources import opened

@@ -11,7 +11,7 @@ from zoo.catalogue.registry import RegistryEntry
 from zoo.catalogue.targets import Target
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import UsageError
-from zoo.files.places import BUNDLE, replaceable
+from zoo.files.replacing import BUNDLE, replaceable
 from zoo.parity.precisions import FULL
 from zoo.protocols import Progress
 from zoo.reading.lists import listed

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.files.exclusive import sole_writer
-from zoo.files.places import MANIFEST, OUTPUTS, outputs_in
+from zoo.files.replacing import MANIFEST, OUTPUTS, outputs_in
 from zoo.files.store import staged_folder
 from zoo.recipes.tables import SCHEMA, json_text
 from zoo.verbs.texts import plain

@@ -44,7 +44,7 @@ def splits_of(dataset):
     return {sample.inputs["picture"]: split for split in SPLITS for sample in dataset.split(split)}
 
 
-def test_columns_become_inputs_and_labels(written, tmp_path):
+def test_decoding_become_inputs_and_labels(written, tmp_path):
     dataset = written('picture,caption,caption zh,class,label:colour\n0.png,"a red, dark dot",红点,dot,red\n')
     assert dataset.inputs == {"picture": "image", "caption": "text", "caption zh": "text"}
     (sample,) = dataset.split("train")
@@ -206,7 +206,7 @@ def test_texts_alone_are_data(written):
     assert min(len(dataset.split(split)) for split in SPLITS) >= 1
 
 
-def test_columns_of_pictures_and_sounds_are_told_by_their_cells(written, tmp_path):
+def test_decoding_of_pictures_and_sounds_are_told_by_their_cells(written, tmp_path):
     dataset = written("front,back,voice,answer,caption\n0.png,1.PNG,a.wav,b.flac,see 2.png\n2.png,,c.mp3,,x\n")
     assert list(dataset.inputs.values()) == ["image", "image", "audio", "audio", "text"]
     first = min(every(dataset), key=lambda sample: sample.key)

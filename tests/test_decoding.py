@@ -14,8 +14,8 @@ from zoo_toy.modality import VectorsModality
 from zoo.errors import DataError
 from zoo.models.batches import RowsInMemory, RowsOnDemand, load_rows, to_batch
 from zoo.protocols import Sample
-from zoo.samples import columns, decoded
-from zoo.samples.columns import Reading, read_columns
+from zoo.samples import decoded_cache, decoding
+from zoo.samples.decoding import Reading, read_columns
 from zoo.training.ordering import Order, Share, batches
 
 
@@ -30,10 +30,10 @@ class FilesModality(VectorsModality):
 @pytest.fixture(autouse=True)
 def small(monkeypatch, no_settings):
     """Few files are worth the machinery, and none changed just now."""
-    monkeypatch.setattr(columns, "_WORTH_WORKERS", 4)
-    monkeypatch.setattr(columns, "_MOST_ROWS", 3)
-    monkeypatch.setattr(decoded, "_FEWEST_FILES", 4)
-    monkeypatch.setattr(decoded, "_SETTLED_S", -1.0)
+    monkeypatch.setattr(decoding, "_WORTH_WORKERS", 4)
+    monkeypatch.setattr(decoding, "_MOST_ROWS", 3)
+    monkeypatch.setattr(decoded_cache, "_FEWEST_FILES", 4)
+    monkeypatch.setattr(decoded_cache, "_SETTLED_S", -1.0)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def refuse(*_):
 def test_rows_do_not_depend_on_pieces_or_workers(workers, samples, monkeypatch):
     monkeypatch.setenv("ZOO_DECODED_GB", "0")
     pieces = load_rows(samples, MODALITIES, where="here", reading=Reading(workers)).batch
-    monkeypatch.setattr(columns, "_MOST_ROWS", 1000)
+    monkeypatch.setattr(decoding, "_MOST_ROWS", 1000)
     same(pieces, to_batch(samples, MODALITIES))
     assert pieces.inputs["file"]["values"].shape == (10, 5, 3)
     assert pieces.inputs["file"]["values"][9, :5, 0].tolist() == [9] * 5
@@ -122,14 +122,14 @@ class TestWhatWasDecoded:
     def decodes(self, samples, monkeypatch):
         """Return a function that reads the files and tells whether they had to be decoded."""
         calls = []
-        joined = columns._joined
+        joined = decoding._joined
 
         def counted(pieces, *rest):
             if pieces.of_files():
                 calls.append(pieces)
             return joined(pieces, *rest)
 
-        monkeypatch.setattr(columns, "_joined", counted)
+        monkeypatch.setattr(decoding, "_joined", counted)
 
         def read(modality=MODALITIES["file"], **options):
             calls.clear()
@@ -176,8 +176,8 @@ class TestWhatWasDecoded:
 
     def test_is_decoded_anew_by_other_code_or_another_version(self, decodes, monkeypatch, tmp_path):
         decodes()
-        source = decoded._source
-        monkeypatch.setattr(decoded, "_source", lambda kind: source(kind) + "changed")
+        source = decoded_cache._source
+        monkeypatch.setattr(decoded_cache, "_source", lambda kind: source(kind) + "changed")
         assert decodes()
         (tmp_path / "decoder-2.0.dist-info").mkdir()
         monkeypatch.syspath_prepend(tmp_path)
@@ -218,7 +218,7 @@ class TestWhatWasDecoded:
         assert not self.kept(tmp_path)
 
     def test_files_that_changed_just_now_are_not_kept(self, samples, tmp_path, monkeypatch):
-        monkeypatch.setattr(decoded, "_SETTLED_S", 3600.0)
+        monkeypatch.setattr(decoded_cache, "_SETTLED_S", 3600.0)
         read_columns(samples, {"file": FilesModality()})
         assert not self.kept(tmp_path)
 
@@ -234,15 +234,15 @@ class TestWhatWasDecoded:
             decodes(FilesModality(longest=longest))
         size_bytes = max(sum(file.stat().st_size for file in path.parent.iterdir()) for path in self.kept(tmp_path))
         assert not decodes(FilesModality(longest=5))
-        monkeypatch.setattr(decoded, "_DEFAULT_GB", 2.9 * size_bytes / 1e9)
+        monkeypatch.setattr(decoded_cache, "_DEFAULT_GB", 2.9 * size_bytes / 1e9)
         assert decodes(FilesModality(longest=8))
         assert len(self.kept(tmp_path)) == 3
         assert [decodes(FilesModality(longest=longest)) for longest in (5, 7, 8, 6)] == [False, False, False, True]
 
     def test_a_cache_that_may_not_be_written_is_no_fault(self, decodes, tmp_path, monkeypatch):
-        monkeypatch.setattr(decoded, "_SPARE_BYTES", shutil.disk_usage(tmp_path).total)
+        monkeypatch.setattr(decoded_cache, "_SPARE_BYTES", shutil.disk_usage(tmp_path).total)
         assert [decodes(), decodes()] == [True, True]
         (tmp_path / "file").write_text("")
         monkeypatch.setenv("ZOO_HOME", str(tmp_path / "file"))
-        monkeypatch.setattr(decoded, "_SPARE_BYTES", 0)
+        monkeypatch.setattr(decoded_cache, "_SPARE_BYTES", 0)
         assert decodes()

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from zoo.errors import DataError
 from zoo.protocols import Modality, Sample
 from zoo.runtime.gaps import no_rows
-from zoo.samples.decoded import Decoded
+from zoo.samples.decoded_cache import Decoded
 
 if TYPE_CHECKING:
     from zoo.protocols import Array

@@ -40,7 +40,7 @@ def _behaviour(names: list[str], limit_s: float) -> Behaviour:
     environment = {**os.environ, "ZOO_PLUGINS": ",".join(names), "PYTHONPATH": os.pathsep.join(sys.path)}
     with tempfile.TemporaryDirectory() as folder:
         printed, loaded = Path(folder) / "printed", Path(folder) / _LOADED
-        command = [sys.executable, "-P", "-m", "zoo.discovery.apart", str(loaded)]
+        command = [sys.executable, "-P", "-m", "zoo.discovery.separate_process", str(loaded)]
         code: int | None = None
         # Output goes to a file: a pipe would stay open in processes that a plugin leaves behind.
         with printed.open("wb") as stream:
