@@ -125,7 +125,9 @@ def test_a_wrong_entry_says_where_and_what(change, message, table, write):
 
 @pytest.mark.parametrize("name", ["../toy", "Toy", "a/b", "", "x" * 65])
 def test_a_name_that_is_no_slug_is_refused(name, table, write):
-    with pytest.raises(SpecError, match=r"is not a valid name; use up to 64 lower-case letters, digits, '.', '_' and '-'"):
+    with pytest.raises(
+        SpecError, match=r"is not a valid name; use up to 64 lower-case letters, digits, '.', '_' and '-'"
+    ):
         read_registry(write({name: table}))
 
 

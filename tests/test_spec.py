@@ -106,7 +106,9 @@ def test_options_by_key_are_values_of_python(make_recipe):
     assert (found.training.steps, found.training.seed, found.training.trackers) == (9, 3, ("tensorboard",))
     assert found.data == Part("folder", {"path": "photos"})
     assert Recipe.read(tomli.loads(found.toml()), "again") == found
-    with pytest.raises(SpecError, match=r"-o training.steps.more: 'steps' is not a table; `zoo info NAME --recipe` shows"):
+    with pytest.raises(
+        SpecError, match=r"-o training.steps.more: 'steps' is not a table; `zoo info NAME --recipe` shows"
+    ):
         recipe.with_options({"training.steps.more": 1})
 
 

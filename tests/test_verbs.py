@@ -344,6 +344,15 @@ def test_a_notebook_shows_a_bar_in_one_place_below_its_cell(notebook, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_verb_shows_its_bar_unless_it_is_told_whom_to_tell(entry, notebook):
+    evaluate("toy")
+    (place,) = notebook
+    assert place.shown[-1].startswith("evaluating")
+    assert place.shown[-1].endswith("values read")
+    evaluate("toy", progress=Told())
+    assert len(notebook) == 1
+
+
 def test_a_task_within_another_shows_no_bar_of_its_own(notebook):
     with progress_bar("outer"), progress_bar("inner") as advance:
         advance(1, 2, "")
