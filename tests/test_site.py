@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from markdown_it import MarkdownIt
 
 import zoo
 from zoo import hookspecs, testing as zoo_testing
@@ -18,6 +19,7 @@ from zoo.cli.reference import reference
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "docs/mkdocs.yml"
 THEMES = sorted((ROOT / "docs/reference").glob("*.md"))
+ELEMENTS = ("table", "tr", "td", "li", "pre", "blockquote", "img", "h2", "h3")
 # What a browser loads without being asked: all but links to be clicked.
 LOADS = re.compile(r"<(?:script|img|iframe|source|video|audio|link)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 LOADS_IN_STYLE = re.compile(r"(?:@import\s*|url\()[\"']?(?:https?:)?//[^)\"']*")
@@ -109,7 +111,42 @@ def built(tmp_path_factory):
 @pytest.mark.verify
 def test_each_page_is_built_with_all_its_links_and_anchors(built):
     found = {path.relative_to(built).as_posix() for path in built.rglob("*.html")} - {"404.html"}
-    assert found == {re.sub(r"README\.md$", "index.md", page).replace(".md", ".html") for page in pages()}
+    assert found == set(map(html_of, pages()))
+
+
+def html_of(page):
+    return re.sub(r"README\.md$", "index.md", page).replace(".md", ".html")
+
+
+def counted(html):
+    return {element: len(re.findall(rf"<{element}[ >]", html)) for element in ELEMENTS}
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("page", [page for page in pages() if not page.startswith("docs/reference/")])
+def test_a_page_has_the_lists_tables_and_blocks_that_it_has_in_the_repository(page, built):
+    _, _, article = (built / html_of(page)).read_text().partition("<article")
+    there = MarkdownIt("commonmark").enable("table").render((ROOT / page).read_text())
+    assert counted(article.partition("</article>")[0]) == counted(there)
+
+
+@pytest.mark.verify
+def test_a_public_name_in_a_text_leads_to_its_place_in_the_reference(built):
+    page = (built / "docs/python.html").read_text()
+    assert '<a href="reference/errors.html#zoo.ZooError"><code>zoo.ZooError</code></a>' in page
+    assert '<a href="reference/functions.html#zoo.entries"><code>zoo.entries()</code></a>' in page
+    led = {
+        (path.parent / target).resolve().relative_to(built).as_posix() + anchor
+        for path in built.rglob("*.html")
+        for target, anchor in re.findall(r'<a href="([\w./]+)(#zoo\.\w+)"><code>', path.read_text())
+    }
+    anchors = {
+        f"{path.relative_to(built).as_posix()}#{anchor}"
+        for path in built.glob("docs/reference/*.html")
+        for anchor in re.findall(r'<h\d id="([^"]+)"', path.read_text())
+    }
+    assert len(led) > 50
+    assert led <= anchors
 
 
 @pytest.mark.verify

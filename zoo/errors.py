@@ -123,8 +123,9 @@ class TrainingError(ZooError):
 def safe_address(address: str) -> str:
     """Return an address, or a source of another form, without its passwords and tokens.
 
-    >>> safe_address("https://ada:lovelace@example.org/w.bin?token=3f2a&part=1")
-    'https://…@example.org/w.bin?token=…&part=…'
+    Examples:
+        >>> safe_address("https://ada:lovelace@example.org/w.bin?token=3f2a&part=1")
+        'https://…@example.org/w.bin?token=…&part=…'
     """
     found = _START.match(address)
     start = found[0] if found else ""

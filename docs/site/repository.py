@@ -6,10 +6,14 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("benchmarks", "exporters", "plugins", "plugins/*", "zoo")
 PAGES = ("README.md", "CHANGELOG.md", *(f"{folder}/README.md" for folder in FOLDERS), "docs/**/*.md")
+REFERENCE = ROOT / "docs/reference"
+# A public name in code style; links, headings and blocks of code are passed over.
+NAME = re.compile(r"<(a|h\d|pre)\b.*?</\1>|(<code>zoo\.(\w+)(?![\w.])[^<]*</code>)", re.DOTALL)
 # A link to a file, without its anchor and without addresses elsewhere.
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)")
 
@@ -34,3 +38,29 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         name = path.relative_to(ROOT).as_posix()
         files.append(File(name, str(ROOT), config.site_dir, config.use_directory_urls))
     return files
+
+
+def places() -> dict[str, str]:
+    """Return, by public name, the page of the reference that it stands on; a module shown whole has no place."""
+    themes = {path: path.read_text(encoding="utf-8") for path in REFERENCE.glob("*.md")}
+    return {
+        name: path.relative_to(ROOT).as_posix()
+        for path, text in themes.items()
+        for name in re.findall(r"^::: zoo\.(\w+)\n(?! )", text, re.MULTILINE)
+    }
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Link each public name that a text tells of to its place in the reference."""
+    found = places()
+
+    def linked_name(match: re.Match[str]) -> str:
+        code, name = match[2], match[3]
+        file = files.get_file_from_path(found.get(name, ""))
+        return (
+            match[0]
+            if code is None or file is None
+            else f'<a href="{file.url_relative_to(page.file)}#zoo.{name}">{code}</a>'
+        )
+
+    return NAME.sub(linked_name, html)

@@ -12,7 +12,7 @@ def on_first_use(package: str) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of a package, for the names that it imports ``if TYPE_CHECKING``.
 
     That block is the only list of them: type checkers read it, and here it is read once, when the first name is asked
-    for. ``__all__`` is the sorted list of the names. Write, at the end of the package's ``__init__.py``::
+    for. ``__all__`` is the sorted list of the names. Write, at the end of the package's ``__init__.py``:
 
         if TYPE_CHECKING:
             from zoo_birds.song import Song as Song

@@ -13,8 +13,9 @@ def path_in_package(address: str) -> Path:
     Raises UsageError where the address is none, NotFoundError where the package is not installed; the message goes on
     from the address.
 
-    >>> path_in_package("zoo/errors.py").name
-    'errors.py'
+    Examples:
+        >>> path_in_package("zoo/errors.py").name
+        'errors.py'
     """
     import importlib.util  # a listing needs none of it
 

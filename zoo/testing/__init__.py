@@ -1,8 +1,9 @@
 """The contracts that every plugin passes. Subclass one in a test file and give its fixtures; it needs pytest.
 
->>> from zoo.testing import ModalityContract
->>> ModalityContract.__name__
-'ModalityContract'
+Examples:
+    >>> from zoo.testing import ModalityContract
+    >>> ModalityContract.__name__
+    'ModalityContract'
 """
 
 from zoo.testing.dataset import DatasetContract
