@@ -58,7 +58,7 @@ def test_a_file_that_is_not_listed_is_not_read(folder, files):
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "", ".", "..", "a/b", "a\\b", "a\0", "a\n", "\ud800"])
 def test_a_name_that_leads_elsewhere_is_refused(name, folder):
-    with pytest.raises(IntegrityError, match=r"lists '.*', which is no name of a file in it; do not use this folder"):
+    with pytest.raises(IntegrityError, match=r"lists '.*', which does not name a file in it; do not use this folder"):
         bound_files(folder, {name: {"size_bytes": 3, "sha256": ""}})
 
 
@@ -84,7 +84,7 @@ def test_a_link_within_the_folder_is_followed(folder, files):
 def test_a_pipe_or_a_folder_in_the_place_of_a_file_is_refused_at_once(folder, files):
     (folder / "a").unlink()
     os.mkfifo(folder / "a")
-    with pytest.raises(IntegrityError, match=r"a is no plain file; copy or export it again"):
+    with pytest.raises(IntegrityError, match=r"a is not a regular file; copy or export it again"):
         files.verify()
     (folder / "a").unlink()
     (folder / "a").mkdir()

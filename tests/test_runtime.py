@@ -127,7 +127,7 @@ def test_a_graph_outside_what_the_manifest_binds_is_refused(file, bundle, rewrit
 def test_a_listed_file_outside_the_bundle_is_refused(bundle, rewrite):
     (bundle.parent / "secret").write_text("secret")
     rewrite(bundle, set_in("files", "../secret", value=digests(bundle.parent)["secret"]))
-    with pytest.raises(IntegrityError, match=r"lists '../secret', which is no name of a file in it; do not use"):
+    with pytest.raises(IntegrityError, match=r"lists '../secret', which does not name a file in it; do not use"):
         open_bundle(bundle)
 
 

@@ -109,10 +109,10 @@ def test_a_row_of_a_table_that_cannot_be_read_is_a_bad_one(tmp_path):
         (
             "rows.parquet",
             b"PAR1",
-            "is of no kind that holds rows; expected a folder of files, a text with a value per l",
+            "is not a kind of file that holds rows; expected a folder of files, a text with a value per l",
         ),
-        ("rows.json", b"[]", "is of no kind that holds rows"),
-        ("cat.png", b"\x89PNG", "is of no kind that holds rows"),
+        ("rows.json", b"[]", "is not a kind of file that holds rows"),
+        ("cat.png", b"\x89PNG", "is not a kind of file that holds rows"),
         (
             "rows.txt",
             b"PK\x03\x04\x00",

@@ -235,7 +235,9 @@ def test_what_the_disk_refuses_is_told_with_what_helps_and_leaves_the_old(number
 
 def test_a_file_in_the_place_of_a_folder_is_told_with_what_helps(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DiskError, match=r"file cannot be .*: File exists; remove what stands in its way, or choose"):
+    with pytest.raises(
+        DiskError, match=r"file cannot be .*: File exists; remove the file or folder in its way, or choose"
+    ):
         put("file", tmp_path / "file" / "content", "7")
 
 

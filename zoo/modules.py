@@ -217,7 +217,7 @@ class Losses:
         return {name: (self.rows_of(name) != 0).sum() for name in self.terms}
 
     def rows_of(self, name: str) -> Tensor:
-        """Return which rows a term applies to."""
+        """Return the rows that a term applies to."""
         return self.rows.get(name, self.weight)
 
 

@@ -28,7 +28,7 @@ def test_damage_at_rest_is_found_and_fetched_again(damage, server, cache, fetche
     path = fetched(server.url + "right")
     path.write_bytes(right[:-1] + bytes([right[-1] ^ 128]) if damage == "flipped" else right[:999])
     assert decide(wanted(), cache).state == "corrupt"
-    assert refused(UsageError, "lost").startswith(f"the cached {path} does not hold them; lost is no source")
+    assert refused(UsageError, "lost").startswith(f"the cached {path} does not hold them; lost is not a source")
     assert fetched(server.url + "right").read_bytes() == right
     assert decide(wanted(), cache).state == "present"
 
@@ -39,7 +39,7 @@ def test_the_most_telling_of_several_errors_is_raised_and_all_are_listed(server,
     for kind, number in ((OfflineError, 1), (NotFoundError, 2), (IntegrityError, 3)):
         message = refused(kind, "ftp://example.org/weights.bin", *sources[:number])
         assert all(f"{source} " in message for source in sources[:number])
-        assert "ftp://example.org/weights.bin is no source" in message
+        assert "ftp://example.org/weights.bin is not a source" in message
 
 
 def test_a_server_that_is_not_there_is_an_offline_error(server, refused):
@@ -86,7 +86,10 @@ def test_a_cache_that_may_not_be_written_is_a_disk_error(server, tmp_path, monke
     (tmp_path / "file").touch()
     monkeypatch.setenv("ZOO_HOME", str(tmp_path / "file" / "cache"))
     message = refused(DiskError, server.url + "right")
-    assert f"{tmp_path}/file/cache/partial cannot be written or read: Not a directory; remove what stands in" in message
+    assert (
+        f"{tmp_path}/file/cache/partial cannot be written or read: Not a directory; remove the file or folder in"
+        in message
+    )
 
 
 @pytest.fixture
@@ -119,7 +122,7 @@ def test_a_local_file_is_verified_and_used_where_it_is(source, base, package, ca
     message = refused(IntegrityError, source, base=base)
     assert f"{package / 'weights.bin'}, which holds 5 bytes with sha256 {other}. Do not use" in message
     (package / "weights.bin").unlink()
-    assert "where there is no file. Update the registry" in refused(NotFoundError, source, base=base)
+    assert "which does not exist. Update the registry" in refused(NotFoundError, source, base=base)
 
 
 def test_a_package_that_is_not_installed_is_not_found(refused):
@@ -134,19 +137,19 @@ def test_a_relative_source_lies_beside_a_registry_on_the_network(server, fetched
 @pytest.mark.parametrize(
     ("source", "came"),
     [
-        ("ftp://example.org/weights.bin", "is no source: expected https:"),
-        ("http://example.org/weights.bin", "is no source: http is used to this machine only; expected https"),
+        ("ftp://example.org/weights.bin", "is not a source: expected https:"),
+        ("http://example.org/weights.bin", "is not a source: http is used only for this machine; expected https"),
         (
             "https://example.org:99999/w.bin",
-            "is no source: expected an address of the form https://HOST[:PORT]/PATH",
+            "is not a source: expected an address of the form https://HOST[:PORT]/PATH",
         ),
-        ("https:", "is no source: expected an address of the form https://HOST[:PORT]/PATH"),
-        ("weights.bin", "is no source: expected https:"),
-        ("hf:owner/repository/weights.bin", "is no source: expected https:"),
-        ("hf:../..@main/weights.bin", "is no source: expected https:"),
-        ("hf:owner/repository@../weights.bin", "is no source: expected https:"),
+        ("https:", "is not a source: expected an address of the form https://HOST[:PORT]/PATH"),
+        ("weights.bin", "is not a source: expected https:"),
+        ("hf:owner/repository/weights.bin", "is not a source: expected https:"),
+        ("hf:../..@main/weights.bin", "is not a source: expected https:"),
+        ("hf:owner/repository@../weights.bin", "is not a source: expected https:"),
         ("hf:owner/repository@main/../weights.bin", "a path that stays inside its folder, came '../weights.bin'"),
-        ("file:weights.bin", "is no source: expected https:"),
+        ("file:weights.bin", "is not a source: expected https:"),
         ("package:zoo_image/../../weights.bin", "a path that stays inside its folder, came '../../weights.bin'"),
         ("package:zoo_image//etc/passwd", "a path that stays inside its folder, came '/etc/passwd'"),
         ("package:../weights.bin", "expected the import name of a package, came '..'"),
@@ -160,7 +163,7 @@ def test_what_is_no_source_is_a_usage_error(source, came, refused):
 
 @pytest.mark.parametrize("source", ["../weights.bin", "/etc/passwd", "file:///etc/passwd"])
 def test_a_registry_of_the_network_names_no_file_of_this_machine(source, server, refused):
-    assert "is no source" in refused(UsageError, source, base=server.url + "registry.toml")
+    assert "is not a source" in refused(UsageError, source, base=server.url + "registry.toml")
 
 
 def test_a_hub_source_is_an_https_address_of_that_revision():

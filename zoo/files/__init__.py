@@ -1,1 +1,1 @@
-"""Files and addresses: fetched, verified, put in their place by one atomic commit."""
+"""Files and addresses: fetched, verified, and put in place by one atomic commit."""

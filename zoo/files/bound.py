@@ -1,7 +1,7 @@
-"""The files that a manifest binds by size and sha256: what is used of them is those very bytes.
+"""The files that a manifest lists with size and sha256: only bytes that match are ever used.
 
-A folder can be replaced while it is open, and its manifest can be a stranger's. So a file is named without a path, lies
-in the folder, is a plain file, and is hashed in the same pass that reads or copies it.
+A folder can be replaced while it is open, and its manifest may come from a stranger. So each file is named without a
+path, lies in the folder, is a regular file, and is hashed in the same pass that reads or copies it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from zoo.files.store import Digest
 from zoo.recipes.tables import Table
 
 _PIECE_BYTES = 1 << 20
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # to open a pipe would wait for a writer
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(
+    os, "O_BINARY", 0
+)  # without it, opening a pipe would wait for a writer
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class BoundFiles:
     def read(self, name: str) -> bytes:
         """Return the bytes of a file.
 
-        Raises IntegrityError where they are not those that were promised.
+        Raises IntegrityError if they are not the promised ones.
         """
         pieces: list[bytes] = []
         self._pass_on(name, pieces.append)
@@ -50,14 +52,14 @@ class BoundFiles:
     def copy(self, name: str, folder: Path) -> Path:
         """Write the bytes of a file into another folder, under its name, and return the path there.
 
-        Raises IntegrityError where they are not those that were promised.
+        Raises IntegrityError if they are not the promised ones.
         """
         with (folder / name).open("wb") as stream:
             self._pass_on(name, stream.write)
         return folder / name
 
     def _pass_on(self, name: str, take: Callable[[bytes], object]) -> None:
-        """Give a file's bytes on, a piece at a time, and compare them with what was promised."""
+        """Pass on a file's bytes in pieces, and compare them with what was promised."""
         path, expected = self.folder / name, self.promised.get(name)
         if expected is None:
             raise IntegrityError(f"the manifest of {self.folder} lists no file {name!r}; export the model again")
@@ -81,13 +83,13 @@ class BoundFiles:
 def bound_files(folder: Path, listed: Mapping[str, object]) -> BoundFiles:
     """Return the files of ``folder`` that a manifest lists.
 
-    Raises SpecError where the list is none, IntegrityError where a name leads out of the folder.
+    Raises SpecError if an entry is malformed, IntegrityError if a name leads out of the folder.
     """
     promised = {}
     for name, entry in listed.items():
         if not is_plain_name(name):
             raise IntegrityError(
-                f"the manifest of {folder} lists {name!r}, which is no name of a file in it; do not use this folder"
+                f"the manifest of {folder} lists {name!r}, which does not name a file in it; do not use this folder"
             )
         table = Table(entry, f"files.{name}")
         promised[name] = Digest(table.take("size_bytes", int), table.take("sha256", str))
@@ -97,7 +99,7 @@ def bound_files(folder: Path, listed: Mapping[str, object]) -> BoundFiles:
 def read_bounded(path: Path, *, most_bytes: int) -> bytes:
     """Return the bytes of a file that lies in its folder.
 
-    Raises IntegrityError where it is missing, leads out of the folder, is no plain file or has more than
+    Raises IntegrityError if it is missing, leads out of the folder, is not a regular file or has more than
     ``most_bytes``.
     """
     with _opened(path) as stream:
@@ -108,7 +110,7 @@ def read_bounded(path: Path, *, most_bytes: int) -> bytes:
 
 
 def is_plain_name(name: str) -> bool:
-    """Return whether a text names a file of a folder, and no path that could lead elsewhere."""
+    """Return whether a text names a file of a folder, and is not a path that could lead elsewhere."""
     return name.isprintable() and not set(name) & {"/", "\\"} and name not in ("", ".", "..")
 
 
@@ -129,5 +131,5 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise IntegrityError(f"{path} cannot be read: {error.strerror}; copy or export it again") from error
     with stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise IntegrityError(f"{path} is no plain file; copy or export it again")
+            raise IntegrityError(f"{path} is not a regular file; copy or export it again")
         yield stream

@@ -1,7 +1,8 @@
-"""Time limits that no server can stretch: a least rate over a window, and an end for all that one source may take.
+"""Time limits that no server can stretch: a minimum rate over a window, and a maximum time per source.
 
-The timeout of a socket is that of one read, so a byte now and then keeps a connection for ever: in the headers, in the
-line before a chunk, in the body. A ``Watch`` looks from a thread of its own and shuts the connections of an attempt.
+The timeout of a socket applies to a single read, so a byte now and then would keep a connection open for ever: in the
+headers, in the line before a chunk, in the body. A ``Watch`` runs in a thread of its own and closes the connections of
+an attempt.
 """
 
 import socket
@@ -17,10 +18,10 @@ _AGAIN_S = 0.1
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait for a server, and how often to try it again without having got further.
+    """How long to wait for a server, and how often to retry without progress.
 
-    A source is given up if it brings less than ``least_bytes_per_s`` over a window, or takes longer in all than
-    ``allowance_s`` and what the file takes at that rate.
+    A source is given up if it sends less than ``least_bytes_per_s`` over a window, or takes longer than ``allowance_s``
+    plus the time that the file takes at that rate.
     """
 
     connect_timeout_s: float = 10
@@ -41,17 +42,17 @@ PATIENCE = Patience()
 
 
 class TooSlow(Exception):
-    """The source was given up; the message says why, as a predicate."""
+    """The source was given up; the message is a predicate that says why."""
 
 
 class Watch:
-    """Watches one attempt, as a context: its connections are shut once they bring too little, or time is up.
+    """Watches one attempt, as a context manager: closes its connections if they are too slow or time is up.
 
-    Leaving the context raises TooSlow if that happened, in the place of what the shut connections gave.
+    Leaving the context then raises TooSlow instead of the error of the closed connections.
     """
 
     def __init__(self, patience: Patience, ends_at_s: float) -> None:
-        """``ends_at_s`` is when time is up, by ``time.monotonic``."""
+        """``ends_at_s`` is the time limit, on the clock of ``time.monotonic``."""
         self._patience = patience
         self._ends_at_s = ends_at_s
         self._arrived_bytes = 0
@@ -65,18 +66,18 @@ class Watch:
         self._arrived_bytes += size_bytes
 
     def follow(self, fileno: Callable[[], int]) -> None:
-        """Shut, should it come to that, the socket whose descriptor ``fileno`` gives; -1 stands for none."""
+        """Also watch the socket whose descriptor ``fileno`` returns; -1 means that there is none."""
         self._filenos.append(fileno)
 
     def __enter__(self) -> "Watch":
-        """Begin to look."""
+        """Start watching."""
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End looking; tell of an attempt that was given up."""
+        """Stop watching; raise TooSlow if the attempt was given up."""
         self._over.set()
         self._thread.join()
         if self._reason and (kind is None or issubclass(kind, Exception)):
@@ -93,13 +94,13 @@ class Watch:
             elif self._arrived_bytes - before_bytes < self._patience.least_bytes_per_s * self._patience.window_s:
                 self._reason = f"sent less than {self._patience.least_bytes_per_s:g} bytes a second"
             before_bytes = self._arrived_bytes
-        while not self._over.wait(_AGAIN_S):  # the attempt may just be opening another connection
+        while not self._over.wait(_AGAIN_S):  # the attempt may be opening another connection just now
             for fileno in list(self._filenos):
                 _shut(fileno)
 
 
 def _shut(fileno: Callable[[], int]) -> None:
-    # The thread that downloads may close the connection meanwhile, and take away what has a descriptor.
+    # The downloading thread may close the connection meanwhile, or remove the object that has the descriptor.
     with suppress(OSError, ValueError, AttributeError):
         descriptor = fileno()
         if descriptor >= 0:

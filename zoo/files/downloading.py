@@ -1,7 +1,7 @@
-"""The way of bytes from an address into a partial file, through whatever networks do to them.
+"""Downloads an address into a partial file, and copes with an unreliable network.
 
-A partial is a folder: the body as far as it came, and where it came from. Nothing here trusts a server: ``download``
-returns once the bytes on the disk have the promised size and sha256, and raises otherwise.
+A partial is a folder that holds the bytes so far and their origin. No server is trusted: ``download`` returns once the
+bytes on the disk have the promised size and sha256, and raises otherwise.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Cut(Exception):
-    """The server or the way to it gave up; the next attempt goes on from here."""
+    """The server or the connection failed; the next attempt goes on from here."""
 
     def __init__(self, reason: str, *, pause_s: float | None = None, reached: bool = True) -> None:
         super().__init__(reason)
@@ -46,15 +46,15 @@ class _Stale(Exception):
 
 
 class Partial:
-    """The bytes of one file on their way, and the validator that a server gave for them."""
+    """The bytes of one file that have arrived so far, and the validator that a server gave for them."""
 
     def __init__(self, folder: Path) -> None:
-        """Go on with what the folder holds."""
+        """Continue with the bytes in the folder."""
         self.body = folder / "body"
         self._origin = folder / "origin"
         for file in (self.body, self._origin):
             file.touch()
-            share(file)  # another user may go on with it
+            share(file)  # another user may continue it
         self.from_one_answer = self.size_bytes() == 0
 
     def size_bytes(self) -> int:
@@ -86,10 +86,11 @@ class Partial:
 def download(
     url: str, promised: Digest, *, into: Partial, patience: Patience = PATIENCE, progress: Arrived | None = None
 ) -> None:
-    """Fill a partial from ``url`` until it holds the promised bytes, resuming what was cut.
+    """Fill a partial from ``url`` until it holds the promised bytes; an interrupted download is resumed.
 
-    Raises IntegrityError for other bytes, NotFoundError where the server has none, OfflineError where it cannot be
-    reached or keeps breaking off, DiskError where they cannot be written. The message says what came, as a predicate.
+    Raises IntegrityError for other bytes, NotFoundError if the server does not have them, OfflineError if the server
+    cannot be reached or keeps breaking off, DiskError if the bytes cannot be written. The message is a predicate that
+    says what came.
     """
     ends_at_s = time.monotonic() + patience.longest_s(promised.size_bytes)
     tries, furthest = 0, into.size_bytes()
@@ -104,7 +105,7 @@ def download(
                 return
             raise IntegrityError(f"sent {found.size_bytes} bytes with sha256 {found.sha256}")
         except IntegrityError:
-            # Joined from several answers, one of which may be old: ask once more, for the whole.
+            # The bytes were joined from several answers, one of which may be outdated: download the whole once more.
             joined = not into.from_one_answer
             into.restart()
             if not joined:
@@ -171,7 +172,7 @@ def _receive(
 
 
 def _named(url: str) -> str:
-    """Return what stands for an address in a cache that others may read: it may hold a token."""
+    """Return a stand-in for an address, for a cache that others may read: the address itself may hold a token."""
     return hashlib.sha256(url.encode()).hexdigest()
 
 
@@ -186,7 +187,7 @@ def _refuse(response: "BaseHTTPResponse", *, resuming: bool) -> None:
 
 @contextmanager
 def _answer(url: str, headers: dict[str, str], patience: Patience, watch: Watch) -> Iterator["BaseHTTPResponse"]:
-    """Ask an address, follow its redirects, and turn the network's errors into ours, while the body is read too."""
+    """Request an address, follow redirects, and turn the network's errors into ours, also while the body is read."""
     from urllib3 import Timeout, exceptions
 
     from zoo.files.proxies import cause, pool, proxy_for, watched
@@ -235,7 +236,7 @@ def _first_byte(response: "BaseHTTPResponse") -> int | None:
 
 
 def _validator(response: "BaseHTTPResponse") -> str:
-    """Return what ``If-Range`` may be asked with: a strong ETag, else the date."""
+    """Return the validator to send as ``If-Range``: a strong ETag, else the date."""
     for name in ("ETag", "Last-Modified"):
         if _VALIDATOR.fullmatch(value := response.headers.get(name, "")):
             return value

@@ -1,4 +1,4 @@
-"""One writer at a time of a folder: two commands that got the same --out would mix what they write."""
+"""One writer of a folder at a time: two commands with the same --out would mix their files."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ _NOT_LOCKABLE = -1
 
 @contextmanager
 def sole_writer(folder: Path, command: str, *, waits: bool = False) -> Iterator[None]:
-    """Hold a folder while ``command`` writes into it; it is made if it is not there, and goes again if it stays empty.
+    """Hold a folder while ``command`` writes into it; it is created if missing, and deleted again if it stays empty.
 
-    The system lets go of it when the process ends, however it does. Where a file system locks no folders, nothing is
-    held.
+    The system releases the lock when the process ends, however it ends. If a file system cannot lock folders, no lock
+    is held.
 
-    Raises UsageError if another writer holds it, unless this one ``waits`` for it; DiskError if it cannot be made.
+    Raises UsageError if another writer holds the folder and this one does not wait (``waits``); DiskError if the folder
+    cannot be created.
     """
     with disk_errors(folder):
         place = followed(folder)
@@ -46,14 +47,14 @@ def sole_writer(folder: Path, command: str, *, waits: bool = False) -> Iterator[
 
 
 def _held(place: Path, *, waits: bool) -> int | None:
-    """Return a descriptor that holds the folder, None if another does."""
+    """Return a descriptor that holds the folder, None if another process holds it."""
     while True:
         place.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(place, os.O_RDONLY) if fcntl is not None else _NOT_LOCKABLE
-        except FileNotFoundError:  # its writer has just removed it
+        except FileNotFoundError:  # its writer has just deleted it
             continue
-        except PermissionError:  # it may be written and not listed
+        except PermissionError:  # we may write to it, but not list it
             descriptor = _NOT_LOCKABLE
         if descriptor == _NOT_LOCKABLE:
             return descriptor
@@ -63,11 +64,11 @@ def _held(place: Path, *, waits: bool) -> int | None:
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(place)):
                 return descriptor
-        os.close(descriptor)  # another folder was put there while this one was waited for
+        os.close(descriptor)  # another folder took its place during the wait
 
 
 def _is_locked(descriptor: int, *, waits: bool) -> bool:
-    """Lock what a descriptor stands for, if no other has; what its file system cannot lock counts as locked."""
+    """Lock a descriptor if no other process has; if the file system cannot lock it, it counts as locked."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
     except BlockingIOError:

@@ -1,9 +1,9 @@
 """Fetching one file whose size and sha256 are known: decide, own a partial, download, verify, rename.
 
-A cached file lies under its hash, so a name never leads to other bytes, and it is read whole and compared each time it
-is asked for. A download goes into a partial whose name holds the hash and the process that owns it: the next run can
-tell that an owner is gone, takes its partial over in one rename and goes on where it ended. A lock saves needless
-downloads, and nothing else depends on it.
+A cached file is stored under its hash, so a name never leads to other bytes. It is read completely and compared each
+time it is requested. A download goes into a partial whose name holds the hash and the owning process. If the owner is
+gone, the next run sees this, takes the partial over in one rename and continues it. A lock avoids duplicate downloads;
+nothing else depends on it.
 """
 
 import logging
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file as the registry promises it, and the sources that may have it, best first."""
+    """A file that the registry promises, and its possible sources, best first."""
 
     name: str
     size_bytes: int
@@ -45,7 +45,7 @@ class Wanted:
     sources: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a name, size or hash that could not be one, before it touches a path."""
+        """Refuse an impossible name, size or hash before it becomes part of a path."""
         if not _NAME.fullmatch(self.name):
             raise UsageError(
                 f"expected a file name of letters, digits, '.', '_' and '-', came {self.name!r}; correct the entry"
@@ -59,22 +59,22 @@ class Wanted:
 
     @property
     def digest(self) -> Digest:
-        """What the bytes must be."""
+        """The size and sha256 that the bytes must have."""
         return Digest(self.size_bytes, self.sha256)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What the cache holds of a wanted file, and where the file belongs."""
+    """The state of a wanted file in the cache, and the file's path."""
 
     state: Literal["present", "corrupt", "unreadable", "blocked", "absent"]
     path: Path
 
 
 def decide(wanted: Wanted, cache: Path) -> Decision:
-    """Look whether the cache holds the wanted bytes; they are hashed whole each time.
+    """Check whether the cache holds the wanted bytes; they are hashed completely each time.
 
-    A folder in the place of the file blocks it.
+    A folder at the path of the file blocks it.
     """
     path = cache / "files" / wanted.sha256[:2] / wanted.sha256 / wanted.name
     try:
@@ -93,17 +93,17 @@ def fetch(
     """Return the path of the wanted file, verified; the sources are tried in order.
 
     Relative sources lie beside the registry file: ``base`` is its folder, or its address. Files of packages and local
-    files are verified and used where they are; the others come into the cache.
+    files are verified and used in place; others are copied into the cache.
 
-    Raises IntegrityError, DiskError, NotFoundError, OfflineError or UsageError, the most telling of what went wrong,
-    with every source and its reason.
+    Raises IntegrityError, DiskError, NotFoundError, OfflineError or UsageError: the most informative of the failures.
+    The message names every source and why it failed.
     """
     failures: list[tuple[str, ZooError]] = []
     cache: Path | None = None
     try:
         cache = home()
         decision = decide(wanted, cache)
-    except DiskError as error:  # a file of a package, or one beside the registry, needs no cache
+    except DiskError as error:  # a file of a package, or one beside the registry, does not need the cache
         decision = Decision("absent", Path(wanted.name))
         failures.append(("the cache", error))
     if cache is not None and decision.state == "present":
@@ -127,7 +127,7 @@ def fetch(
 
 
 def locate(source: str, base: Path | str | None = None) -> Path | str:
-    """Return where a source leads: a file of this machine, or an address."""
+    """Resolve a source to a local path or an address."""
     scheme, _, rest = source.partition(":") if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", source) else ("", "", source)
     remote = base if isinstance(base, str) and may_be_asked(base) else None
     match scheme.lower():
@@ -146,25 +146,25 @@ def locate(source: str, base: Path | str | None = None) -> Path | str:
             place = Path(base) / path_inside(source)
         case _:
             raise UsageError(
-                "is no source: expected https:, http: to this machine, file: in a local registry, package:NAME/PATH, "
-                "hf:OWNER/REPOSITORY@REVISION/PATH or a path beside the registry"
+                "is not a source: expected https:, http: to this machine, file: in a local registry, "
+                "package:NAME/PATH, hf:OWNER/REPOSITORY@REVISION/PATH or a path beside the registry"
             )
     if isinstance(place, str) and not may_be_asked(place):
         plain = place.lower().startswith("http:")
         raise UsageError(
-            "is no source: http is used to this machine only; expected https"
+            "is not a source: http is used only for this machine; expected https"
             if plain
-            else "is no source: expected an address of the form https://HOST[:PORT]/PATH"
+            else "is not a source: expected an address of the form https://HOST[:PORT]/PATH"
         )
     return place
 
 
 def sweep(folder: Path, sha256: str) -> None:
-    """Remove the partials of this file that no living process owns, and forgotten ones of any file."""
+    """Remove the partials of this file whose owner process is gone, and old ones of any file."""
     with suppress(OSError):
         for left in _abandoned(folder):
             if left.name.startswith(sha256) or untouched_s(left) > _FORGOTTEN_S:
-                # Renamed first, so that nobody takes it over while it is being removed.
+                # Renamed first, so that no other process takes it over during the removal.
                 with _mine(folder, left.name.split(".")[0]) as mine:
                     if _take(left, mine):
                         shutil.rmtree(mine, ignore_errors=True)
@@ -173,7 +173,7 @@ def sweep(folder: Path, sha256: str) -> None:
 def _verified(path: Path, wanted: Wanted) -> Path:
     with disk_errors(path):
         if not path.is_file():
-            raise NotFoundError(f"leads to {path}, where there is no file")
+            raise NotFoundError(f"leads to {path}, which does not exist")
         found = digest(path)
     if found != wanted.digest:
         raise IntegrityError(f"leads to {path}, which holds {found.size_bytes} bytes with sha256 {found.sha256}")
@@ -201,7 +201,7 @@ def _fetch_into(cache: Path, wanted: Wanted, url: str, progress: Arrived | None,
 
 @contextmanager
 def _one_at_a_time(cache: Path, sha256: str, patience: Patience) -> Iterator[None]:
-    """Wait while another process downloads the file; go on if it stands still, or where locks do not work."""
+    """Wait while another process downloads the file; continue if it makes no progress, or if locks do not work."""
     patience_s = 2 * (patience.read_timeout_s + patience.longest_pause_s)
     with ExitStack() as held:
         try:
@@ -221,7 +221,7 @@ def _one_at_a_time(cache: Path, sha256: str, patience: Patience) -> Iterator[Non
 
 @contextmanager
 def _partial(folder: Path, sha256: str) -> Iterator[Partial]:
-    """Own a partial of the file: the largest that a process left behind, or a new one; what came survives a failure."""
+    """Own a partial of the file: the largest that a process left behind, or a new one. It is kept after a failure."""
     with _mine(folder, sha256) as mine:
         try:
             with disk_errors(folder):
@@ -238,13 +238,13 @@ def _partial(folder: Path, sha256: str) -> Iterator[Partial]:
 
 @contextmanager
 def _mine(folder: Path, sha256: str) -> Iterator[Path]:
-    """Give a new name that says who owns it, and hold it."""
+    """Yield a new name that identifies this process as its owner."""
     with owner_mark() as mark:
         yield folder / f"{sha256}.{mark}"
 
 
 def _take(left: Path, mine: Path) -> bool:
-    """Take over an abandoned partial in one step; of several processes, one succeeds."""
+    """Take over an abandoned partial in one step; if several processes try, one succeeds."""
     try:
         os.rename(left, mine)
     except FileNotFoundError:
@@ -270,7 +270,7 @@ def _network_is_forbidden() -> bool:
 
 
 def _verdict(wanted: Wanted, failures: Sequence[tuple[str, ZooError]], path: Path) -> ZooError:
-    """Make one error of what every source answered: the most telling kind, what was expected, what came, what to do."""
+    """Make one error of all failures: the most informative kind, what was expected, what came, what to do."""
     advice: dict[type[ZooError], str] = {
         IntegrityError: "Do not use those bytes: update the registry, or tell its author that the file changed.",
         DiskError: "Then run the command again; ZOO_HOME may name another folder for the cache.",

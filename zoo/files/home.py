@@ -1,4 +1,4 @@
-"""Where the zoo keeps files between calls, and who may use them; apart, since opening a bundle needs nothing else."""
+"""The folder for files that the zoo keeps between calls, and its permissions; separate, so that bundles open fast."""
 
 import os
 import stat
@@ -11,13 +11,13 @@ from zoo.errors import DiskError
 def home() -> Path:
     """Return the folder of the cache: ``ZOO_HOME``, else the user's cache folder.
 
-    Raises DiskError if neither is known: for a user that the system does not know, without HOME.
+    Raises DiskError if neither is known, that is, without HOME and for a user unknown to the system.
     """
     chosen = os.environ.get("ZOO_HOME")
     try:
         if chosen:
             return Path(chosen).expanduser()
-        Path.home()  # platformdirs would take '~' for the name of a folder here
+        Path.home()  # platformdirs would take '~' as the name of a folder here
     except RuntimeError as error:
         raise DiskError(
             f"no folder is known to keep files in: {'ZOO_HOME is ' + repr(chosen) if chosen else 'HOME is not set'}, "
@@ -29,7 +29,7 @@ def home() -> Path:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder of the cache with all above it; those below ``home()`` are for the same group as that."""
+    """Create a folder of the cache with all its parents; folders below ``home()`` get its group."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for folder in reversed(missing):
@@ -37,7 +37,7 @@ def make_folder(path: Path) -> None:
 
 
 def lock_file(name: str) -> Path:
-    """Return the file that processes lock for something of this name; users of one group can lock the same one."""
+    """Return the file that processes lock for ``name``; all users of one group can lock the same file."""
     path = home() / "locks" / f"{name}.lock"
     make_folder(path.parent)
     path.touch()
@@ -46,9 +46,9 @@ def lock_file(name: str) -> Path:
 
 
 def share(path: Path) -> None:
-    """Give what was written into the cache the group of ``home()`` and its group's rights, whatever the umask is.
+    """Give a file in the cache the group of ``home()`` and its group permissions, whatever the umask is.
 
-    So several users of one group can share a cache. What the system refuses stays as it is.
+    So several users of one group can share a cache. If the system refuses the change, the file stays as it is.
     """
     shared = home()
     if shared not in path.parents:

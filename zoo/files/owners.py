@@ -1,7 +1,8 @@
-"""Who owns a file that is not finished: one rule for staging places and for partial downloads.
+"""Who owns an unfinished file: one rule for staging places and for partial downloads.
 
-Both bear the mark ``HOST.PID.TOKEN`` in their name. On a disk that several machines share, a process id alone tells
-nothing; so an owner is gone if it was a process of this machine that has ended, or if nothing was written for an hour.
+The names of both contain the mark ``HOST.PID.TOKEN``. On a disk that several machines share, a process id alone is not
+enough. So an owner counts as gone if it was a process of this machine that has ended, or if nothing was written for an
+hour.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ _held: set[str] = set()
 
 @contextmanager
 def owner_mark() -> Iterator[str]:
-    """Give a new mark, which this process owns until it leaves."""
+    """Yield a new mark, which this process owns until the block ends."""
     mark = f"{host()}.{os.getpid()}.{secrets.token_hex(4)}"
     _held.add(mark)
     try:
@@ -32,30 +33,30 @@ def owner_mark() -> Iterator[str]:
 
 
 def is_abandoned(path: Path, mark: str) -> bool:
-    """Tell whether the owner that ``mark`` names is gone, and what it left at ``path`` may be taken or removed.
+    """Tell whether the owner that ``mark`` names is gone, so that its file at ``path`` may be taken over or removed.
 
-    False for what bears no mark of ours.
+    False if the mark is not one of ours.
     """
     parts = _PARTS.fullmatch(mark)
     if parts is None or mark in _held:
         return False
     pid = int(parts[2])
     ended = parts[1] == host() and (pid == os.getpid() or not _is_alive(pid))
-    # A process of another machine cannot be asked, nor one whose process id was given to another process.
+    # We cannot ask about a process of another machine, nor tell whether a process id was reused.
     return ended or untouched_s(path) > UNTOUCHED_S
 
 
 def host() -> str:
-    """Return what tells the processes of this machine from others with the same ids: its name, and that of its ids."""
+    """Return a name for this machine and its process-id namespace, so that equal process ids are not confused."""
     try:
-        space = os.readlink("/proc/self/ns/pid")  # two containers may bear one name
+        space = os.readlink("/proc/self/ns/pid")  # two containers may have the same name
     except OSError:
         space = ""
     return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:8]
 
 
 def untouched_s(path: Path) -> float:
-    """Return how long ago a file, or the newest of a folder and what is in it, was written; in seconds."""
+    """Return how many seconds ago a file was last written; for a folder, the newest write in it counts."""
     changed = 0.0
     with suppress(OSError):
         for part in (path, *(path.iterdir() if path.is_dir() else ())):

@@ -10,19 +10,19 @@ from zoo.errors import NotFoundError, UsageError
 def path_in_package(address: str) -> Path:
     """Return the path of the file ``NAME/PATH`` of an installed package, whether or not the file is there.
 
-    Raises UsageError where the address is none, NotFoundError where the package is not installed; the message goes on
-    from the address.
+    Raises UsageError if the address is malformed, NotFoundError if the package is not installed; the message continues
+    the address.
 
     Examples:
         >>> path_in_package("zoo/errors.py").name
         'errors.py'
     """
-    import importlib.util  # a listing needs none of it
+    import importlib.util  # a listing does not need it
 
     package, _, rest = address.partition("/")
     relative = path_inside(rest)
     if not package.isidentifier():
-        raise UsageError(f"is no source: expected the import name of a package, came {package!r}")
+        raise UsageError(f"is not a source: expected the import name of a package, came {package!r}")
     spec = None
     with suppress(ImportError, ValueError):
         spec = importlib.util.find_spec(package)
@@ -33,8 +33,8 @@ def path_in_package(address: str) -> Path:
 
 
 def path_inside(path: str) -> PurePosixPath:
-    """Return a relative path; raise UsageError for one that does not stay inside the folder it starts from."""
+    """Return a relative path; raise UsageError if it leads out of the folder it starts from."""
     relative = PurePosixPath(path)
     if not relative.parts or relative.is_absolute() or ".." in relative.parts or "\\" in path or "\0" in path:
-        raise UsageError(f"is no source: expected a path that stays inside its folder, came {path!r}")
+        raise UsageError(f"is not a source: expected a path that stays inside its folder, came {path!r}")
     return relative

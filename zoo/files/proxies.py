@@ -1,6 +1,6 @@
-"""Connections to a server: through the proxy of the environment, under a watch, with a cause for what fails.
+"""Connections to a server: through the proxy that the environment names, watched, and with causes for failures.
 
-No message holds a user or a password: a proxy is named by its host and port alone.
+No message contains a user name or a password: a proxy is named by its host and port alone.
 """
 
 import base64
@@ -20,7 +20,7 @@ from zoo.errors import OfflineError
 from zoo.files.addresses import is_loopback
 from zoo.files.deadlines import Watch
 
-# OpenSSL's numbers for a chain that ends in a certificate which this machine does not know.
+# OpenSSL's error numbers for a certificate chain whose root is unknown to this machine.
 _UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
 _FORM = "http://HOST:PORT, with USER:PASSWORD@ before HOST if it wants a login"
 
@@ -41,7 +41,7 @@ class Proxy:
 def proxy_for(url: str) -> Proxy | None:
     """Return the proxy that the environment names for an address, None for an address that is reached directly.
 
-    Raises OfflineError, as a predicate of the source, for a proxy that cannot be used.
+    Raises OfflineError, with a predicate of the source as message, if the proxy cannot be used.
     """
     named = getproxies()
     scheme = urlsplit(url).scheme
@@ -58,7 +58,7 @@ def proxy_for(url: str) -> Proxy | None:
         parts = parse_url(value)
     except exceptions.LocationParseError:
         parts = parse_url("")
-    # What follows the host is no part of a proxy: a slash in a password was meant.
+    # A proxy's address ends with the host: anything after it comes from an unescaped slash in a password.
     if not parts.host or "@" in f"{parts.path}{parts.query}{parts.fragment}":
         raise OfflineError(
             f"cannot be reached: the proxy of {variable} cannot be read; expected {_FORM}; "
@@ -69,7 +69,7 @@ def proxy_for(url: str) -> Proxy | None:
 
 
 def pool(proxy: Proxy | None) -> PoolManager:
-    """Give a pool of connections, through the proxy if there is one."""
+    """Return a pool of connections, through the proxy if there is one."""
     if proxy is None:
         return PoolManager()
     login = None if proxy.login is None else base64.b64encode(unquote(proxy.login).encode()).decode()
@@ -90,7 +90,7 @@ def watched(opened: PoolManager, url: str, watch: Watch) -> None:
 
 
 def cause(error: exceptions.HTTPError, proxy: Proxy | None) -> str:
-    """Tell as a predicate why no connection came about, and what to do if it is the proxy or a certificate."""
+    """Return, as a predicate, why no connection was made, with advice on proxies and certificates."""
     failure = error.original_error if isinstance(error, exceptions.ProxyError) else error
     told = _certificate(failure)
     if proxy is not None and isinstance(error, exceptions.ProxyError):
@@ -110,7 +110,7 @@ def _refusal(failure: Exception, proxy: Proxy) -> str:
 
 
 def _certificate(failure: Exception) -> str:
-    """Tell as a predicate what is wrong with a certificate, nothing if it is something else."""
+    """Return, as a predicate, what is wrong with a certificate; empty if the cause is another."""
     found = next((part for part in failure.args if isinstance(part, ssl.SSLCertVerificationError)), None)
     if found is None:
         return ""
@@ -123,7 +123,7 @@ def _certificate(failure: Exception) -> str:
 
 
 def _plain(failure: Exception) -> str:
-    """Name a failure: the system's own words if there are some, else its kind."""
+    """Name a failure: by the system's own words if there are any, else by its class."""
     while not isinstance(failure, OSError) and isinstance(failure.__cause__, Exception):
         failure = failure.__cause__
     told = failure.strerror if isinstance(failure, OSError) else ""

@@ -1,7 +1,7 @@
-"""What may lie at a place that is written to: nothing, an empty folder, or what the zoo wrote there itself.
+"""What may lie at a path that is written to: nothing, an empty folder, or something that the zoo itself wrote.
 
-One decision for every command and for the functions behind them. What the zoo writes is known by what it bears, a
-manifest or a log; whatever else lies at a place is somebody else's and is left as it is. Links are written through.
+One decision for all commands and the functions behind them. The zoo recognises its own output by a manifest or a log.
+Anything else belongs to somebody else and is left alone. Links are followed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zoo.errors import UsageError
 from zoo.files.owners import MARK
 
 MANIFEST = "manifest.json"
-SOFTWARE = "modalzoo: zoo data"  # stands in the pictures that it draws
+SOFTWARE = "modalzoo: zoo data"  # written into the pictures that it draws
 Belongs = Callable[[str], object]
 _STAGING = re.compile(rf"\..*\.staging-{MARK}")
 _FIRST_BYTES = 1024
@@ -27,10 +27,10 @@ _FIRST_BYTES = 1024
 
 @dataclass(frozen=True)
 class Kind:
-    """Something that the zoo writes: what a person calls it, the command that does, and how it is known.
+    """Something that the zoo writes: its name in messages, the command that writes it, and how it is recognised.
 
-    ``belongs`` answers which names in a folder are part of it, None if the folder is none of its kind; for a kind of
-    file, whether it is one. ``folders`` is the kind of the folders in it.
+    ``belongs`` returns the names in a folder that are part of it, or None if the folder is of another kind. For a kind
+    of file, it tells whether the file is of this kind. ``folders`` is the kind of the folders inside.
     """
 
     what: str
@@ -40,7 +40,7 @@ class Kind:
 
 
 def _manifest(folder: Path, name: str = MANIFEST) -> dict[str, Any]:
-    """Return what a manifest says, empty if there is none."""
+    """Return the content of a manifest, empty if there is none."""
     with suppress(OSError, ValueError, RecursionError):
         found = json.loads((folder / name).read_text(encoding="utf-8"))
         if isinstance(found, dict) and isinstance(found.get("schema"), int):
@@ -94,7 +94,7 @@ def _of_run(folder: Path) -> Belongs | None:
 
 
 def _is_log(path: Path, key: str) -> bool:
-    """Tell whether a file has lines of JSON with this key, but for one that was never finished."""
+    """Tell whether a file has lines of JSON with this key, ignoring an unfinished last line."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         return all(key in json.loads(line) for line in lines if line.endswith("\n"))
@@ -122,7 +122,7 @@ _FOLDERS = (BUNDLE, CHECKPOINT, RUN, VECTORS, OUTPUTS, QUICKSTART)
 def followed(path: Path) -> Path:
     """Return the place that a path leads to through its links; it need not exist.
 
-    Raises UsageError if they lead round in a circle.
+    Raises UsageError if they form a loop.
     """
     place = Path(os.path.realpath(path))
     if place.is_symlink():
@@ -142,9 +142,9 @@ def outputs_in(folder: Path) -> dict[str, list[str]]:
 
 
 def replaceable(path: Path, kind: Kind | None) -> Path:
-    """Return the place of a folder that may be put there as a whole, since nothing is lost by it.
+    """Return the path of a folder that may be replaced as a whole, because nothing would be lost.
 
-    Raises UsageError, saying what lies there, unless that is nothing, an empty folder, or a folder of this ``kind``
+    Raises UsageError, saying what lies there, unless the path is free, an empty folder, or a folder of this ``kind``
     with nothing else in it.
     """
     place = followed(path)
@@ -162,9 +162,9 @@ def replaceable(path: Path, kind: Kind | None) -> Path:
 
 
 def fillable(path: Path, kind: Kind | None) -> Path:
-    """Return the place of a folder that ``kind`` may write its files into; others that stand beside them stay.
+    """Return the path of a folder that ``kind`` may write its files into; other files in it are kept.
 
-    Raises UsageError, saying what lies there, unless that is nothing, an empty folder, or a folder of this ``kind``.
+    Raises UsageError, saying what lies there, unless the path is free, an empty folder, or a folder of this ``kind``.
     """
     place = followed(path)
     nearest = next(part for part in (place, *place.parents) if os.path.lexists(part))
@@ -177,9 +177,9 @@ def fillable(path: Path, kind: Kind | None) -> Path:
 
 
 def file_place(path: Path, kind: Kind | None = None) -> Path:
-    """Return the place of a file that may be written, since nothing is there, or a file, one of this ``kind`` if given.
+    """Return the path of a file that may be written: it is free, or holds a file, of this ``kind`` if given.
 
-    Raises UsageError, saying what lies there.
+    Raises UsageError, saying what lies there, otherwise.
     """
     place = followed(path)
     if place.is_dir():
@@ -190,7 +190,7 @@ def file_place(path: Path, kind: Kind | None = None) -> Path:
 
 
 def check_alone(folder: Path, kind: Kind, path: Path | None = None) -> None:
-    """Raise UsageError, naming ``path``, if a folder of this kind holds anything that is no part of it."""
+    """Raise UsageError, naming ``path``, if a folder of this kind holds anything that is not part of it."""
     strangers = sorted(_strangers(folder, kind))
     if strangers:
         raise UsageError(
@@ -210,7 +210,7 @@ def _strangers(folder: Path, kind: Kind) -> Iterator[str]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Return what is in a folder, but for what a killed process of the zoo left unfinished."""
+    """Return the entries of a folder, without unfinished ones that a killed process of the zoo left."""
     return sorted(path for path in folder.iterdir() if not _STAGING.fullmatch(path.name))
 
 
@@ -233,7 +233,7 @@ def _advice(kind: Kind | None) -> str:
 
 
 def _above_here() -> tuple[Path, ...]:
-    """Return the folder that this process runs in and all above it."""
+    """Return the folder in which this process runs, and all folders above it."""
     try:
         here = Path.cwd()
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""One atomic commit: what has a final name is whole.
+"""One atomic commit: a file or folder with its final name is always complete.
 
-Cache, checkpoints and bundles are all written the same way: into a staging place beside the target, flushed to the
-disk, renamed. A process killed at any moment leaves the old content or the new one, and perhaps a staging place, which
-the next commit of the same target sweeps once its owner is gone.
+Cache, checkpoints and bundles are all written in the same way: into a staging place beside the target, flushed to the
+disk, then renamed. If a process is killed at any moment, either the old content or the new one is there, and perhaps a
+staging place. The next commit of the same target deletes that place once its owner is gone.
 """
 
 import ctypes
@@ -26,7 +26,7 @@ _RENAME_EXCHANGE = 2
 _STAGING = ".staging-"
 _FULL = "free some space"
 _FORBIDDEN = "ask its owner for the right to write there, or choose another folder"
-_IN_THE_WAY = "remove what stands in its way, or choose another folder"
+_IN_THE_WAY = "remove the file or folder in its way, or choose another folder"
 _TOO_LONG = "choose a shorter name: it gets some 30 characters more while it is written"
 _ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
@@ -39,7 +39,7 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Digest:
-    """What a file must be: its size and its full sha256."""
+    """What a file is identified by: its size and its full sha256."""
 
     size_bytes: int
     sha256: str
@@ -59,9 +59,9 @@ def digests(folder: Path) -> dict[str, dict[str, int | str]]:
 
 @contextmanager
 def staged_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to; on leaving without an error, make it durable and rename it to ``path``.
+    """Give a path to write to; when the block ends without an error, flush it to the disk and rename it to ``path``.
 
-    A link is written through. Raises UsageError if ``path`` is a folder.
+    A link is followed. Raises UsageError if ``path`` is a folder.
     """
     with disk_errors(path):
         place = file_place(path)
@@ -78,11 +78,11 @@ def staged_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def staged_folder(path: Path, *, replaces: Kind | None = None) -> Iterator[Path]:
-    """Give an empty folder to fill; on leaving without an error, make it durable and put it in the place of ``path``.
+    """Give an empty folder to fill; when the block ends without an error, flush it and move it to ``path``.
 
-    What lies there is replaced if it is nothing but a folder of the kind that it ``replaces``; a link is written
-    through. Where the system cannot exchange two folders in one step (it can on Linux), a kill between two renames may
-    leave the old folder under its staging name.
+    An existing folder is replaced if it is of the kind ``replaces`` and holds nothing else. A link is followed. On a
+    system that cannot exchange two folders in one step (Linux can), a kill between two renames may leave the old folder
+    under its staging name.
 
     Raises UsageError, before anything is written and again at the end, if something else lies at ``path``.
     """
@@ -104,11 +104,12 @@ def staged_folder(path: Path, *, replaces: Kind | None = None) -> Iterator[Path]
 
 
 def remove_folder(path: Path, kind: Kind) -> None:
-    """Delete a folder of this kind, if there is one; a link to it is left as it is.
+    """Delete a folder of this kind, if there is one; a link to it is kept.
 
-    It loses its name in one step: after a kill it is whole, or a staging place that the next removal beside it sweeps.
+    The folder loses its name in one step. After a kill it is either complete or a staging place, which the next removal
+    beside it deletes.
 
-    Raises UsageError, and deletes nothing, if it is of another kind or anything else stands in it.
+    Raises UsageError, and deletes nothing, if the folder is of another kind or contains anything else.
     """
     if not path.exists():
         return
@@ -140,7 +141,7 @@ def check_room(path: Path, size_bytes: int) -> None:
 
 @contextmanager
 def with_plain_name(path: Path) -> Iterator[Path]:
-    """Give a path to a file that libraries can open: its own, or one through a link to its folder if that is not UTF-8.
+    """Give a path that libraries can open: the file's own, or one through a link if its folder's name is not UTF-8.
 
     The file's own name must be UTF-8.
     """
@@ -172,9 +173,9 @@ def flush(path: Path) -> None:
 
 @contextmanager
 def _staging(place: Path) -> Iterator[Path]:
-    """Give a name beside ``place``; what killed processes left for the same place is swept.
+    """Give a name beside ``place``, and delete staging places that killed processes left for the same ``place``.
 
-    Not before there is something at the place: what was left may be all that there is of it.
+    They are kept while nothing is at ``place``: one of them may hold the only copy.
     """
     if place.exists():
         _sweep(place)
@@ -192,7 +193,7 @@ def _reserve(descriptor: int, size_bytes: int) -> None:
     try:
         os.posix_fallocate(descriptor, 0, size_bytes)
     except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that reserves nothing
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that cannot reserve space
             raise
 
 
@@ -217,7 +218,7 @@ def _put_in_place(staging: Path, place: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two names in one step, where the C library and the file system can."""
+    """Swap two names in one step, if the C library and the file system can."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError, TypeError):
@@ -227,7 +228,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses at ``path`` into a DiskError that says why and what to do about it."""
+    """Turn an error of the disk at ``path`` into a DiskError that says why and what to do."""
     try:
         yield
     except (ConnectionError, TimeoutError):  # of a pipe or the network

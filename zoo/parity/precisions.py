@@ -1,6 +1,6 @@
-"""The precisions of a file, in one table: what each is called, how far it may lie from float64, whether it needs data.
+"""The precisions of a file, in one table: name, allowed difference from float64, and whether data are needed.
 
-Another thing is the ``precision`` of a training, which is what its steps compute in.
+The ``precision`` of a training is something else: the number format in which its steps compute.
 """
 
 from __future__ import annotations
@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# The precision of every bundle: the bits that the model was trained with.
+# The precision of every bundle: the number format that the model was trained in.
 FULL = "fp32"
 
 
 @dataclass(frozen=True)
 class Precision:
-    """What a file of fewer bits is held to: the error of a row as a share of the largest number there.
+    """What a file with fewer bits per number is held to: the error of a row as a fraction of the row's largest number.
 
-    Where all of a row is small, the middle row of that output stands in for it: an answer near zero is no less exact
-    for being near zero. Whole numbers, which a threshold or a choice made, are not compared: the metric of the task
-    tells what they are worth. ``reason`` says where the share comes from.
+    If a whole row is small, the output's usual size (the median of this largest number over all rows) is taken instead:
+    a result near zero cannot be expected to be more exact than others. Whole numbers, which come from a threshold or a
+    choice, are not compared: the metric of the task tells how good they are. ``reason`` says where the fraction comes
+    from.
 
-    A ``calibrated`` one cuts values to ranges that are taken from rows of the data: it cannot be made without them, and
-    is judged on them alone.
+    A ``calibrated`` precision clips values to ranges that are measured on rows of the data. It cannot be made without
+    such rows, and is judged on them alone.
     """
 
     name: str

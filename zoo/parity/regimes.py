@@ -1,4 +1,4 @@
-"""The inputs that a graph is judged on: corners of its sizes, drawn sizes, and regimes of values."""
+"""The inputs that a graph is judged on: extreme sizes, drawn sizes, and regimes (families) of values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PADDING = 3
 
 
 def usual(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
-    """Yield inputs as the modality draws them, in all sizes, and with the values at the ends of their range."""
+    """Yield inputs as the modality draws them, in all sizes, and with values at the ends of their range."""
     smallest = {axis: bounds.smallest for axis, bounds in graph.axes.items()}
     largest = {axis: bounds.largest for axis, bounds in graph.axes.items()}
     yield "one row, smallest", graph.draw(1, smallest, generator)
@@ -55,7 +55,7 @@ def usual(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
 
 
 def extreme(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
-    """Yield inputs with numbers of another size than the modality draws, with those that are none, and with gaps."""
+    """Yield inputs with unusually large or small numbers, with NaN and infinity, and with gaps (missing values)."""
     base = _middle(graph, generator)
     for name, array in base.items():
         if array.dtype.kind == "f":
@@ -70,7 +70,7 @@ def extreme(graph: Graph, generator: np.random.Generator) -> Iterator[Named]:
 
 
 def every_value(graph: Graph, name: str, generator: np.random.Generator) -> Mapping[str, Array]:
-    """Return inputs that hold every whole number that one of them may be, or many of them, evenly apart."""
+    """Return inputs that hold every whole number that a tensor may hold, or many of them, evenly spaced."""
     spec = graph.inputs[name]
     count = int(min(spec.high - spec.low + 1, _MOST_VALUES))
     values = np.linspace(spec.low, spec.high, count).round()
@@ -85,7 +85,7 @@ def every_value(graph: Graph, name: str, generator: np.random.Generator) -> Mapp
 def forms(
     specs: Mapping[str, TensorSpec], axes: Mapping[str, Axis], name: str, inputs: Mapping[str, Array]
 ) -> Iterator[Named]:
-    """Yield the inputs of a case, and the same with more padding where that is possible, for the same answers."""
+    """Yield the inputs of a case, and, if possible, the same with more padding, which must give the same results."""
     yield name, inputs
     padded = with_padding(specs, axes, inputs)
     if padded is not None:
@@ -95,7 +95,7 @@ def forms(
 def with_padding(
     specs: Mapping[str, TensorSpec], axes: Mapping[str, Axis], inputs: Mapping[str, Array]
 ) -> dict[str, Array] | None:
-    """Return the inputs with zeros appended along every padded axis, None where that cannot be done."""
+    """Return the inputs with zeros appended along every padded axis, None if that is impossible."""
     sizes = sizes_of(specs, inputs)
     grown = {
         axis
@@ -130,14 +130,14 @@ def _with_row(array: Array, value: bool) -> Array:
 
 
 def _with_half(mask: Array) -> Array:
-    """Return a mask that hides what stands in the second half of each row, whatever that is."""
+    """Return a mask that hides the second half of each row."""
     changed = np.ones_like(mask)
     changed[:, (mask.shape[1] + 1) // 2 :] = False
     return changed
 
 
 def _with_first(array: Array, values: Mapping[int, float]) -> Array:
-    """Return a copy with another first number in some rows."""
+    """Return a copy in which some rows have another first number."""
     changed = array.copy()
     for row, value in values.items():
         changed[row].flat[0] = value
@@ -145,7 +145,7 @@ def _with_first(array: Array, values: Mapping[int, float]) -> Array:
 
 
 def _filled(graph: Graph, base: Mapping[str, Array], part: str) -> dict[str, Array]:
-    """Return the tensors of an input with a second row that is as full as can be: NaN, the highest, nothing masked."""
+    """Return the tensors of an input whose second row is as full as possible: NaN, highest values, nothing masked."""
     filled = {}
     for name, array in with_owner(part, of_owner(part, base)).items():
         filled[name] = array.copy()

@@ -1,4 +1,4 @@
-"""The arithmetic of parity, with NumPy alone, so that a bundle can be judged again where there is no torch."""
+"""The arithmetic of parity, with NumPy alone, so that a bundle can be judged again without torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ULP = 2.0**-23
 
 @dataclass(frozen=True)
 class Compared:
-    """The row that came nearest to its tolerance: ``used`` is its error as a share of what is allowed."""
+    """The row that came closest to its tolerance; ``used`` is its error as a fraction of the allowed error."""
 
     case: str
     output: str
@@ -29,15 +29,19 @@ class Compared:
     max_abs_error: float
 
     def __lt__(self, other: Compared) -> bool:
-        """Order by the share of the tolerance that was used."""
+        """Order by the fraction of the tolerance that was used."""
         return self.used < other.used
 
 
 def tolerance(torch32: Array, float64: Array, ulps: int, *, logarithm: bool = False) -> Array:
-    """Return how far each row may lie from float64: max(8 · |torch32 − f64|, ulps · 2⁻²³ · |f64|) over the row.
+    """Return how far each row may lie from float64.
 
-    With ``logarithm`` the size |f64| of a row counts as at least 1: the error of a logarithm is the relative error of
-    what it is taken of, whatever its own size.
+    With the maxima taken over the numbers of the row:
+
+        tolerance = max(8 · |torch32 − float64|, ulps · 2⁻²³ · |float64|)
+
+    With ``logarithm`` the size |float64| of a row counts as at least 1: the absolute error of a logarithm is the
+    relative error of its argument, whatever the size of the logarithm.
     """
     size = np.abs(np.where(np.isfinite(float64) & np.isfinite(torch32), float64, 0))
     least = ulps * _ULP * np.maximum(_row_max(size), float(logarithm))
@@ -46,19 +50,24 @@ def tolerance(torch32: Array, float64: Array, ulps: int, *, logarithm: bool = Fa
 
 
 def apart(found: Array, float64: Array) -> Array:
-    """Return how far each row lies from float64, the largest over the numbers that are finite in both."""
+    """Return how far each row lies from float64: the largest difference over the numbers that are finite in both."""
     finite = np.isfinite(float64) & np.isfinite(found)
     return _row_max(np.abs(np.where(finite, found, 0) - np.where(finite, float64, 0)))
 
 
 def usual_size(arrays: Iterable[Array]) -> float:
-    """Return the largest |f64| of the middle row of ``arrays``, which are one output in several cases."""
+    """Return the median, over all rows, of the row's largest |float64|; ``arrays`` are one output in several cases."""
     sizes = np.concatenate([_row_max(np.abs(np.where(np.isfinite(array), array, 0))) for array in arrays])
     return float(np.median(sizes)) if sizes.size else 0.0
 
 
 def reduced_tolerance(float64: Array, usual: float, precision: Precision) -> Array:
-    """Return how far each row may lie from float64 in a file of ``precision``; ``usual`` is the output's usual size."""
+    """Return how far each row may lie from float64 in a file of ``precision``; ``usual`` is the output's usual size.
+
+    With the inner maximum taken over the numbers of the row:
+
+        tolerance = row_error · max(max |float64|, usual)
+    """
     if not np.issubdtype(float64.dtype, np.floating):
         return np.full(len(float64), np.inf)
     allowed: Array = precision.row_error * np.maximum(_row_max(np.abs(float64)), usual)

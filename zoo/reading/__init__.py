@@ -1,1 +1,1 @@
-"""What people hand in: lists, tables and arrays, read strictly."""
+"""What users hand in: lists, tables and arrays, read strictly."""

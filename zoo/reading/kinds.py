@@ -1,4 +1,4 @@
-"""Kinds of files that hold rows: told by the end of a name, and by what the file begins with."""
+"""Kinds of files that hold rows, recognised by their suffix and by their first line."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ _FIRST_BYTES = 4096
 
 
 def check_is_text(path: Path, inputs: Sequence[str]) -> None:
-    """Raise UsageError if a file is no text with a value per line, by its name or by what it begins with.
+    """Raise UsageError if a file is not a text with a value per line, judged by its name and its beginning.
 
-    A first line that is an object of JSON, or names columns after ``inputs``, tells of another kind.
+    A first line that is a JSON object, or that names columns like ``inputs``, means another kind.
     """
     if path.suffix.lower() not in _OF_TEXT:
-        raise UsageError(f"{path} is of no kind that holds rows; expected {KINDS}; give it such a name if it is one")
+        raise UsageError(
+            f"{path} is not a kind of file that holds rows; expected {KINDS}; give it such a name if it is one"
+        )
     with path.open("rb") as stream:
         head = stream.read(_FIRST_BYTES)
     if b"\0" in head:
@@ -38,7 +40,7 @@ def check_is_text(path: Path, inputs: Sequence[str]) -> None:
 
 
 def _other_kind(first: str, inputs: Sequence[str]) -> str:
-    """Return what a first line tells of, empty if it may be a value."""
+    """Return the other kind that a first line belongs to, empty if it may be a value."""
     try:
         is_object = isinstance(json.loads(first), dict) and any(json.dumps(name) in first for name in inputs)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Refuses a lone value where a list of values is expected, as it would be taken apart: a text into its letters."""
+"""Refuses a single value where a list is expected: a text would otherwise be taken apart into its letters."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _LONE = (str, bytes, bytearray, memoryview, os.PathLike, Mapping)
 
 
 def listed(values: Any, what: str, *, once: bool = False) -> Any:
-    """Return ``values`` as they came: a list, a tuple, an array, or another sequence with one value per row.
+    """Return ``values`` unchanged: a list, a tuple, an array, or another sequence with one value per row.
 
-    ``what`` names them in the message. With ``once`` an iterator will do, too.
+    ``what`` names them in the message. With ``once`` an iterator is accepted, too.
 
-    Raises UsageError if ``values`` is a lone text, path, bytes, mapping, picture or number, a set, which has no order,
-    or an iterator.
+    Raises UsageError if ``values`` is a single text, path, bytes, mapping, picture or number, a set, which has no
+    order, or an iterator.
     """
     if isinstance(values, Iterator):
         if once:

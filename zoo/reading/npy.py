@@ -1,4 +1,4 @@
-"""Arrays of ``.npy`` files. A header is only believed as far as the file has bytes."""
+"""Arrays of ``.npy`` files. A header is trusted only if the file is as long as it says."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 def read_npy(path: Path, *, mapped: bool = False) -> Array:
-    """Return the array in ``path``; ``mapped`` from the disk, so that it takes no memory.
+    """Return the array in ``path``; with ``mapped`` it stays on the disk and takes no memory.
 
-    Raises DataError, before any memory is taken, where the file cannot be read, holds no array of plain numbers or has
-    not as many bytes as its header says.
+    Raises DataError, before any memory is taken, if the file cannot be read, does not hold an array of plain numbers or
+    does not have as many bytes as its header says.
     """
     try:
         with path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""The text of a table as records of cells: its encoding, its separator, its quotes, and what is wrong with them."""
+"""The text of a table as records of cells: its encoding, separator and quotes, with clear errors for faults in them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SEPARATORS = (",", ";", "\t")
 _NAMED = {"\t": "a tab"}
 _LINES_TRIED = 50
 _ENCODINGS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # what .xlsx, .ods and .xls begin with
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # the first bytes of .xlsx, .ods and .xls files
 _DOUBLED = 'write a quote that belongs to the text twice, in a cell between quotes, as in "a 5"" disk"'
 
 
 class Record(NamedTuple):
-    """The line on which a record begins, from 1, its cells, and what is wrong with its text, empty if nothing is."""
+    """The first line of a record, counted from 1, its cells, and the fault of its text, empty if it has none."""
 
     line: int
     cells: list[str]
@@ -27,9 +27,9 @@ class Record(NamedTuple):
 
 
 def records_of(path: Path, encoding: str) -> tuple[str, Callable[[], Iterator[Record]]]:
-    """Return the separator of a text of cells, and what yields its records, without those of empty cells.
+    """Return the separator of a text of cells, and a function that yields its records, skipping those of empty cells.
 
-    Yielding raises DataError, naming the line, where the rest of the text cannot be told into records.
+    Yielding raises DataError, naming the line, if the rest of the text cannot be divided into records.
     """
     with Lines(path, encoding) as lines:
         first = list(islice(lines, _LINES_TRIED))
@@ -41,7 +41,7 @@ def records_of(path: Path, encoding: str) -> tuple[str, Callable[[], Iterator[Re
 def encoding_of(path: Path) -> str:
     """Return the encoding of a text by its first bytes.
 
-    Raises DataError where the file cannot be read or is no text.
+    Raises DataError if the file cannot be read or is not text.
     """
     try:
         with path.open("rb") as stream:
@@ -54,7 +54,7 @@ def encoding_of(path: Path) -> str:
 
 
 class Lines:
-    """The lines of a text file with their ends; bytes that are no UTF-8 are kept, for ``problem_of`` to tell of."""
+    """The lines of a text file with their ends; bytes that are not UTF-8 are kept for ``problem_of``."""
 
     def __init__(self, path: Path, encoding: str) -> None:
         self._path = path
@@ -76,7 +76,7 @@ class Lines:
 
 def _records(path: Path, encoding: str, separator: str, *, skipped_lines: int) -> Iterator[Record]:
     with Lines(path, encoding) as lines:
-        held: list[str] = []  # the lines of the record at hand
+        held: list[str] = []  # the lines of the current record
         for _ in islice(lines, skipped_lines):
             pass
 
@@ -100,13 +100,13 @@ def _records(path: Path, encoding: str, separator: str, *, skipped_lines: int) -
 
 
 def _stated_separator(line: str) -> str:
-    """Return the separator that Excel's first line ``sep=;`` states, empty if it is none."""
+    """Return the separator that Excel's first line ``sep=;`` states, empty if the line is another."""
     text = line.strip("\r\n").strip('"')
     return text[4:] if text.lower().startswith("sep=") and text[4:] in SEPARATORS else ""
 
 
 def _fitting_separator(path: Path, lines: Sequence[str]) -> str:
-    """Return the separator that gives the most of the first rows as many cells as the header has, more than one."""
+    """Return the separator that divides most of the first rows into as many cells as the header, at least two."""
     preferred = ("\t", *SEPARATORS) if path.suffix.lower() == ".tsv" else SEPARATORS
 
     def fitting(separator: str) -> int:
@@ -120,11 +120,11 @@ def _told(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
     try:
         yield from csv.reader(lines, delimiter=separator, skipinitialspace=True)
     except csv.Error:
-        return  # told of when the rows are read
+        return  # reported when the rows are read
 
 
 def _of_quotes(lines: Sequence[str], start: int, separator: str, error: csv.Error) -> str:
-    """Return what is wrong with a record that cannot be told into cells: the line where its last quote opens, why."""
+    """Return why a record cannot be divided into cells: the line on which its last quote opens, and the fault."""
     opened, closed, rest = _last_quote(lines, separator)
     if closed is None:
         size = f" within {csv.field_size_limit():,} characters" if "limit" in str(error) else ""
@@ -137,9 +137,9 @@ def _of_quotes(lines: Sequence[str], start: int, separator: str, error: csv.Erro
 
 
 def _last_quote(lines: Sequence[str], separator: str) -> tuple[int, int | None, str]:
-    """Return the line, from 0, on which the last cell in quotes opens and the one on which it closes, and the rest."""
+    """Return the line, from 0, on which the last quoted cell opens, the line on which it closes, and the rest."""
     opened, closed, rest = 0, None, ""
-    state = "start"  # of a cell; or inside quotes, behind them, in a cell without them
+    state = "start"  # of a cell; or inside quotes, after them, in a cell without quotes
     for number, line in enumerate(lines):
         position = 0
         while position < len(line):
@@ -162,7 +162,7 @@ def _last_quote(lines: Sequence[str], separator: str) -> tuple[int, int | None, 
 
 
 def problem_of(lines: Sequence[str]) -> str:
-    """Return what is wrong with the text of a row, empty if nothing is."""
+    """Return what is wrong with the text of a row, empty if nothing is wrong."""
     text = "".join(lines)
     if "\0" in text:
         return "holds a NUL character; delete it, or save the whole file as UTF-8 again"
@@ -176,5 +176,5 @@ def problem_of(lines: Sequence[str]) -> str:
 
 
 def shown(separator: str) -> str:
-    """Return what a message calls a separator."""
+    """Return the name of a separator for a message."""
     return _NAMED.get(separator, repr(separator))

@@ -1,4 +1,4 @@
-"""What libraries written in C say on stderr, behind Python's back: caught while they decode, for our own message."""
+"""Catches what C libraries write to stderr, past Python, while they decode, to use it in our own message."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _one_at_a_time = threading.RLock()
 
 
 class LibraryMessages:
-    """The text that was caught, in one line; it is there once the block has ended."""
+    """The caught text in one line, available once the block has ended."""
 
     text = ""
 
     def beside(self, reason: object) -> str:
-        """Return a reason, with what the library said behind it."""
+        """Return a reason, followed by the library's text."""
         return f"{reason} ({self.text})" if self.text else str(reason)
 
 
@@ -27,14 +27,14 @@ class LibraryMessages:
 def library_messages() -> Iterator[LibraryMessages]:
     """Catch what is written to the file descriptor of stderr in the block.
 
-    What Python code writes to ``sys.stderr`` meanwhile, of whichever thread, arrives there. Blocks of several threads
-    wait for each other: to be used around what is known to write, and is short.
+    Text that Python code writes to ``sys.stderr`` meanwhile, in any thread, still arrives there. Blocks of several
+    threads wait for each other: use it only around short calls that are known to write.
     """
     caught = LibraryMessages()
     with _one_at_a_time:
         try:
             kept = os.dup(2)
-        except OSError:  # stderr is closed: there is nothing to keep clean
+        except OSError:  # stderr is closed: nothing can be written to it
             yield caught
             return
         before = sys.stderr
@@ -55,7 +55,7 @@ def library_messages() -> Iterator[LibraryMessages]:
 
 
 class _Past:
-    """The stream ``stream``, written to a descriptor that is no longer redirected, as long as it lasts."""
+    """Passes writes to ``stream`` on to a descriptor that is not redirected, as long as it exists."""
 
     def __init__(self, stream: TextIO, descriptor: int) -> None:
         self._stream, self._descriptor, self._lock = stream, descriptor, threading.Lock()

@@ -1,7 +1,7 @@
-"""Tables of text: CSV and TSV as spreadsheets export them, and JSON lines. One row at a time, so that any number goes.
+"""Tables of text: CSV and TSV as spreadsheets export them, and JSON lines. Read row by row, so any size is possible.
 
-A table of cells names its columns in its first line. The separator is ``,``, ``;`` or a tab: the one that a first line
-``sep=;`` states, or else the one that fits the first rows. The text is UTF-8, or UTF-16 with a byte order mark.
+The first line of a table of cells names its columns. The separator is ``,``, ``;`` or a tab: the one stated by a first
+line ``sep=;``, or else the one that fits the first rows. The text is UTF-8, or UTF-16 with a byte order mark.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OF_CELLS = (".csv", ".tsv")
 class TableRow:
     """The values of a row by column, and the line of the file on which it begins, from 1.
 
-    An empty cell is None, as null is; spaces around a cell do not count. Cells are texts, JSON has other kinds too.
+    An empty cell is None, and so is null; spaces around a cell are dropped. Cells are texts; JSON values may be others.
     """
 
     line: int
@@ -41,9 +41,9 @@ class BadTableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that can be read again and again: ``columns`` are those of the first line, none for JSON lines.
+    """A table that can be read repeatedly: ``columns`` are those of the first line, empty for JSON lines.
 
-    ``rows`` skips rows of empty cells. It raises DataError where the rest of the file cannot be told into rows.
+    ``rows`` skips rows of empty cells. It raises DataError if the rest of the file cannot be divided into rows.
     """
 
     path: Path
@@ -64,10 +64,10 @@ class Table:
 
 
 def open_table(path: Path) -> Table:
-    """Return the table in ``path``: an object per line where its name ends in ``.jsonl`` or ``.ndjson``, else cells.
+    """Return the table in ``path``: an object per line if the name ends in ``.jsonl`` or ``.ndjson``, else cells.
 
-    Raises DataError, naming the file and the line, where there is no file, it is a workbook or empty, or the first line
-    does not name each column once.
+    Raises DataError, naming the file and the line, if there is no file, if it is a workbook or empty, or if the first
+    line does not name each column once.
     """
     encoding = encoding_of(path)
     if path.suffix.lower() in OF_OBJECTS:

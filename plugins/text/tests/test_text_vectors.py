@@ -156,10 +156,10 @@ def test_vectors_are_for_whole_words(tokenizer):
             "option 'vectors': nowhere/vectors.bin: expected a file of word vectors, found nothing",
         ),
         ("package:zoo_text/none.bin", "none.bin: expected a file of word vectors, found nothing; give the path of one"),
-        ("package:zoo_text", "package:zoo_text is no source: expected a path that stays inside its folder, came ''"),
+        ("package:zoo_text", "package:zoo_text is not a source: expected a path that stays inside its folder, came ''"),
         ("package:zoo_text/../x", "expected a path that stays inside its folder, came '../x'; correct it"),
         ("package:zoo_text//etc/x", "expected a path that stays inside its folder, came '/etc/x'; correct it"),
-        ("package:a.b/x.bin", "package:a.b/x.bin is no source: expected the import name of a package, came 'a.b'"),
+        ("package:a.b/x.bin", "package:a.b/x.bin is not a source: expected the import name of a package, came 'a.b'"),
         ("package:not_there/x.bin", "leads into the package 'not_there', which is not installed; correct it, or insta"),
     ],
 )
