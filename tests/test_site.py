@@ -19,6 +19,8 @@ from zoo.cli.reference import reference
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "docs/mkdocs.yml"
 THEMES = sorted((ROOT / "docs/reference").glob("*.md"))
+# What a text leads to the glossary for.
+OURS = ("bundle", "entry", "front", "layout", "recipe", "regime", "stage", "translation")
 ELEMENTS = ("table", "tr", "td", "li", "pre", "blockquote", "img", "h2", "h3")
 # What a browser loads without being asked: all but links to be clicked.
 LOADS = re.compile(r"<(?:script|img|iframe|source|video|audio|link)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
@@ -77,8 +79,12 @@ def test_each_command_has_its_heading_on_the_page_of_commands():
 def test_the_glossary_is_in_order_and_explains_the_words_of_our_own():
     terms = re.findall(r"^## (.+)$", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)
     assert terms == sorted(terms, key=str.lower)
-    ours = {"front", "layout", "regime", "stage", "translation", "entry", "recipe", "spec", "bundle", "parity", "K"}
-    assert ours <= set(terms)
+    assert {*OURS, "K", "modality", "parity", "spec"} <= set(terms)
+
+
+@pytest.mark.parametrize("word", OURS)
+def test_a_word_of_our_own_is_led_from_a_text_to_the_glossary(word):
+    assert [page for page in pages() if f"glossary.md#{word})" in (ROOT / page).read_text()]
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if page != "CHANGELOG.md"])
