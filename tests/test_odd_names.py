@@ -2,8 +2,11 @@
 
 import functools
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -223,8 +226,8 @@ def test_every_graph_exports_runs_and_is_judged_again(objective, names, exported
     bundle = open_bundle(folder)
     values = {name: [Image.new("L", (8, 8), 200)] if name in PICTURES else ["dark"] for name in names}
     for name, graph in bundle.manifest.graphs.items():
-        reads = inputs_of(graph.inputs)
-        given = {one: [np.zeros(4, np.float32)] if one in graph.inputs else values[one] for one in reads}
+        latents = {one: np.zeros((1, *spec.axes[1:]), np.float32) for one, spec in graph.inputs.items()}
+        given = {one: latents.get(one, values.get(one)) for one in inputs_of(graph.inputs)}
         outputs = bundle.run(name, given)
         made = bundle.values(outputs)
         assert bundle.decoded_input(outputs) == graph.target
@@ -239,6 +242,30 @@ def test_what_is_said_finds_what_is_seen(exported, rows, tmp_path):
     vectors = Vectors.open(tmp_path / "vectors.npy")
     query = query_vector(bundle, vectors, "dark", graph="encode_speech_to_text.raw")
     assert nearest(vectors, query, 3)[0].shape == (1, 3)
+
+
+@pytest.mark.verify
+def test_every_command_takes_inputs_of_any_name(recipe_of, rows, tmp_path):
+    def zoo(*arguments):
+        command = [Path(sys.executable).with_name("zoo"), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    (tmp_path / "odd.toml").write_text(recipe_of("infonce", ("a_to_b", "speech_to_text"), by="class").toml())
+    zoo("train", "odd.toml", "--out", "run")
+    assert "a_to_b_to_speech_to_text" in zoo("evaluate", "run")
+    zoo("export", "run", "--out", "bundle", "--precision", "int8-weights")
+    assert json.loads(zoo("parity", "bundle", "--json"))
+    for graph in ("encode_speech_to_text", "encode_speech_to_text.raw", "embed", "embed.raw"):
+        told = json.loads(zoo("run", "bundle", graph, "-i", "speech_to_text=dark", "--json"))
+        assert len(told[f"{graph.removesuffix('.raw')}.embedding"][0]) == 4
+    zoo("embed", "bundle", "encode_a_to_b", "--input", rows / "captions.csv", "--out", "vectors")
+    zoo("search", "bundle", "vectors", "--query", "dark", "--graph", "encode_speech_to_text")
+    (tmp_path / "single.toml").write_text(recipe_of("vae", ("speech_to_text",)).toml())
+    zoo("train", "single.toml", "--out", "single")
+    zoo("export", "single", "--out", "texts", "--graph", "reconstruct_speech_to_text")
+    assert "speech_to_text[0]" in zoo("run", "texts", "reconstruct_speech_to_text", "-i", "speech_to_text=dark")
 
 
 def renamed(recipe, *names):
