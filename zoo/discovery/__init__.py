@@ -1,1 +1,1 @@
-"""Plugins: found, kept from harming a process, and their components made with checked options."""
+"""Plugins: found, isolated from the rest of the process, and their components built with checked options."""

@@ -1,6 +1,6 @@
-"""Makes components from the parts of a recipe: options are read off a component's signature and checked. No torch.
+"""Builds components from the parts of a recipe. Options are read from a component's signature and checked. No torch.
 
-Each option is checked here and nowhere else, against the type and the range that its annotation declares.
+Each option is checked only here, against the type and the range that its annotation declares.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 M = TypeVar("M")
 
-MODALITY = "modality:"  # what the state of modalities begins with among the tensors of a file
-# The kinds whose components a recipe names, and so can give options to.
+MODALITY = "modality:"  # the prefix of the state of modalities among the tensors of a file
+# The kinds of components that a recipe names; it can set options of these.
 IN_RECIPES = ("modality", "encoder", "decoder", "objective", "dataset")
-# What the zoo gives to the constructors of each kind, so that it is no option.
+# The constructor parameters that the zoo fills in itself; they are not options.
 _GIVEN = {
     "encoder": ("modality",),
     "decoder": ("modality", "latent_dim"),
@@ -48,15 +48,15 @@ def make_modalities(spec: ModelSpec, plugins: Plugins) -> dict[str, Modality]:
 
 
 def fitted_modalities(spec: ModelSpec, plugins: Plugins, saved: Mapping[str, Array], where: str) -> dict[str, Modality]:
-    """Return the modality of each input with what it learnt, which is ``saved`` by ``state_key`` in the file ``where``.
+    """Return the modality of each input with its learnt state, which the file ``where`` holds by ``state_key``.
 
-    Raises IntegrityError where a modality cannot take what is saved for it.
+    Raises IntegrityError if a modality does not accept its saved state.
     """
     return {entry.name: fitted_modality(entry, plugins, saved, where) for entry in spec.inputs}
 
 
 def fitted_modality(entry: InputSpec, plugins: Plugins, saved: Mapping[str, Array], where: str) -> Modality:
-    """Return the modality of one input as ``fitted_modalities`` does; the plugins of the others need not be there."""
+    """Return the modality of one input as ``fitted_modalities`` does; the other inputs need no plugins."""
     prefix = state_key(entry.name, "")
     state = {key.removeprefix(prefix): array for key, array in saved.items() if key.startswith(prefix)}
     modality = make_modality(entry.modality, f"spec.inputs.{entry.name}.modality", plugins)
@@ -73,9 +73,9 @@ def fitted_modality(entry: InputSpec, plugins: Plugins, saved: Mapping[str, Arra
 
 
 def modality_of(kind: type[M], name: str, modality: Modality, *, component: str) -> M:
-    """Return ``modality`` as one of the class ``kind``, which is registered as ``name``.
+    """Return ``modality`` as an instance of the class ``kind``, which is registered as ``name``.
 
-    Raises SpecError, naming ``component``, which works on no other, if it is of another class.
+    Raises SpecError, naming ``component``, which works only on this class, if it is of another class.
     """
     if not isinstance(modality, kind):
         raise SpecError(
@@ -85,7 +85,7 @@ def modality_of(kind: type[M], name: str, modality: Modality, *, component: str)
 
 
 def state_key(name: str, key: str) -> str:
-    """Return what an array of the state of an input's modality is called in a file."""
+    """Return the name in a file of an array of a modality's state."""
     return f"{MODALITY}{name}:{key}"
 
 
@@ -110,7 +110,7 @@ def make_layout(name: str, plugins: Plugins) -> Layout:
 def component_class(plugins: Plugins, kind: str, name: str, expected: type) -> Any:
     """Return the class of a registered component.
 
-    Raises PluginError, naming the distribution, where it is no subclass of ``expected``.
+    Raises PluginError, naming the distribution, if it is not a subclass of ``expected``.
     """
     component = plugins.load(kind, name)
     if not (isinstance(component, type) and issubclass(component, expected)):
@@ -119,14 +119,14 @@ def component_class(plugins: Plugins, kind: str, name: str, expected: type) -> A
 
 
 def options_of(component: type, kind: str) -> dict[str, Option]:
-    """Return the options of a component of a kind: the parameters of its constructor but those that the zoo gives."""
+    """Return the options of a component: the parameters of its constructor, without those that the zoo fills in."""
     given = _GIVEN.get(kind, ())
     found = parameters_of(component)
     return {name: option for name, option in found.items() if name not in given and not name.startswith("_")}
 
 
 def settable_options(plugins: Plugins, kind: str, name: str) -> dict[str, Option]:
-    """Return the options of a registered component that a recipe can set: none for what a recipe does not name."""
+    """Return the options of a component that a recipe can set; empty for kinds that a recipe does not name."""
     if kind not in IN_RECIPES:
         return {}
     component = plugins.load(kind, name)
@@ -137,8 +137,8 @@ def settable_options(plugins: Plugins, kind: str, name: str) -> dict[str, Option
 def checked_options(component: type, kind: str, part: Part, where: str) -> dict[str, Any]:
     """Return the options of ``part`` as the constructor takes them: lists as tuples, whole numbers as floats.
 
-    ``where`` is the key of the recipe that names the part. Raises SpecError, with the key of the option and what it
-    takes, for an option that is unknown, is missing, or is not of the type and in the range that it declares.
+    ``where`` is the key of the recipe that names the part. Raises SpecError, with the key of the option and the
+    expected value, if an option is unknown, is missing, or does not have the declared type and range.
     """
     known = options_of(component, kind)
     checked = {}
@@ -154,7 +154,7 @@ def checked_options(component: type, kind: str, part: Part, where: str) -> dict[
 
 @contextmanager
 def building(plugins: Plugins, kind: str, name: str, where: str) -> Iterator[None]:
-    """Blame a component for what goes wrong inside; what it refuses by itself is told with ``where`` in the recipe."""
+    """Blame a component for unexpected errors inside it; errors that it raises on purpose are told with ``where``."""
     with plugins.blaming(kind, name):
         try:
             yield

@@ -1,8 +1,9 @@
-"""The entry points of a group, read off the ``entry_points.txt`` of each distribution and little else.
+"""The entry points of a group, read from the ``entry_points.txt`` of each distribution and little else.
 
-They are those that ``importlib.metadata.entry_points`` gives, in its order. That one reads metadata as mail, and to
-import a reader of mail takes as long as the rest of a listing; besides, one broken file keeps it from giving any. It is
-asked only for distributions that lie in no folder: in a zip file on ``sys.path``, or with a finder of their own.
+The result equals that of ``importlib.metadata.entry_points``, in the same order. That function parses metadata as
+mail, and importing the mail parser takes as long as the rest of a listing. Besides, it fails altogether if one file is
+broken. It is used only for distributions outside of folders: in a zip file on ``sys.path``, or with a finder of their
+own.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ _SUFFIXES = (".dist-info", ".egg-info")
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """A name, the module or object that it stands for, and the distribution that brings it.
+    """A name, the module or object that it refers to, and the distribution that provides it.
 
-    ``fault`` tells why it cannot be read, if so.
+    ``fault`` says why it cannot be read; empty if it can.
     """
 
     name: str
@@ -49,7 +50,7 @@ class EntryPoint:
     def load(self) -> Any:
         """Import the module and return it, or the object in it that the entry point names.
 
-        Raises PluginError if the entry point cannot be read, and whatever the module raises.
+        Raises PluginError if the entry point cannot be read, and any exception of the module.
         """
         module, attributes = self._parts()
         return reduce(getattr, filter(None, attributes.split(".")), importlib.import_module(module))
@@ -64,7 +65,7 @@ class EntryPoint:
 
 
 class _Installed:
-    """An installed distribution, by the name of its folder; ``read`` gives nothing for a file that is not there."""
+    """An installed distribution, by the name of its folder; ``read`` returns nothing for a missing file."""
 
     def __init__(self, folder: str, read: Callable[[str], bytes]) -> None:
         stem, suffix = os.path.splitext(folder)
@@ -73,16 +74,16 @@ class _Installed:
 
     @property
     def key(self) -> str:
-        """Its name as it is compared: ``Zoo.Birds`` and ``zoo-birds`` are one (PEP 503)."""
+        """Its normalised name: ``Zoo.Birds`` and ``zoo-birds`` are equal (PEP 503)."""
         name = (self._name or self.named()[0]).lower()
         return "-".join(filter(None, name.replace("_", "-").replace(".", "-").split("-")))
 
     def named(self) -> tuple[str, str]:
-        """Return its name and version, as it states them, or else by its folder."""
+        """Return its name and version, from its metadata, or else from the name of its folder."""
         stated: dict[str, str] = {}
         text = (self.read("METADATA") or self.read("PKG-INFO")).decode(errors="replace")
         for line in text.splitlines():
-            if not line:  # what follows is its description
+            if not line:  # the description follows
                 break
             header, _, value = line.partition(":")
             stated.setdefault(header.casefold(), value.strip())
@@ -90,9 +91,9 @@ class _Installed:
 
 
 def entry_points(group: str) -> list[EntryPoint]:
-    """Return the entry points of a group; of distributions with one name the first on the path counts.
+    """Return the entry points of a group; if several distributions share a name, the first on the path counts.
 
-    For what cannot be read there is an entry point with the fault.
+    A distribution that cannot be read gives an entry point with the fault.
     """
     found: dict[str, _Installed] = {}
     for distribution in _installed():
@@ -143,13 +144,13 @@ def _dotted(name: str) -> bool:
 def _in_place(place: str) -> Iterator[_Installed]:
     try:
         children = os.listdir(place or ".")
-    except NotADirectoryError:  # a zip file, if it is anything
+    except NotADirectoryError:  # at most a zip file
         from importlib.metadata import DistributionFinder, MetadataPathFinder
 
         found = MetadataPathFinder.find_distributions(DistributionFinder.Context(path=[place]))
         yield from map(_in_no_folder, found)
         return
-    except OSError:  # imports pass over it, too
+    except OSError:  # imports skip it, too
         return
     named = [child for child in children if child.lower().endswith(_SUFFIXES)]
     if os.path.basename(place).lower().endswith(".egg"):
@@ -162,7 +163,7 @@ def _read(folder: str, file: str) -> bytes:
     try:
         with open(os.path.join(folder, file), "rb") as stream:
             return stream.read()
-    except OSError:  # it is not there, or nobody may read it
+    except OSError:  # it is missing, or may not be read
         return b""
 
 

@@ -1,10 +1,11 @@
-"""Writes into a page what the distributions of a repository register, component by component.
+"""Writes into a page the components that the distributions of a repository register.
 
-``python -m zoo.discovery.enumerating plugins/README.md`` writes which components there are,
-``python -m zoo.discovery.enumerating docs/components.md`` what options each has.
+``python -m zoo.discovery.enumerating plugins/README.md`` writes the list of components,
+``python -m zoo.discovery.enumerating docs/components.md`` the options of each.
 
-The page has two marks, and between them a table or sections of the distributions whose folders lie beside the page or
-beside its folder. They need not be installed; for options, what their components import must be there.
+The page has two marks. The table or the sections between them are written for the distributions whose folders lie
+beside the page or beside its folder. They need not be installed; for options, the packages that their components
+import must be installed.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ _SINGULAR = {"dataset": "data set"}
 
 
 def enumerated(page: str, folder: Path) -> str:
-    """Return the page with its table or its sections written again; ``folder`` is where the page lies.
+    """Return the page with its table or its sections rewritten; ``folder`` is the folder of the page.
 
-    Raises UsageError for a page without the marks, PluginError for a distribution whose plugin cannot be registered or
-    whose component cannot be imported.
+    Raises UsageError if the page lacks the marks, PluginError if a plugin of a distribution cannot be registered or a
+    component cannot be imported.
     """
     for (start, end), lines in _CONTENTS.items():
         before, found, rest = page.partition(start)
@@ -68,14 +69,14 @@ def _plural(kind: str) -> str:
     return _PLURAL.get(kind, f"{kind}s")
 
 
-# The marks of a page, and what is written between them.
+# The marks of a page, by the text that is written between them.
 START, END = "<!-- components: python -m zoo.discovery.enumerating plugins/README.md -->", "<!-- end of components -->"
 _OPTIONS = "<!-- options: python -m zoo.discovery.enumerating docs/components.md -->", "<!-- end of options -->"
 _CONTENTS: Mapping[tuple[str, str], Callable[[Path], Iterable[str]]] = {(START, END): _table, _OPTIONS: _options}
 
 
 def _distributions(folder: Path) -> Iterator[tuple[str, str, list[Plugin]]]:
-    """Yield the folder, the name and the plugins of each distribution, which can be imported meanwhile."""
+    """Yield the folder, the name and the plugins of each distribution, importable until the next one."""
     root = folder.resolve().parent
     for path in sorted(root.glob("*/*/pyproject.toml")):
         project = tomli.loads(path.read_text(encoding="utf-8"))["project"]

@@ -1,7 +1,7 @@
-"""An optional package that is missing is named with what brings it: an extra, or a distribution.
+"""A missing optional package is reported with the extra or the distribution that installs it.
 
-What brings which package is read off the metadata of modalzoo and of the distributions with plugins, so that a new
-extra stands in a ``pyproject.toml`` and nowhere else.
+This is read from the metadata of modalzoo and of the distributions with plugins, so that a new extra is declared in a
+``pyproject.toml`` and nowhere else.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from zoo.errors import MissingExtraError
 from zoo.hookspecs import ENTRY_POINT_GROUP
 
 _OWN = "modalzoo"
-# Distributions whose modules have another name.
+# Distributions whose modules are named differently.
 _DISTRIBUTIONS = {"PIL": ("pillow",), "onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "yaml": ("pyyaml",)}
 
 
 @contextmanager
 def extras_named() -> Iterator[None]:
-    """Raise MissingExtraError for a module that is missing, if it is known what brings it; all else passes."""
+    """Raise MissingExtraError for a module that is missing, if it is known how to install it; other errors pass."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -33,18 +33,18 @@ def extras_named() -> Iterator[None]:
 
 
 def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
-    """Return the error that names what brings the missing module, None if that is unknown."""
+    """Return the error that says how to install the missing module, None if that is unknown."""
     package = (error.name or "").partition(".")[0]
-    if not package or sys.modules.get(package) is not None:  # it is there, and lacks a module of its own
+    if not package or sys.modules.get(package) is not None:  # the package is there, and lacks one of its own modules
         return None
     brings = bringing(package)
     return MissingExtraError(package, brings) if brings else None
 
 
 def bringing(package: str) -> list[str]:
-    """Return what may be installed to get an import package, as pip takes it: ``modalzoo[train]``, ``modalzoo-audio``.
+    """Return what to install for an import package, as pip takes it: ``modalzoo[train]``, ``modalzoo-audio``.
 
-    All of it is of one distribution, modalzoo if that is one.
+    All results are of one distribution, of modalzoo if it is among them.
     """
     wanted = {_normalised(name) for name in _DISTRIBUTIONS.get(package, (package,))}
     for distribution in (_OWN, *sorted({point.distribution for point in entry_points(ENTRY_POINT_GROUP)})):
@@ -58,9 +58,9 @@ def bringing(package: str) -> list[str]:
 
 
 def bringing_component(name: str) -> str | None:
-    """Return what may be installed to get a component by the extra or the distribution that is named like it.
+    """Return what to install for a component, judged by the extra or the distribution with a similar name.
 
-    None if there is no such, or if its distribution is installed.
+    None if there is no such name, or if its distribution is installed.
     """
     from importlib.metadata import PackageNotFoundError, version
 
@@ -74,12 +74,12 @@ def bringing_component(name: str) -> str | None:
 
 
 def _required(distribution: str) -> Iterator[tuple[str, str]]:
-    """Yield what a distribution requires, and the extra for which it does, empty if it always does."""
+    """Yield each requirement of a distribution with the extra that needs it, empty if it is always needed."""
     from importlib.metadata import PackageNotFoundError, requires
 
     try:
         requirements = requires(distribution) or []
-    except PackageNotFoundError:  # it runs from its source
+    except PackageNotFoundError:  # it runs from source, without metadata
         return
     for requirement in requirements:
         name, extra = re.match(r"[\w.-]+", requirement), re.search(r"""extra\s*==\s*["']([\w.-]+)["']""", requirement)

@@ -11,18 +11,18 @@ from typing import Any
 def on_first_use(package: str) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of a package, for the names that it imports ``if TYPE_CHECKING``.
 
-    That block is the only list of them: type checkers read it, and here it is read once, when the first name is asked
-    for. ``__all__`` is the sorted list of the names. Write, at the end of the package's ``__init__.py``:
+    That block is the only list of them: type checkers read it, and this function reads it once, when the first name is
+    requested. ``__all__`` is the sorted list of the names. Write, at the end of the package's ``__init__.py``:
 
         if TYPE_CHECKING:
             from zoo_birds.song import Song as Song
         else:
             __getattr__ = on_first_use(__name__)
 
-    There is no ``__dir__``: what lists the names of a plugin, as its registration does, would load them all.
+    There is no ``__dir__``: code that lists the names of a plugin, such as its registration, would load them all.
 
-    Raises, on first use, AttributeError for another name, MissingExtraError if a package is not installed, ImportError
-    if the source of this one is not there.
+    Raises, on first use, AttributeError for an unknown name, MissingExtraError if a package is not installed,
+    ImportError if the source of this package is missing.
     """
     modules: dict[str, str] = {}
 
@@ -33,7 +33,7 @@ def on_first_use(package: str) -> Callable[[str], Any]:
             return sorted(modules)
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        from zoo.discovery.extras import extras_named  # only now, as ast
+        from zoo.discovery.extras import extras_named  # imported late, as ast is
 
         with extras_named():
             return getattr(import_module(modules[name]), name)
@@ -43,7 +43,7 @@ def on_first_use(package: str) -> Callable[[str], Any]:
 
 def _listed(package: str) -> dict[str, str]:
     """Return, by name, the module that a package imports it from under TYPE_CHECKING."""
-    import ast  # only now: nothing else of `import zoo` needs it
+    import ast  # imported late: nothing else in `import zoo` needs it
 
     spec = sys.modules[package].__spec__
     source = getattr(spec and spec.loader, "get_source", lambda _: None)(package)

@@ -1,7 +1,7 @@
-"""Code of plugins, run so that nothing it raises gets past, and nothing it prints gets among a command's data.
+"""Runs code of plugins so that their exceptions are caught and their output stays out of a command's data.
 
-What cannot be caught here, since it ends or holds the process, is found by ``zoo doctor``, which imports plugins in a
-process of its own (``separate_process``).
+Plugins that end or block the whole process cannot be caught here. ``zoo doctor`` finds them: it imports plugins in a
+separate process (``separate_process``).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _LONGEST = 1000
 
 
 class Escaped(Exception):
-    """Something was raised by a plugin; the message names it."""
+    """A plugin raised an exception; the message names it."""
 
 
 class Aside(io.TextIOBase):
-    """Stands for stdout while only data belong there: what is printed goes to stderr, and is noticed."""
+    """Replaces stdout while only data belong there: prints go to stderr instead and are counted."""
 
     def __init__(self) -> None:
         self.writes = 0
@@ -42,7 +42,7 @@ class Aside(io.TextIOBase):
 
     @property
     def buffer(self) -> BinaryIO:
-        """The bytes of stderr, for what prints bytes."""
+        """The bytes of stderr, for code that prints bytes."""
         self.writes += 1
         return sys.stderr.buffer
 
@@ -56,7 +56,7 @@ class Aside(io.TextIOBase):
         return sys.stderr.fileno()
 
     def writable(self) -> bool:
-        """Tell that it can be written."""
+        """Return that it can be written."""
         return True
 
     def close(self) -> None:
@@ -65,16 +65,16 @@ class Aside(io.TextIOBase):
 
 
 def writes_aside() -> int:
-    """Return how often something was printed aside so far, 0 while nothing stands for stdout."""
+    """Return how many prints went aside so far, 0 while stdout is not replaced."""
     return sys.stdout.writes if isinstance(sys.stdout, Aside) else 0
 
 
 @contextmanager
 def isolated(*passing: type[BaseException]) -> Iterator[None]:
-    """Raise Escaped for whatever the block raises, but for errors of the kinds ``passing``.
+    """Raise Escaped for any exception of the block, except those of the classes ``passing``.
 
-    What a signal raises is no doing of the block, and passes, even if the block swallows it: Ctrl-C ends a command. The
-    handlers of signals are afterwards what they were before.
+    An exception raised by a signal handler is not the block's fault. It passes even if the block swallows it, so that
+    Ctrl-C ends a command. Afterwards the signal handlers are what they were before.
     """
     with _signals() as raised:
         try:
@@ -92,9 +92,9 @@ def isolated(*passing: type[BaseException]) -> Iterator[None]:
 
 @contextmanager
 def signals_first() -> Iterator[None]:
-    """Raise what the handler of a signal raised, whatever error the block made of it.
+    """Raise the exception of a signal handler again, even if the block turned it into another one.
 
-    Ctrl-C amid the import of a library may come out as an ImportError, amid a class as a RuntimeError.
+    Ctrl-C during the import of a library may come out as an ImportError, during a class definition as a RuntimeError.
     """
     with _signals() as raised:
         try:
@@ -106,7 +106,7 @@ def signals_first() -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Name an exception in a line: its kind and its message, whatever its class does."""
+    """Describe an exception in one line by its class and its message, even if its class is broken."""
     kind = type(error).__name__
     try:
         message = " ".join(str(error).split())
@@ -118,7 +118,7 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def _signals() -> Iterator[list[BaseException]]:
-    """Give the list of what handlers of signals raise in the block."""
+    """Yield the list of the exceptions that signal handlers raise in the block."""
     raised: list[BaseException] = []
     if threading.current_thread() is not threading.main_thread():
         yield raised
@@ -142,5 +142,5 @@ def _signals() -> Iterator[list[BaseException]]:
         yield raised
     finally:
         for number, handler in before.items():
-            if handler is not None:  # None stands for a handler that was not set in Python
+            if handler is not None:  # None means that the handler was not set in Python
                 signal.signal(number, handler)

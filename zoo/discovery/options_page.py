@@ -1,4 +1,4 @@
-"""The sections of the page that tells each component's options: what each takes, and its default."""
+"""The sections of the page about each component's options: what values each takes, and its default."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from zoo.recipes.options import Option, fields_of
 from zoo.recipes.spec import Evaluation, ModelSpec, Training
 
 _TABLES = {"[spec]": ModelSpec, "[training]": Training, "[evaluation]": Evaluation}
-_PARTS = ("objective", "inputs")  # of [spec], which components fill
+_PARTS = ("objective", "inputs")  # keys of [spec] that hold components
 
 
 def sections(plugins: Plugins) -> Iterator[tuple[Component, str]]:
-    """Yield each component that a recipe can name, with its section: what it says of itself, and its options."""
+    """Yield each component that a recipe can name, with its section: its docstring and its options."""
     for component in plugins.table.values():
         if component.kind in IN_RECIPES:
             found = plugins.load(component.kind, component.name)

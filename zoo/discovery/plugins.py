@@ -1,7 +1,7 @@
-"""Discovery: which plugins are installed, which of them fail and why, and what each registers.
+"""Discovery: the installed plugins, the faults of those that fail, and the components that each registers.
 
-A plugin is the entry point of an installed distribution, in the group ``modalzoo``. It is registered whole or not at
-all; one that fails is kept as a fault that names its distribution, and everything else lives on.
+A plugin is the entry point of an installed distribution, in the group ``modalzoo``. It is registered completely or not
+at all. One that fails is kept as a fault that names its distribution; all other plugins keep working.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WHERE = "`zoo plugins` lists what is installed."
 
 @dataclass(frozen=True)
 class Plugins:
-    """All installed plugins and the table of what the sound ones register."""
+    """All installed plugins and the table of the components that the working ones register."""
 
     plugins: tuple[Plugin, ...]
     table: Mapping[tuple[str, str], Component] = field(init=False)
@@ -56,9 +56,9 @@ class Plugins:
         return sorted(name for registered, name in self.table if registered == kind)
 
     def of(self, distribution: str) -> list[Plugin]:
-        """Return the plugins that a distribution brings.
+        """Return the plugins of a distribution.
 
-        Raises UnknownNameError where it brings none, PluginError where one of them is out.
+        Raises UnknownNameError if it has none, PluginError if one of them failed.
         """
         found = [plugin for plugin in self.plugins if plugin.distribution == distribution]
         if not found:
@@ -87,8 +87,8 @@ class Plugins:
     def load(self, kind: str, name: str) -> Any:
         """Import and return a registered component's class.
 
-        Raises PluginError, naming the distribution, where it cannot be imported, MissingExtraError where a package is
-        missing and it is known what brings it.
+        Raises PluginError, naming the distribution, if it cannot be imported; MissingExtraError if a package is missing
+        and it is known how to install it.
         """
         component = self.find(kind, name)
         module, _, attribute = component.import_string.partition(":")
@@ -103,7 +103,7 @@ class Plugins:
 
     @contextmanager
     def blaming(self, kind: str, name: str) -> Iterator[None]:
-        """Raise PluginError, naming the distribution, for whatever goes wrong inside but for errors of the zoo."""
+        """Raise PluginError, naming the distribution, for any exception inside except errors of the zoo."""
         try:
             with isolated(ZooError), extras_named():
                 yield
@@ -117,23 +117,23 @@ class Plugins:
 
 @functools.cache
 def installed() -> Plugins:
-    """Return the plugins of this environment, discovered once a process.
+    """Return the plugins of this environment, discovered once per process.
 
     ``ZOO_PLUGINS`` narrows them: ``ZOO_PLUGINS=modalzoo-text,modalzoo-onnx`` allows only these distributions,
-    ``ZOO_PLUGINS=-birds`` all but this one.
+    ``ZOO_PLUGINS=-birds`` all except this one.
     """
     return discovered()
 
 
 def discovered(leaving_out: Container[str] = ()) -> Plugins:
-    """Return the plugins that ``ZOO_PLUGINS`` lets in, but for those of the distributions to be left out."""
+    """Return the plugins that ``ZOO_PLUGINS`` allows, without those of the distributions in ``leaving_out``."""
     manager = hook_manager()
     found = (load_plugin(point, manager) for point in let_in() if point.distribution not in leaving_out)
     return Plugins(tuple(_without_clashes(found)))
 
 
 def let_in() -> list[EntryPoint]:
-    """Return the entry points that ``ZOO_PLUGINS`` lets in, without importing one."""
+    """Return the entry points that ``ZOO_PLUGINS`` allows, without importing any."""
     wanted = _filter(os.environ.get("ZOO_PLUGINS", ""))
     return [point for point in entry_points(ENTRY_POINT_GROUP) if wanted(point.distribution)]
 
@@ -145,9 +145,10 @@ def unknown_in_setting() -> list[str]:
 
 
 def translations(exporter: str) -> dict[str, Callable[[], Any]]:
-    """Return what loads the translation of each operator for an exporter, by operator: ``zoo_text::packed_lstm``.
+    """Return, by operator, a function that loads an exporter's translation of it: ``zoo_text::packed_lstm``.
 
-    An operator that no imported module defines is in no graph: leave its translation unloaded.
+    A translation is the plugin's code that writes one of its own torch operators in the exporter's format. If no
+    imported module defines an operator, it is in no graph: leave its translation unloaded.
     """
     found = installed()
     prefix = f"{exporter}/"
@@ -159,7 +160,7 @@ def translations(exporter: str) -> dict[str, Callable[[], Any]]:
 
 
 def _without_clashes(plugins: Iterable[Plugin]) -> list[Plugin]:
-    """Leave out, whole, each plugin that registers a name which an earlier one has."""
+    """Leave out, as a whole, each plugin that registers a name which an earlier plugin has registered."""
     kept: list[Plugin] = []
     owners: dict[tuple[str, str], Plugin] = {}
     for plugin in sorted(plugins, key=lambda plugin: (plugin.distribution, plugin.name)):

@@ -1,4 +1,4 @@
-"""What a plugin registers, and the form that its names and places must have."""
+"""The components that a plugin registers, and the required form of their names and import strings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OPERATOR = re.compile(r"(\w+)::\w+", re.ASCII)
 
 @dataclass(frozen=True)
 class Component:
-    """One registered name: where it is defined and whose it is."""
+    """One registered name: where it is defined and who provides it."""
 
     kind: str
     name: str
@@ -24,7 +24,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Plugin:
-    """One installed plugin: whole, or with the fault that kept it out."""
+    """One installed plugin: complete, or with the fault that kept it out."""
 
     name: str
     module: str
@@ -35,7 +35,7 @@ class Plugin:
     fault: str = ""
 
     def without(self, fault: str) -> Plugin:
-        """Return the plugin as one that registers nothing, for the reason ``fault``."""
+        """Return the plugin with nothing registered, for the reason ``fault``."""
         return Plugin(self.name, self.module, self.distribution, self.version, fault=fault)
 
 
@@ -66,7 +66,7 @@ def _check_name(component: Component) -> None:
 
 
 def _check_translated(name: str, package: str) -> None:
-    """Raise PluginError where a translation is of somebody else's operator: it would change the files of others."""
+    """Raise PluginError if the translation is for an operator of someone else: it would change the files of others."""
     exporter, _, operator = name.partition("/")
     form = _OPERATOR.fullmatch(operator)
     if not SLUG.fullmatch(exporter) or form is None or form.group(1) != package:

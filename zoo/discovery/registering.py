@@ -1,4 +1,4 @@
-"""One plugin: its entry point imported, its hooks called, what they return checked."""
+"""One plugin: imports its entry point, calls its hooks and checks their results."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _HOOKS = {
 
 
 def load_plugin(point: EntryPoint, manager: pluggy.PluginManager | None = None) -> Plugin:
-    """Import one entry point, call its hooks and check what they return.
+    """Import one entry point, call its hooks and check their results.
 
-    Whatever goes wrong in it ends here, as a fault of this plugin alone. A ``manager`` of hooks without plugins spares
-    making one; the plugin does not stay in it.
+    Any exception becomes a fault of this plugin alone. A ``manager`` of hooks that has no plugins can be passed to
+    avoid creating one; the plugin does not stay in it.
     """
     distribution, version = point.distribution, point.version
     found = Plugin(point.name, point.value.partition(":")[0].strip(), distribution, version)
@@ -44,7 +44,7 @@ def load_plugin(point: EntryPoint, manager: pluggy.PluginManager | None = None) 
     except Escaped as error:
         loaded = found.without(f"{error}; reinstall or remove {distribution}")
     if writes_aside() > before:
-        import logging  # slow, and seldom needed
+        import logging  # slow, and rarely needed
 
         logger = logging.getLogger(__name__)
         logger.warning("%s %s writes to stdout while it is imported; that went to stderr", distribution, version)
@@ -83,14 +83,14 @@ def _registered(module: Any, name: str, manager: pluggy.PluginManager) -> Iterat
 
 
 def hook_manager() -> pluggy.PluginManager:
-    """Return a manager that knows the hooks, and no plugin."""
+    """Return a manager that knows the hooks, and has no plugin."""
     manager = pluggy.PluginManager("modalzoo")
     manager.add_hookspecs(hookspecs)
     return manager
 
 
 def _returned(manager: pluggy.PluginManager, hook: str) -> list[Any]:
-    """Call one hook of one plugin; pluggy would drop a None without a word."""
+    """Call one hook of one plugin; pluggy would drop a None silently."""
     implemented = getattr(manager.hook, hook).get_hookimpls()
     returned: list[Any] = getattr(manager.hook, hook)()
     if len(returned) != len(implemented):

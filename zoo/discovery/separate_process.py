@@ -1,4 +1,4 @@
-"""Plugins loaded in a process of their own, to find those that end or hold every process that imports them."""
+"""Loads plugins in a separate process, to find those that end or block every process that imports them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _LOADED = "loaded"
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What happened in a process that imported some plugins: what ended or held it, and whether stdout was written."""
+    """The outcome of a process that imported some plugins: what ended or blocked it, and whether it wrote to stdout."""
 
     fault: str
     prints: bool
 
 
 def behaviours(distributions: Iterable[str], limit_s: float) -> dict[str, Behaviour]:
-    """Return how each distribution behaves: by one process for all, and by one each if that shows anything.
+    """Return how each distribution behaves: tried in one process for all, and one by one if that shows a fault.
 
-    ``limit_s`` is the time that a process may take.
+    ``limit_s`` is the time limit of a process.
     """
     names = sorted(set(distributions))
-    if not names:  # no name in ZOO_PLUGINS would let all in
+    if not names:  # an empty ZOO_PLUGINS would allow all plugins
         return {}
     together = _behaviour(names, limit_s)
     if not together.fault and not together.prints:
@@ -42,7 +42,7 @@ def _behaviour(names: list[str], limit_s: float) -> Behaviour:
         printed, loaded = Path(folder) / "printed", Path(folder) / _LOADED
         command = [sys.executable, "-P", "-m", "zoo.discovery.separate_process", str(loaded)]
         code: int | None = None
-        # Output goes to a file: a pipe would stay open in processes that a plugin leaves behind.
+        # Output goes to a file: a pipe would stay open if a plugin leaves processes behind.
         with printed.open("wb") as stream:
             try:
                 done = subprocess.run(

@@ -1,1 +1,1 @@
-"""Held-out metrics: what a model's latents and reconstructions are worth."""
+"""Held-out metrics: how good a model's latents and reconstructions are."""

@@ -1,4 +1,4 @@
-"""Whether what a model translates to is of the right class: by classifiers that are trained for it on real values."""
+"""Whether a model's translations are of the right class, as judged by classifiers trained on real values."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ def coherence(
     *,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Return how often an input that is decoded from a latent of others has the class of its row.
+    """Return how often an input decoded from the latent of other inputs has the class of its row.
 
-    ``<inputs>.<label>.coherence`` is the share of rows, a mean over all inputs that are not given; of several inputs
-    given see ``zoo.by_subset``. ``<input>.<label>.classifier`` is what the judge of an input reaches on real values of
-    ``samples``: a new encoder of the same kind as the model's with one linear layer, trained on ``training``. Where the
-    latent has a prior, ``prior.<label>.coherence`` is the share of its draws that all decoders agree on. Values are
-    judged as a person sees them, from ``Modality.from_arrays``. Empty where nothing is decoded or no label is a class.
+    ``<inputs>.<label>.coherence`` is the fraction of rows, averaged over all inputs that are not given; for several
+    given inputs see ``zoo.by_subset``. ``<input>.<label>.classifier`` is the accuracy of an input's judge on real
+    values of ``samples``. The judge is a new encoder of the same kind as the model's with one linear layer, trained on
+    ``training``. If the latent has a prior, ``prior.<label>.coherence`` is the fraction of its draws on which all
+    decoders agree. Values are judged as a person sees them, after ``Modality.from_arrays``. Empty if nothing is decoded
+    or no label is a class.
 
     Source: Shi et al. 2019, section 4.1, arXiv 1911.03393, for judging by classifiers.
     """
@@ -69,7 +70,7 @@ def coherence(
                 for some, numbers in ((rows, expected), (known_rows, known_classes))
             )
             if not (bool(there.any()) and bool(learnt.any())):
-                continue  # nobody could say how good this judge is
+                continue  # the accuracy of this judge could not be measured
             judges[name] = _judge(model, plugins, name, decoder, known_rows, known_classes, learnt, seed)
             found[metric_name(name, label, "classifier")] = _share(judges[name].named(rows)[there] == expected[there])
         conditional = {inputs: _conditional(inputs, given, judges, expected) for inputs, given in latents.items()}
@@ -88,7 +89,7 @@ def coherence(
 def _conditional(
     inputs: Sequence[str], given: Latents, judges: Mapping[str, _Judge], expected: Int64[Tensor, " row"]
 ) -> float | None:
-    """Return the mean share over the inputs that are not given, None where there is none or no row to judge."""
+    """Return the mean fraction over the inputs that are not given, None if there is none or no row to judge."""
     judged = given.known.cpu() & (expected != _NO_CLASS)
     others = [judge for name, judge in judges.items() if name not in inputs]
     if not others or not bool(judged.any()):
@@ -110,12 +111,12 @@ class _Classes:
         return cls(label, {name: place for place, name in enumerate(names)})
 
     def numbers(self, samples: Sequence[Sample]) -> Int64[Tensor, " row"]:
-        """Return the class of each sample, -1 where it has none that is known."""
+        """Return the class of each sample, -1 if it has no known class."""
         return torch.tensor([self.number.get(sample.labels.get(self.label, ""), _NO_CLASS) for sample in samples])
 
 
 class _Judge:
-    """Names the class of values of one input."""
+    """Predicts the class of values of one input."""
 
     def __init__(self, name: str, modality: Modality, decoder: Graph, encoder: Encoder, classes: int) -> None:
         self.name = name
@@ -127,19 +128,19 @@ class _Judge:
         self.network = nn.ModuleList([encoder, self.head]).to(self.device)
 
     def logits(self, tensors: Tensors) -> Float[Tensor, "row class"]:
-        """Return a score a class."""
+        """Return one score per class."""
         features = self.encoder({key: tensor.to(self.device) for key, tensor in tensors.items()})
         scores: Tensor = self.head(features)
         return scores
 
     def named(self, rows: Rows) -> Int64[Tensor, " row"]:
-        """Return the class of each row."""
+        """Return the predicted class of each row."""
         parts = torch.split(torch.arange(len(rows)), _ROWS_AT_ONCE)
         with evaluating(self.network):
             return torch.cat([self.logits(rows.take(part).inputs[self.name]).argmax(dim=1).cpu() for part in parts])
 
     def decoded(self, latents: Float[Tensor, "row latent"]) -> Int64[Tensor, " row"]:
-        """Return the class of what each latent is decoded to."""
+        """Return the predicted class of each decoded latent."""
         found = []
         for some in torch.split(latents.to(self.device), _ROWS_AT_ONCE):
             with evaluating(self.decoder.module):

@@ -1,4 +1,4 @@
-"""Measures a model on held-out data, and compares with what was recorded."""
+"""Measures a model on held-out data, and compares the metrics with recorded ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A split to measure on: its samples, their rows, and the words that name it in a message."""
+    """A split to measure on: its samples, their rows, and its name in messages."""
 
     samples: Sequence[Sample]
     rows: Rows
@@ -48,10 +48,10 @@ class HeldOut:
         skip: Skip | None = None,
         reading: Reading = ALONE,
     ) -> HeldOut:
-        """Read a split, without the samples of which ``skip`` is told; ``advice`` says what to do if it has nothing.
+        """Read a split, without unreadable samples if ``skip`` is given; ``advice`` says what to do if nothing is left.
 
-        ``reading`` says how files are read.
-        An input that no sample has is told of by a warning, since what needs it is not measured.
+        ``skip`` is called for each sample that is left out. ``reading`` says how files are read. If no sample has an
+        input, a warning says so, since metrics that need it are not measured.
         """
         samples, where = splits.read(split, advice=advice), splits.where(split)
         rows = load_rows(samples, modalities, where=where, skip=skip, reading=reading)
@@ -63,7 +63,7 @@ class HeldOut:
         return held_out
 
     def some(self, by: str = "") -> HeldOut:
-        """Return two rows of every kind: by the inputs that they have, and by the label ``by``."""
+        """Return two rows of every kind; rows differ in kind by their present inputs and by the label ``by``."""
         kinds: dict[object, list[int]] = {}
         for place, sample in enumerate(self.samples):
             there = tuple(name for name, value in sample.inputs.items() if value is not None)
@@ -85,15 +85,14 @@ def evaluate(
 ) -> dict[str, float]:
     """Return the metrics that the model's objective reports on a split, by name.
 
-    Where the recipe's evaluation names a label, the samples are taken apart by it, and each name begins with the
-    label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's. Where it asks for
-    probes, they are fitted on the split ``train`` and measured on the whole split: ``picture.latent.class.probe``;
-    likewise for the classifiers that judge coherence. Deterministic for one ``seed``.
-    With ``skip`` samples that cannot be read are left out, and it is told of each and why. ``reading`` says how files
-    are read.
+    If the recipe's evaluation names a label, the samples are grouped by it, and each metric's name begins with the
+    label's value: ``zh.caption_to_picture.recall@10``. ``split`` overrides the recipe's split. If the recipe asks for
+    probes, these are fitted on the split ``train`` and measured on the whole split: ``picture.latent.class.probe``. The
+    same applies to the classifiers that judge coherence. The result depends only on ``seed``. With ``skip``, samples
+    that cannot be read are left out, and ``skip`` is called for each. ``reading`` says how files are read.
 
-    Raises UsageError if the split has no samples or none of the inputs, DataError if no row has what the objective
-    measures or, without ``skip``, a sample cannot be read; an input that no row has is told of by a warning.
+    Raises UsageError if the split has no samples or none of the inputs; DataError if no row has the inputs that the
+    objective measures or, without ``skip``, if a sample cannot be read. If no row has an input, a warning says so.
     """
     plugins = plugins or installed()
     splits = Splits.of(recipe, plugins)
@@ -115,10 +114,10 @@ def evaluate(
 def measure(
     model: Model, recipe: Recipe, held_out: HeldOut, *, seed: int = 0, run: RunsGraphs | None = None
 ) -> dict[str, float]:
-    """Return the metrics of ``evaluate`` but for the probes, on rows that are loaded already.
+    """Return the metrics of ``evaluate`` except the probes, on rows that are already loaded.
 
-    With ``run`` those that follow from the answers of deployed graphs, which it runs; none where the objective has no
-    such metrics.
+    With ``run``, only the metrics that can be computed from the outputs of deployed graphs, which ``run`` runs; empty
+    if the objective has no such metrics.
     """
     by = recipe.evaluation.by
     measured: dict[str, float] = {}
@@ -132,7 +131,7 @@ def measure(
 
 
 def verify(measured: Mapping[str, float], recorded: Mapping[str, Metric], name: str) -> None:
-    """Raise MetricError where a recorded metric was not measured again within its tolerance."""
+    """Raise MetricError if a recorded metric is missing or outside of its tolerance."""
     for metric, expected in recorded.items():
         found = measured.get(metric)
         if found is None or not abs(found - expected.value) <= expected.tolerance:

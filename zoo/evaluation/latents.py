@@ -1,6 +1,6 @@
-"""Latents of many rows: of each encoder, or of every subset of the inputs where a model embeds whatever is there.
+"""Latents of many rows: of each encoder, or of every subset of the inputs if the model embeds subsets.
 
-Neither the objective nor the modality is known here: what a graph calls ``latent`` or ``embedding`` is taken.
+This code knows neither the objective nor the modality: it takes the outputs called ``latent`` or ``embedding``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BATCH_ROWS = 256
 
 @dataclass(frozen=True)
 class Latents:
-    """A latent a row, and the rows whose inputs it was made of are all there; ``output`` is what the graph calls it."""
+    """One latent per row, and the rows in which all of its inputs are present; ``output`` is its name in the graph."""
 
     output: str
     values: Float[Tensor, "row latent"]
@@ -33,10 +33,10 @@ class Latents:
 
 
 def latents_of(model: Model, rows: Rows) -> dict[tuple[str, ...], Latents]:
-    """Return the latents of all rows, by the inputs that they are made of.
+    """Return the latents of all rows, by the inputs that they are computed from.
 
-    A model with a graph of the kind ``embed`` gives those of every subset of its inputs, another those of each graph of
-    the kind ``encode``. Empty where no graph has such an output.
+    A model with a graph of the kind ``embed`` gives latents of every subset of its inputs; any other gives latents of
+    each graph of the kind ``encode``. Empty if no graph has such an output.
     """
     with evaluating(model.objective):
         graphs = model.graphs(raw=False)

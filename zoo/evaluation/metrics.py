@@ -1,4 +1,4 @@
-"""A measured number; how metrics are shown: what chance gives beside each, one table of inputs by metrics. No torch."""
+"""A measured number; how metrics are shown: with the chance level, and as a table of inputs by metrics. No torch."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _HEADER = "inputs"
 
 @dataclass(frozen=True)
 class Metric:
-    """A measured number, how far another measurement of it may lie, and nothing typed in by hand."""
+    """A measured number, and how far a repeated measurement may lie from it."""
 
     value: float
     tolerance: float
 
 
 def metric_name(*parts: str) -> str:
-    """Return what a metric is called: a label's value, inputs, what is measured, as far as there is each.
+    """Join the parts of a metric's name, skipping empty ones: a label's value, the inputs, the measure.
 
     As in ``zh.caption_to_picture.recall@10``.
     """
@@ -29,20 +29,20 @@ def metric_name(*parts: str) -> str:
 
 
 def metric_parts(metric: str) -> tuple[str, str, str]:
-    """Return what a metric is of, its own name, and up to which place it counts: ``picture``, ``recall``, ``10``."""
+    """Return the subject of a metric, its own name, and its cut-off: ``picture``, ``recall``, ``10``."""
     of, _, last = metric.rpartition(".")
     name, _, place = last.partition("@")
     return of, name, place
 
 
 def by_label(metrics: Mapping[str, float], metric: str) -> dict[str, float]:
-    """Return a metric by the values of the label that rows were taken apart by."""
+    """Return a metric by the values of the label that rows were grouped by."""
     end = f".{metric}"
     return {name.removesuffix(end): value for name, value in metrics.items() if name.endswith(end)}
 
 
 def chance_beside(metric: str, metrics: Collection[str]) -> str:
-    """Return the name under which the chance of a metric is told, empty where it is not.
+    """Return the name of the metric that holds the chance level of ``metric``, empty if there is none.
 
     It is ``chance@10`` beside ``recall@10``, ``chance_map`` beside ``map``, or ``chance`` beside ``probe``.
     """
@@ -55,7 +55,7 @@ def chance_beside(metric: str, metrics: Collection[str]) -> str:
 
 
 def row_and_column(metric: str, inputs: Sequence[str]) -> tuple[str, str]:
-    """Return where a metric stands in a table of inputs by metrics; the row is empty where it is of no inputs.
+    """Return the row and the column of a metric in a table of inputs by metrics; the row is empty if it has no inputs.
 
     ``zh.caption_to_picture.map`` stands in the row ``zh.caption_to_picture``, ``2-of-5.nll`` in the row ``2-of-5``.
     """
@@ -67,10 +67,10 @@ def row_and_column(metric: str, inputs: Sequence[str]) -> tuple[str, str]:
 
 
 def tabulated(metrics: Mapping[str, float], inputs: Sequence[str]) -> tuple[list[tuple[str, ...]], list[str]]:
-    """Return a table of what was measured, a row a subset of inputs, and the metrics that stand in none.
+    """Return a table of the metrics, with one row per subset of inputs, and the metrics that do not fit into it.
 
-    The first row is the header; averages stand below what they are of. Where chance is known the last row tells it,
-    as a range where it differs. Without two rows to compare there is no table.
+    The first row is the header; averages stand below the subsets that they average. If the chance level is known, the
+    last row shows it, as a range if it varies. With fewer than two rows to compare, there is no table.
     """
     chances = {name: beside for name in metrics if (beside := chance_beside(name, metrics))}
     shown = [name for name in metrics if name not in chances.values()]

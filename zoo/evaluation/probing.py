@@ -1,4 +1,4 @@
-"""What the latent of a model tells of the samples' labels: nearest neighbours and a linear classifier."""
+"""How well the samples' labels can be predicted from the latent: by nearest neighbours and by a linear classifier."""
 
 from __future__ import annotations
 
@@ -29,13 +29,12 @@ def probed(
 ) -> dict[str, float]:
     """Return accuracies by ``<inputs>.<output>.<label>.<probe>``, for every latent and every label that is a class.
 
-    The latents are those of ``zoo.evaluation.latents``; of several inputs there is one for each subset, see
-    ``zoo.by_subset``.
-    ``knn@20`` is that of ``k_nearest``, ``probe`` that of ``linear_probe``, and ``chance`` that of naming always the
-    commonest class of the training rows. They are fitted on at most 10,000 of the samples ``training``, drawn by
-    ``seed``, and measured on ``samples``, whose tensors are ``rows``. A class that no training row has counts as
-    missed. Labels that are constant, that are new with nearly every sample, or whose classes all are new to the
-    measured rows, are left out, and so are rows without the inputs or the label.
+    The latents are those of ``zoo.evaluation.latents``; for several inputs there is one per subset, see
+    ``zoo.by_subset``. ``knn@20`` is the accuracy of ``k_nearest``, ``probe`` that of ``linear_probe``, and ``chance``
+    that of always predicting the most common class of the training rows. Probes are fitted on at most 10,000 of the
+    samples ``training``, drawn by ``seed``, and measured on ``samples``, whose tensors are ``rows``. A class without
+    training rows counts as missed. A label is left out if it is constant, if nearly every sample has a value of its
+    own, or if no measured row has a class known from training. Rows without the inputs or the label are left out, too.
     """
     known = some_of(training, TRAINING_ROWS, seed=seed)
     labels = class_labels(known, samples)
@@ -63,9 +62,9 @@ def some_of(samples: Sequence[Sample], count: int, *, seed: int) -> list[Sample]
 
 
 def class_labels(training: Sequence[Sample], samples: Sequence[Sample]) -> list[str]:
-    """Return the labels of ``samples`` that part the training samples into classes rather than naming each.
+    """Return the labels of ``samples`` that divide the training samples into classes, instead of naming each sample.
 
-    A class has two samples and more on average.
+    A class has at least two samples on average.
     """
 
     def is_class(label: str) -> bool:
@@ -81,18 +80,19 @@ def k_nearest(
     latent: Float[Tensor, "row latent"],
     k: int = NEIGHBOURS,
 ) -> Int64[Tensor, " row"]:
-    """Return the class that most of the ``k`` nearest training rows have, by Euclidean distance.
+    """Return the most common class among the ``k`` nearest training rows, by Euclidean distance.
 
-    Distances are those of the differences in float64, and equal if they differ by a billionth at most. Rows as far as
-    the ``k``-th one count as well, so that the order of the training rows changes nothing. Of classes with as many
-    neighbours the one with the nearest of them is taken, of these the first.
+    Distances are computed from differences in float64; those that differ by at most a billionth, relative to their
+    size, are equal. Rows as far away as the ``k``-th one count as well, so that the order of the training rows has no
+    effect. If classes have equally many neighbours, the class of the nearest of these is taken, or else the first
+    class.
     """
     k = min(k, len(training))
     known = training.double()
     member = torch.nn.functional.one_hot(classes).double()
     found = []
     for some in torch.split(latent.double(), _COMPARED_AT_ONCE):
-        # Without products of matrices: they lose what latents far from zero differ by.
+        # Not by matrix products: these lose the small differences between latents far from zero.
         distances = torch.cdist(some, known, compute_mode="donot_use_mm_for_euclid_dist")
         farthest = distances.topk(k, largest=False).values[:, -1:]
         votes = (distances <= farthest * (1 + TIE)).double() @ member
@@ -108,11 +108,14 @@ def linear_probe(
     latent: Float[Tensor, "row latent"],
     l2: float = L2,
 ) -> Int64[Tensor, " row"]:
-    """Return the classes that a multinomial logistic regression names, fitted by L-BFGS in float64 from zero.
+    """Return the predictions of a multinomial logistic regression, fitted by L-BFGS in float64 from zero.
 
-    Dimensions are scaled to mean zero and variance one over the training rows; one that is constant there counts for
-    nothing. The loss is the mean cross-entropy plus half of ``l2`` times the sum of the squared weights, the bias
-    excepted.
+    With features xᵢ, classes yᵢ, weights W and bias b, the loss is:
+
+        loss = mean over i of cross_entropy(xᵢ W + b, yᵢ) + l2 / 2 · Σ W²
+
+    Features are latents scaled to mean zero and variance one over the training rows; a dimension that is constant there
+    is ignored.
     """
     double = training.double()
     mean, deviation = double.mean(dim=0), double.std(dim=0, correction=0)
@@ -137,7 +140,7 @@ def linear_probe(
 def _compared(
     training: Latents, training_classes: Sequence[str | None], latents: Latents, classes: Sequence[str | None]
 ) -> dict[str, float]:
-    """Return what the probes reach on the rows that have a class, or nothing where no row can be judged."""
+    """Return the accuracies of the probes on the rows that have a class, or nothing if no row can be judged."""
     known, judged = (
         [place for place, name in enumerate(named) if name is not None and known[place]]
         for named, known in ((training_classes, training.known.tolist()), (classes, latents.known.tolist()))

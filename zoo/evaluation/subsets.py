@@ -1,4 +1,4 @@
-"""What a model of several inputs is asked with: every subset of them, and the names of what is measured of each."""
+"""Every subset of a model's inputs, and the names of the metrics that are measured on each."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ MOST_NAMED = 3
 
 
 def every_subset(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return every subset of the inputs but the empty one: the single ones first, all of them last."""
+    """Return every subset of the inputs except the empty one: the single ones first, all of them last."""
     listed(names, "names of inputs")
     return [some for size in range(1, len(names) + 1) for some in combinations(names, size)]
 
 
 def subset_name(subset: Sequence[str]) -> str:
-    """Return what a subset is called in metrics: ``picture+caption``."""
+    """Return the name of a subset in metrics: ``picture+caption``."""
     return JOINER.join(listed(subset, "a subset of the inputs"))
 
 
 def by_subset(names: Sequence[str], measured: Mapping[tuple[str, ...], Mapping[str, float]]) -> dict[str, float]:
-    """Return metrics of subsets of the inputs ``names``, each name led by the subset: ``picture+caption.nll``.
+    """Return metrics of subsets of the inputs ``names``, each name prefixed with the subset: ``picture+caption.nll``.
 
-    Of more than three inputs only the single ones are named; subsets of a size are averaged, as ``2-of-5.nll``.
+    With more than three inputs only single inputs are listed; subsets of one size are averaged, as ``2-of-5.nll``.
     """
     found: dict[str, list[float]] = {}
     for subset, metrics in measured.items():
@@ -37,7 +37,7 @@ def by_subset(names: Sequence[str], measured: Mapping[tuple[str, ...], Mapping[s
 
 
 def rows_of(subset: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return the rows of a table over the inputs ``names`` that a subset counts in."""
+    """Return the rows, in a table over the inputs ``names``, to which a subset contributes."""
     if len(names) <= MOST_NAMED:
         return [subset_name(subset)]
     return [*subset[: len(subset) == 1], average_name(len(subset), len(names))]

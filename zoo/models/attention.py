@@ -1,4 +1,4 @@
-"""Self-attention, and the block of a transformer: said once, with what every runtime of an exported graph computes."""
+"""Self-attention and the block of a transformer: written once, in a form that every runtime computes correctly."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from torch import Tensor, nn
 def self_attention(
     projected: Float[Tensor, "batch token three_width"], heads: int, seen: Bool[Tensor, "batch token"] | None = None
 ) -> Float[Tensor, "batch token width"]:
-    """Return what each token takes from all tokens, or from those that are ``seen``; each row has seen one at least.
+    """Return, for each token, a mix of all tokens, or of those that are ``seen``; each row has at least one seen token.
 
-    ``projected`` holds queries, keys and values side by side, each of ``heads`` equal parts.
+    With queries Q, keys K and values V of width d per head:
+
+        attention(Q, K, V) = softmax(Q Kᵀ / √d) V
+
+    ``projected`` holds queries, keys and values side by side, each made of ``heads`` equal parts.
 
     Source: Vaswani et al. 2017, "Attention Is All You Need", arXiv 1706.03762, equation 1.
     """
@@ -26,7 +30,7 @@ def self_attention(
 
 
 class TransformerBlock(nn.Module):
-    """Self-attention, then two layers, each inside a residual branch that begins with a layer normalisation.
+    """Self-attention, then two linear layers; both are residual branches that begin with layer normalisation.
 
     ``width`` is a multiple of ``heads``.
 
@@ -46,7 +50,7 @@ class TransformerBlock(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "batch token width"], seen: Bool[Tensor, "batch token"] | None = None
     ) -> Float[Tensor, "batch token width"]:
-        """Return the tokens of the next layer, each of which attends to all, or to those that are ``seen``."""
+        """Return the tokens of the next layer, each attends to all tokens, or to those that are ``seen``."""
         attended = self_attention(self.projection(self.attention_norm(hidden)), self.heads, seen)
         mixed = hidden + self.dropout(self.output(attended))
         refined: Tensor = mixed + self.dropout(self.layers(self.layers_norm(mixed)))

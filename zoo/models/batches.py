@@ -1,4 +1,4 @@
-"""From samples to batches. What fits in memory becomes tensors once; the rest is read when it is needed."""
+"""From samples to batches. Data that fit in memory become tensors once; other data are read when they are needed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _READ_AT_ONCE = 256
 
 
 class Rows(Protocol):
-    """The rows of a split, ready to be taken as batches, and the samples that they are of."""
+    """The rows of a split, ready to be taken as batches, and their samples."""
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -40,7 +40,7 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class RowsInMemory:
-    """All rows as tensors, and the samples that they are of, where these are known."""
+    """All rows as tensors, and their samples if these are known."""
 
     batch: Batch
     samples: Sequence[Sample] = ()
@@ -67,7 +67,7 @@ class RowsOnDemand:
         return len(self.samples)
 
     def take(self, index: Tensor) -> Batch:
-        """Return the rows at ``index`` as a batch, fewer where some cannot be read and may be skipped."""
+        """Return the rows at ``index`` as a batch, without those that cannot be read and may be skipped."""
         return _read([self.samples[position] for position in index.tolist()], self.modalities, self.skip)
 
 
@@ -81,8 +81,8 @@ def load_rows(
 ) -> Rows:
     """Return the samples as rows; ``where`` names the split for messages, ``reading`` says how files are read.
 
-    Samples that cannot be read are left out where ``skip`` is there to be told of them. Raises UsageError for an empty
-    split or one without any of the inputs, DataError for a sample that cannot be read or files that are not there.
+    Samples that cannot be read are left out if ``skip`` is given, which is called for each. Raises UsageError for an
+    empty split or one without any of the inputs, DataError for a sample that cannot be read or for missing files.
     """
     given = len(samples)
     if not samples:
@@ -122,10 +122,10 @@ def _in_memory(
 
 
 def _kept(samples: Sequence[Sample], columns: Mapping[str, Column], skip: Skip | None) -> NDArray[np.int64]:
-    """Return the places of the samples that can be read in all columns; ``skip`` is told of the others."""
+    """Return the positions of the samples that are readable in all columns; ``skip`` is called for the others."""
     bad: dict[int, DataError] = {}
     for column in columns.values():
-        bad = {**column.bad, **bad}  # of several inputs, the first is told
+        bad = {**column.bad, **bad}  # if several inputs are bad, the first is reported
     for place in sorted(bad):
         if skip is not None:
             skip(samples[place], bad[place])
@@ -141,7 +141,7 @@ def to_batch(samples: Sequence[Sample], modalities: Mapping[str, Modality]) -> B
 
 
 def readable(samples: Sequence[Sample], modalities: Mapping[str, Modality], *, skip: Skip) -> Iterator[Sample]:
-    """Yield the samples of which every input that is there can be read; ``skip`` is told of the others."""
+    """Yield the samples whose present inputs can all be read; ``skip`` is called for the others."""
     samples = with_files(samples, modalities, where="", skip=skip)
     for start in range(0, len(samples), _READ_AT_ONCE):
         some = samples[start : start + _READ_AT_ONCE]
@@ -155,7 +155,7 @@ def fit_modality(modality: Modality, samples: Sequence[Sample], name: str, *, sk
     """
     known = [sample for sample in samples if sample.inputs.get(name) is not None]
     if not known:
-        return modality  # load_rows says that no sample has the input
+        return modality  # load_rows reports that no sample has the input
     try:
         return modality.fit(sample.inputs[name] for sample in known)
     except DataError:
@@ -172,11 +172,11 @@ def in_order(rows: Rows, index: Tensor, batch_size: int) -> Iterator[Batch]:
 
 
 def _told_later(sample: Sample, error: DataError) -> None:
-    """All rows are read once more."""
+    """Do nothing: all rows are read once more, and faults are reported then."""
 
 
 def _read(samples: Sequence[Sample], modalities: Mapping[str, Modality], skip: Skip | None) -> Batch:
-    """Turn samples into one batch, without those that cannot be read where ``skip`` is there to be told."""
+    """Turn samples into one batch; if ``skip`` is given, it is called for unreadable ones, which are left out."""
     return _in_memory(samples, modalities, skip).batch
 
 

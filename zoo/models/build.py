@@ -1,4 +1,4 @@
-"""From a spec to a model: registered parts are found, checked and joined."""
+"""From a spec to a model: looks up registered parts, checks them and joins them."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Model:
     plugins: Plugins = field(default_factory=installed, repr=False)
 
     def losses(self, batch: Batch, noise: Tensors, *, player: str = "model") -> Losses:
-        """Return the losses of a batch, whatever stands in its gaps."""
+        """Return the losses of a batch, whatever its gaps (missing values) hold."""
         losses: Losses = self.objective(batch, noise, player)
         return losses
 
     def graphs(self, names: Sequence[str] = (), *, raw: bool = True) -> list[Graph]:
-        """Return the deployable functions, all of them or those named; without ``raw`` those of tensors alone.
+        """Return the deployable functions, all or the named ones; without ``raw`` only those that read tensors.
 
-        It leaves the model in the mode in which it is deployed; a step of training is taken in that of training.
+        The model is left in evaluation mode, in which it is deployed; a training step switches back to training mode.
 
-        Raises SpecError where a name is unknown, or two graphs have one.
+        Raises SpecError if a name is unknown, or if two graphs have the same name.
         """
         self.objective.eval()
         names = listed(names, "names of graphs")
@@ -55,7 +55,7 @@ class Model:
         return [graph for name, graph in found.items() if not names or name in names]
 
     def _front(self, name: str) -> Front | None:
-        """Return what reads the raw values of an input inside a graph, where a plugin has it for this modality."""
+        """Return an input's front, which reads raw values in a graph; None if no plugin has one for its modality."""
         modality = self.modalities[name]
         kind = next(part.modality.name for part in self.spec.inputs if part.name == name)
         if kind not in self.plugins.names("front") or not isinstance(modality, TakesRaw) or not modality.raw_tensors:
@@ -67,7 +67,7 @@ class Model:
 
     @property
     def parameter_count(self) -> int:
-        """The number of trained numbers."""
+        """The number of trainable numbers."""
         return sum(parameter.numel() for parameter in self.objective.parameters())
 
 
@@ -76,7 +76,7 @@ def build(
 ) -> Model:
     """Build a model with fresh weights, drawn with ``seed``, on fitted ``modalities``.
 
-    Raises SpecError where a part does not fit, UnknownNameError where nothing registered it.
+    Raises SpecError if a part does not fit, UnknownNameError if nothing is registered under its name.
     """
     plugins = plugins or installed()
     objective = component_class(plugins, "objective", spec.objective.name, Objective)
@@ -109,7 +109,7 @@ def build(
 
 
 def _require_width(modality: Modality, where: str) -> None:
-    """Raise SpecError if a tensor of a modality holds no number."""
+    """Raise SpecError if a tensor of a modality has an axis of size 0."""
     for name, declared in modality.tensors.items():
         widths = [axis if isinstance(axis, int) else modality.axes[axis].largest for axis in declared.axes[1:]]
         if min(widths, default=1) < 1:
@@ -120,7 +120,7 @@ def _require_width(modality: Modality, where: str) -> None:
 
 
 def parts_of(spec: ModelSpec, modalities: Mapping[str, Modality], plugins: Plugins) -> dict[str, Input]:
-    """Return what makes the encoders and decoders that a spec names, by input."""
+    """Return, by input, the functions that make the encoders and decoders of a spec."""
     return {part.name: _input(plugins, part, modalities[part.name]) for part in spec.inputs}
 
 

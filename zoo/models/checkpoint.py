@@ -1,7 +1,7 @@
-"""A checkpoint is one safetensors file: the weights, what the modalities learnt, and the recipe in its metadata.
+"""A checkpoint is one safetensors file: the weights, the learnt state of the modalities, and the recipe as metadata.
 
 The metadata has one key, ``zoo.spec``: JSON with sorted keys, the inputs as a list in the spec's order, and the sha256
-of everything else in the file. A checkpoint alone rebuilds the model, and alone tells whether a bit of it flipped.
+of everything else in the file. A checkpoint alone is enough to rebuild the model and to detect a flipped bit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from zoo.recipes.tables import SCHEMA, Table
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
-# Where a tensor lies and how it is read: two names of one tensor agree in it.
+# Where a tensor lies in memory, and how it is read: equal for two names of one tensor.
 _Memory = tuple[int, tuple[int, ...], tuple[int, ...]]
 
 _METADATA_KEY = "zoo.spec"
@@ -38,7 +38,7 @@ _METADATA_KEY = "zoo.spec"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model as it was saved, and the recipe that it was trained by."""
+    """A saved model, and the recipe that it was trained with."""
 
     model: Model
     recipe: Recipe
@@ -58,7 +58,7 @@ def save_checkpoint(model: Model, recipe: Recipe, path: Path) -> None:
 def checkpoint_bytes(model: Model, recipe: Recipe) -> bytes:
     """Return the content of a checkpoint file.
 
-    Raises PluginError, naming the modality or the weights, SpecError, naming the recipe, if no file can hold them.
+    Raises PluginError, naming the modality or the weights, or SpecError, naming the recipe, if a file cannot hold them.
     """
     tensors = {**weights(model.objective), **_modality_tensors(model.modalities)}
     content = {"schema": SCHEMA, "recipe": recipe_json(recipe)}
@@ -74,7 +74,7 @@ def checkpoint_bytes(model: Model, recipe: Recipe) -> bytes:
 def load(path: Path | str, *, plugins: Plugins | None = None) -> Checkpoint:
     """Rebuild the model of a checkpoint file.
 
-    Raises NotFoundError where there is none, IntegrityError where its bytes are not what was saved.
+    Raises NotFoundError if there is no such file, IntegrityError if its bytes are not the saved ones.
     """
     path = Path(path)
     plugins = plugins or installed()
@@ -89,7 +89,7 @@ def load(path: Path | str, *, plugins: Plugins | None = None) -> Checkpoint:
 
 
 def weights(module: nn.Module) -> dict[str, Tensor]:
-    """Return a module's parameters and buffers by name; tied ones once, under their first name."""
+    """Return a module's parameters and buffers by name; tied ones appear once, under their first name."""
     found: dict[str, Tensor] = {}
     seen: set[_Memory] = set()
     for name, tensor in module.state_dict().items():
@@ -106,7 +106,7 @@ def weights(module: nn.Module) -> dict[str, Tensor]:
 
 
 def names_in(part: nn.Module, whole: nn.Module) -> dict[str, str]:
-    """Return what ``weights(whole)`` calls each parameter and buffer of a module that shares its tensors."""
+    """Map the names of a part's parameters and buffers to their names in ``weights(whole)``; they share tensors."""
     names: dict[_Memory, str] = {}
     for name, tensor in whole.state_dict().items():
         names.setdefault(_memory(tensor), name)
@@ -120,7 +120,7 @@ def names_in(part: nn.Module, whole: nn.Module) -> dict[str, str]:
 def load_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Put saved weights into a module built from the same spec.
 
-    Raises IntegrityError, naming the first difference, where they are those of another spec.
+    Raises IntegrityError, naming the first difference, if they belong to another spec.
     """
     expected = weights(module)
     for name in [*expected, *state]:
@@ -141,7 +141,7 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
 
 
 def modality_arrays(modalities: Mapping[str, Any]) -> dict[str, Array]:
-    """Return what all modalities learnt, as arrays named for one file."""
+    """Return the learnt state of all modalities, as arrays with the names that they have in a file."""
     return {
         state_key(name, key): array for name, modality in modalities.items() for key, array in modality.state().items()
     }
@@ -152,7 +152,7 @@ def _memory(tensor: Tensor) -> _Memory:
 
 
 def _alone(tensor: Tensor) -> Tensor:
-    """Return a tensor that is all of its memory: a file holds no part of another's."""
+    """Return a tensor that owns its whole memory, since a file cannot hold a view of another tensor."""
     return tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
 
 
@@ -167,7 +167,7 @@ def _modality_tensors(modalities: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def fault_of_state(state: Mapping[str, Any]) -> str:
-    """Return what a checkpoint cannot hold of a modality's state, by key and dtype; empty where it holds everything."""
+    """Return the part of a modality's state that a checkpoint cannot hold, by key and dtype; empty if there is none."""
     for key, array in state.items():
         if not isinstance(key, str):
             return f"its state has the key {key!r}; a key is a text"
@@ -186,7 +186,7 @@ def _modality_arrays(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Arr
     try:
         return {name: tensor.numpy() for name, tensor in tensors.items() if name.startswith(MODALITY)}
     except TypeError as error:
-        raise IntegrityError(f"{path} is no sound checkpoint: {error}; fetch or train it again") from error
+        raise IntegrityError(f"{path} is not a valid checkpoint: {error}; fetch or train it again") from error
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -197,14 +197,16 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             metadata = (file.metadata() or {}).get(_METADATA_KEY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         if metadata is None:
-            raise IntegrityError(f"{path} is a safetensors file without a spec; it is no checkpoint of the zoo")
+            raise IntegrityError(f"{path} is a safetensors file without a spec; it is not a checkpoint of the zoo")
         table = Table(json.loads(metadata), str(path))
     except (SafetensorError, ValueError, RecursionError) as error:
-        raise IntegrityError(f"{path} is no sound checkpoint: {error}; fetch or train it again") from error
+        raise IntegrityError(f"{path} is not a valid checkpoint: {error}; fetch or train it again") from error
     table.schema()
     recipe, promised = table.anything("recipe"), table.anything("sha256")
     if not isinstance(recipe, dict) or not isinstance(promised, str):
-        raise IntegrityError(f"{path} is no sound checkpoint: it lacks its recipe or sha256; fetch or train it again")
+        raise IntegrityError(
+            f"{path} is not a valid checkpoint: it lacks its recipe or sha256; fetch or train it again"
+        )
     content = {"schema": SCHEMA, "recipe": recipe}
     found = _digest(content, tensors)
     if found != promised:

@@ -1,4 +1,4 @@
-"""Several latents a row: they are folded into the batch that a decoder sees, and its likelihood is unfolded."""
+"""Several latents per row: folded into the batch axis for the decoder, and the likelihood unfolded again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from zoo.modules import Decoder, Likelihood, ScoresRepeatedly, Tensors
 
 
 class Folded:
-    """A likelihood of folded latents, whose leading axes (samples, experts) became rows; it gives them back.
+    """A likelihood of latents whose leading axes (samples, experts) were folded into rows; its results have them again.
 
-    Each row of the tensors is scored under all latents of that row.
+    Each row of the tensors is scored under all of its latents.
     """
 
     def __init__(self, likelihood: Likelihood, leading: tuple[int, ...]) -> None:
-        """``leading`` is the shape in front of the latent's last axis, the batch included."""
+        """``leading`` is the shape before the latent's last axis, batch included."""
         self.likelihood = likelihood
         self.leading = leading
 
@@ -35,7 +35,7 @@ class Folded:
         return self._unfold(self.likelihood.mode())
 
     def target(self, tensors: Tensors) -> Tensors:
-        """Return what the mode of each latent is compared with."""
+        """Return the tensors that the mode of each latent is compared with."""
         return self._unfold(self.likelihood.target(self._repeated(tensors)))
 
     def sample(self, generator: torch.Generator) -> Tensors:
@@ -54,10 +54,10 @@ class Folded:
 
 
 def decode(decoder: Decoder, latent: Float[Tensor, "*leading latent"]) -> Likelihood:
-    """Decode latents with any number of axes in front of the batch, such as several samples of each row.
+    """Decode latents with any number of axes before the batch axis, such as several samples per row.
 
-    They are folded: a decoder sees one batch in which each latent is a row, and nothing loops. What comes back is a
-    ``Folded``, whose answers have the axes in front again.
+    The axes are folded: the decoder sees one batch in which each latent is a row, without a loop. The result is a
+    ``Folded``, whose methods return the leading axes again.
     """
     flat: Likelihood = decoder(latent.reshape(-1, latent.shape[-1]))
     return flat if latent.dim() == 2 else Folded(flat, tuple(latent.shape[:-1]))

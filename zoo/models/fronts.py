@@ -1,4 +1,7 @@
-"""Deployable functions that read raw values: each graph once more, with fronts before it."""
+"""Deployable functions that read raw values: a second version of each graph, with fronts before it.
+
+A front is a module that turns raw values, such as the bytes of a text, into an input's tensors.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _Reader(nn.Module):
-    """The front of one input, its tensors by the names that a graph has for them."""
+    """The front of one input; its tensors are named as a graph names them."""
 
     def __init__(self, name: str, front: Front) -> None:
         super().__init__()
@@ -30,7 +33,7 @@ class _Reader(nn.Module):
         self.front = front
 
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
-        """Return what the front reads."""
+        """Return the tensors that the front makes."""
         return with_owner(self.name, self.front(of_owner(self.name, tensors)))
 
 
@@ -44,7 +47,7 @@ class _Fronted(nn.Module):
         self.raw = {name: tuple(front.inputs) for name, front in fronts.items()}
 
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
-        """Return what the module makes of the tensors that the fronts read."""
+        """Return the module's outputs for the tensors that the fronts make."""
         read = dict(tensors)
         for name, front in self.fronts.items():
             read |= front({key: read.pop(key) for key in self.raw[name]})
@@ -57,8 +60,8 @@ def raw_graphs(
 ) -> Iterator[Graph]:
     """Yield ``<graph>.raw`` for each graph that reads an input with a front.
 
-    It takes the input's ``raw_tensors`` in place of its tensors and gives the same outputs by the same names. ``front``
-    makes the front of an input, or says that there is none.
+    It takes the input's ``raw_tensors`` instead of its tensors; its outputs are the same. ``front`` returns the front
+    of an input, or None.
     """
 
     @functools.cache
@@ -73,14 +76,14 @@ def raw_graphs(
 
 
 def _reads(graph: Graph, name: str, modality: Modality) -> bool:
-    """Return whether a graph takes all tensors of an input, and gives nothing that is as long as one of them."""
+    """Return whether a graph reads all tensors of an input, and has no output as long as one of them."""
     axes = set(with_owner(name, modality.axes))
     as_long = any(axes.intersection(map(str, spec.axes)) for spec in graph.outputs.values())
     return with_owner(name, modality.tensors).keys() <= set(graph.inputs) and not as_long
 
 
 def _read_graph(name: str, modality: Modality, front: Front) -> Graph:
-    """Return the graph ``read_<input>``: the raw values of an input to its tensors."""
+    """Return the graph ``read_<input>``, from the raw values of an input to its tensors."""
     takes = cast(TakesRaw, modality)
     inputs, axes = prefixed(name, takes.raw_tensors, takes.raw_axes)
     outputs, _ = prefixed(name, modality.tensors, modality.axes)

@@ -1,4 +1,4 @@
-"""Makes deployable graphs of encoders and decoders: names, axes and example inputs follow from the modalities."""
+"""Makes deployable graphs of encoders and decoders: the modalities decide names, axes and example inputs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Decode(nn.Module):
 
 
 class _ThroughLatent(nn.Module):
-    """Two graphs in one: the latent of the first is what the second takes."""
+    """Two graphs in one: the second takes the latent of the first."""
 
     def __init__(self, encode: nn.Module, decode: nn.Module, latent: str, outputs: Mapping[str, str]) -> None:
         super().__init__()
@@ -72,13 +72,13 @@ class _ThroughLatent(nn.Module):
         self.outputs = outputs
 
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
-        """Return the most probable tensors of the latent that the inputs stand for."""
+        """Return the most probable tensors of the latent of the inputs."""
         made = self.decode({LATENT: self.encode(tensors)[self.latent]})
         return {self.outputs[name]: tensor for name, tensor in made.items()}
 
 
 class Embed(nn.Module):
-    """The encoders of all inputs, then what joins them; what stands in a gap is set to zero first."""
+    """The encoders of all inputs, then the module that joins them; missing values are set to zero first."""
 
     def __init__(self, encoders: Mapping[str, Encoder], joint: nn.Module) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ def encode_graph(
 
 
 def decode_graph(input_name: str, decoder: Decoder) -> Graph:
-    """Return the graph ``decode_<input>``: ``latent`` to the mode of the decoder's likelihood."""
+    """Return the graph ``decode_<input>``: from ``latent`` to the mode of the decoder's likelihood."""
     name = graph_name(DECODE, target=input_name)
     latent = TensorSpec("float32", ("batch", decoder.latent_dim))
 
@@ -136,17 +136,17 @@ def decode_graph(input_name: str, decoder: Decoder) -> Graph:
 
 
 def reconstruct_graph(input_name: str, encode: Graph, decode: Graph) -> Graph:
-    """Return the graph ``reconstruct_<input>``: the input's tensors to the mode of their latent.
+    """Return the graph ``reconstruct_<input>``: from the input's tensors to the mode of their latent.
 
-    ``encode`` and ``decode`` are the graphs of that input. Raises SpecError where the former gives no ``latent``.
+    ``encode`` and ``decode`` are the graphs of that input. Raises SpecError if ``encode`` has no output ``latent``.
     """
     return _through_latent(RECONSTRUCT, input_name, input_name, encode, decode)
 
 
 def translate_graph(source: str, target: str, encode: Graph, decode: Graph) -> Graph:
-    """Return the graph ``translate_<source>_to_<target>``: one input's tensors to the other's, through the latent.
+    """Return the graph ``translate_<source>_to_<target>``: from one input's tensors to another's, through the latent.
 
-    ``encode`` is the graph of the source, ``decode`` that of the target. Raises SpecError where the former gives no
+    ``encode`` is the graph of the source, ``decode`` that of the target. Raises SpecError if ``encode`` has no output
     ``latent``.
     """
     return _through_latent(TRANSLATE, source, target, encode, decode)
@@ -158,10 +158,10 @@ def embed_graph(
     joint: nn.Module,
     outputs: Mapping[str, TensorSpec],
 ) -> Graph:
-    """Return the graph ``embed``: the tensors of all inputs, and ``<input>.present`` for each, to one answer.
+    """Return the graph ``embed``: from the tensors of all inputs, and ``<input>.present`` for each, to one result.
 
-    ``joint`` is a module from the features and the presence of the inputs, by name, to named tensors, which ``outputs``
-    describes. What stands in a row that lacks an input changes nothing.
+    ``joint`` is a module that takes the features and the presence of the inputs, by name, and returns the named tensors
+    that ``outputs`` describes. If a row lacks an input, the values in its place have no effect.
     """
     parts = [prefixed(name, modality.tensors, modality.axes) for name, modality in modalities.items()]
     inputs = {key: spec for specs, _ in parts for key, spec in specs.items()}
@@ -210,7 +210,7 @@ def _strictness(*parts: Encoder | Decoder | Graph) -> tuple[int, str]:
 def prefixed(
     name: str, tensors: Mapping[str, TensorSpec], axes: Mapping[str, Axis]
 ) -> tuple[dict[str, TensorSpec], dict[str, Axis]]:
-    """Return the tensors and the free axes of an input, with its name as their prefix."""
+    """Return the tensors and the free axes of an input, their names prefixed with the input's name."""
 
     def axis_of(axis: str | int) -> str | int:
         return axis if axis == "batch" or isinstance(axis, int) else tensor_name(name, axis)
@@ -238,7 +238,7 @@ def as_tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Let a module answer as it does where it is deployed, without gradients; then each part has its mode back."""
+    """Set a module to evaluation mode, as deployed, without gradients; afterwards each part has its old mode."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:

@@ -1,4 +1,4 @@
-"""Keeps the logarithm of a scale where float32 can still compute with the scale."""
+"""Keeps a log-scale in the range in which float32 can compute with the scale."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ LARGEST_LOG_VAR = 60.0
 
 
 def limited(values: Float[Tensor, "*shape"], largest: float = LARGEST_LOG_VAR) -> Float[Tensor, "*shape"]:
-    """Return values between ``-largest`` and ``largest``: a log-variance whose exponential fits float32.
+    """Return values clipped to the range from ``-largest`` to ``largest``; then the exponential fits float32.
 
-    Between the limits values and gradients are unchanged. Beyond them the gradient is passed on as if there were no
-    limit, so that what has gone too far can come back.
+        limited(x) = min(max(x, −largest), largest)
+
+    The gradient is 1 everywhere, also outside of the range, so that a value that has gone too far can come back.
     """
     within = values.clamp(-largest, largest)
     if not values.requires_grad or torch.compiler.is_exporting():
@@ -23,5 +24,5 @@ def limited(values: Float[Tensor, "*shape"], largest: float = LARGEST_LOG_VAR) -
 
 
 def limited_scale(log_scale: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Return the standard deviation of a logarithm of it, between e⁻³⁰ and e³⁰, with gradients as of ``limited``."""
+    """Return the standard deviation, given its logarithm: limited to e⁻³⁰ … e³⁰, with the gradient of ``limited``."""
     return limited(log_scale, LARGEST_LOG_VAR / 2).exp()

@@ -1,1 +1,1 @@
-"""What a training and a model look like: a page at the end of a run, a picture on an entry's card."""
+"""Reports on a training and a model: a page at the end of a run, a picture on an entry's card."""

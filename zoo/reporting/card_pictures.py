@@ -1,4 +1,4 @@
-"""The picture on the card of an entry: what its model does with held-out samples, as one small PNG."""
+"""The picture on the card of an entry: the results of its model on held-out samples, as one small PNG."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COLOURS = (256, 128, 64, 32, 16)
 def card_png(checkpoint: Checkpoint, plugins: Plugins) -> bytes:
     """Return the card's picture as a PNG of at most ``LARGEST_BYTES``; the same checkpoint gives the same bytes.
 
-    Raises DataError where the model does nothing that can be drawn, or the drawing stays too large.
+    Raises DataError if the model has no results that can be drawn, or the drawing stays too large.
     """
     recipe = checkpoint.recipe
     samples = make_dataset(recipe.data, plugins).split(recipe.evaluation.split)
@@ -45,7 +45,7 @@ def card_png(checkpoint: Checkpoint, plugins: Plugins) -> bytes:
 
 
 def stacked(pictures: Sequence[Picture]) -> Image:
-    """Return the first pictures one below the other, each under its title, as many as fit; at least one."""
+    """Return the first pictures one below another, each under its title, as many as fit, but at least one."""
     from PIL import Image as images, ImageDraw, ImageFont
 
     font = ImageFont.load_default(_FONT_SIZE)

@@ -1,4 +1,4 @@
-"""Line charts as SVG, to stand in a page."""
+"""Line charts as SVG, for use in a page."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 _COLOURS = ("#3b76c9", "#d9622b", "#1f9d4d", "#9a5bd0", "#0e8fab", "#d04545", "#6a8f1f")
 _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 460, 250, 50, 34, 14, 52
 _LETTER = 6.5
-# Beyond this ratio of the largest to the smallest value a line on a plain scale shows its first points alone.
+# Beyond this ratio of the largest to the smallest value, a linear scale would show only the first points.
 _LOGARITHMIC_FROM = 100
 _MOST_DECADES = 5
-# A line of so few points shows each as a dot.
+# A line of at most so many points shows each as a dot.
 _FEW = 12
 
 
 def chart(title: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """Return a line a series over steps; from zero, or logarithmic where positive values span two decades.
+    """Return a chart, one line per series, over steps; from zero, or logarithmic if positive values span two decades.
 
     Colours other than the lines' are ``currentColor``, so that the page decides.
     """
@@ -62,7 +62,7 @@ def _line(places: Sequence[tuple[float, float]], colour: str, *, dashed: bool) -
 
 
 def _scale(values: Sequence[float]) -> tuple[Callable[[float], float], Sequence[float], str]:
-    """Return how high a value stands, from 0 to 1, the values to be written at the side, and a note for the title."""
+    """Return the height of a value as a fraction, the values to label at the side, and a note for the title."""
     least, most = min(values, default=0.0), max(values, default=1.0)
     if least > 0 and most / least > _LOGARITHMIC_FROM:
         span = math.log(most / least)

@@ -1,4 +1,4 @@
-"""The page at the end of a training: one file, no script, nothing fetched; curves, pictures, settings."""
+"""The page at the end of a training: one file without scripts or downloads, with curves, pictures and settings."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ _log = logging.getLogger(__name__)
 def report(folder: str | os.PathLike[str], *, took_s: float | None = None, plugins: Plugins | None = None) -> Path:
     """Write ``report.html`` into the folder of a run, from its log and its newest checkpoint; return its path.
 
-    ``took_s`` is how long the training took, where that is known. What cannot be drawn is left out with a warning.
-    Raises UsageError where the run holds no checkpoint.
+    ``took_s`` is the duration of the training, if known. Parts that cannot be drawn are left out with a warning.
+    Raises UsageError if the run holds no checkpoint.
     """
     folder, plugins = Path(folder), plugins or installed()
     weights = newest_weights(folder)
@@ -74,7 +74,7 @@ def report(folder: str | os.PathLike[str], *, took_s: float | None = None, plugi
 
 
 def _held_out(checkpoint: Checkpoint, plugins: Plugins) -> tuple[str, Sequence[Sample]]:
-    """Return the first split that the data have of those that training did not see, and its samples."""
+    """Return the first split of the data that training did not use, and its samples."""
     dataset = make_dataset(checkpoint.recipe.data, plugins)
     for split in (VALIDATION, checkpoint.recipe.evaluation.split):
         try:
@@ -87,7 +87,7 @@ def _held_out(checkpoint: Checkpoint, plugins: Plugins) -> tuple[str, Sequence[S
 
 
 def _pass_over(sample: Sample, error: DataError) -> None:
-    """The training told of it already, in ``skipped.jsonl``."""
+    """Do nothing: the training has listed the sample in ``skipped.jsonl``."""
 
 
 def _summary(
@@ -121,8 +121,8 @@ def _summary(
 
 
 def _left(unread: Mapping[str, Any]) -> str:
-    """Return what is left out of the values of an input, from a line of the log."""
-    cut = f"the end of {unread['truncated']} of {unread['values']} values" if unread["truncated"] else ""
+    """Return which data of an input are left out, from a line of the log."""
+    cut = f"{unread['truncated']} of {unread['values']} values truncated" if unread["truncated"] else ""
     unknown = f"{unread['unknown']} unknown tokens of {unread['tokens']}" if unread.get("unknown") else ""
     return ", ".join(part for part in (cut, unknown) if part)
 
@@ -132,10 +132,10 @@ def _changes(step: int, changed: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _curves(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a chart for each logged term, then the terms that never changed, as words.
+    """Yield a chart for each logged term, then the terms that never changed, in words.
 
-    What was measured on held-out rows under the same name shares it; so do ``recall@1`` and ``recall@5``, and what
-    chance gives beside them.
+    Held-out measurements with the same name share its chart. So do ``recall@1`` and ``recall@5``, and the chance level
+    beside them.
     """
     lines: dict[str, list[tuple[float, float]]] = {}
     for line in log:
@@ -161,7 +161,7 @@ def _is_constant(points: Sequence[tuple[float, float]]) -> bool:
 
 
 def _place(name: str, names: Iterable[str]) -> tuple[str, str]:
-    """Return the title of the chart that a logged name belongs to, and what its line is called there."""
+    """Return the title of the chart that a logged name belongs to, and the label of its line there."""
     for other in names:
         if name == metric_name(VALIDATION, other):
             return other, VALIDATION
@@ -175,7 +175,7 @@ def _place(name: str, names: Iterable[str]) -> tuple[str, str]:
 
 
 def _figures(checkpoint: Checkpoint, samples: Sequence[Sample]) -> Iterator[str]:
-    """Yield what the model does with held-out samples, up to the first thing that cannot be drawn."""
+    """Yield the model's results on held-out samples, up to the first that cannot be drawn."""
     try:
         for picture in pictures_of(checkpoint.model, samples):
             name, _, text = picture.title.partition(": ")
@@ -192,7 +192,7 @@ def _table(rows: Mapping[str, str]) -> str:
 
 
 def data_address(picture: Image | Path) -> str:
-    """Return a PNG, drawn or on disk, as an address that holds it."""
+    """Return a PNG, drawn or on disk, as a data address."""
     if isinstance(picture, Path):
         content = picture.read_bytes()
     else:

@@ -1,4 +1,4 @@
-"""What a model does with held-out samples, as pictures: whatever its graphs allow, whatever its modalities draw."""
+"""The results of a model on held-out samples as pictures: all that its graphs offer and its modalities can draw."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _SHOWN, _NEAREST, _GALLERY = 6, 5, 1000
 
 @dataclass(frozen=True)
 class Picture:
-    """A sheet of drawn values, and what it shows."""
+    """A sheet of drawn values, and its title."""
 
     title: str
     image: Image
 
 
 def pictures_of(model: Model, samples: Sequence[Sample], *, seed: int = 0) -> Iterator[Picture]:
-    """Yield reconstructions, draws from the prior, translations, nearest answers: where the model has graphs for it."""
+    """Yield reconstructions, draws from the prior, translations, nearest answers, if the model has graphs for them."""
     with evaluating(model.objective):
         graphs = model.graphs(raw=False)
     modalities = model.modalities
@@ -54,7 +54,7 @@ def pictures_of(model: Model, samples: Sequence[Sample], *, seed: int = 0) -> It
         if reconstruct and known:
             title = f"{name}: held-out values above, their reconstructions below"
             yield _decoded({name: reconstruct}, name, modalities, known[: 2 * _SHOWN], title)
-    # A latent with a variance of its own was pulled to the prior, so what the prior draws can be decoded.
+    # A latent with a variance was trained towards the prior, so draws from the prior can be decoded.
     if any(graph.kind == ENCODE and LOG_VAR in by_leaf(graph.outputs) for graph in graphs):
         decoders = {name: decode for name in modalities if (decode := graph_of(graphs, DECODE, target=name))}
         if decoders:
@@ -78,7 +78,7 @@ def pictures_of(model: Model, samples: Sequence[Sample], *, seed: int = 0) -> It
 def _decoded(
     graphs: Mapping[str, Graph], name: str, modalities: Mapping[str, Modality], samples: Sequence[Sample], title: str
 ) -> Picture:
-    """Return values of one input, and below it what each graph makes of them, by the input that it makes."""
+    """Return values of one input, and below them the output of each graph, given by the input that it makes."""
     values = [sample.inputs[name] for sample in samples]
     inputs = _inputs(name, modalities[name], values)
     drawn = [[modalities[name].draw(value) for value in values]]
@@ -91,7 +91,7 @@ def _decoded(
 
 
 def _draws(graphs: Mapping[str, Graph], modalities: Mapping[str, Modality], generator: np.random.Generator) -> Picture:
-    """Return what the decoders of all inputs make of the same latents."""
+    """Return the outputs of the decoders of all inputs for the same latents."""
     shown = _SHOWN * (2 if len(graphs) == 1 else 1)
     latents = as_tensors(next(iter(graphs.values())).draw(shown, {}, generator))
     drawn = [
@@ -102,7 +102,7 @@ def _draws(graphs: Mapping[str, Graph], modalities: Mapping[str, Modality], gene
     rows = [row[start : start + count] for start in range(0, shown, count) for row in drawn]
     if len(graphs) == 1:
         return Picture(f"{next(iter(graphs))}: decoded from latents drawn from the prior", sheet(rows))
-    title = f"{', '.join(graphs)}: decoded from latents drawn from the prior, one latent a column"
+    title = f"{', '.join(graphs)}: decoded from latents drawn from the prior, one latent per column"
     return Picture(title, sheet(rows, rows_together=len(graphs)))
 
 
@@ -116,7 +116,7 @@ def _answers(
     embedded = {name: by_leaf(made)[EMBEDDING].double() for name, made in outputs.items()}
     same = {name: _first_equal(found) for name, found in arrays.items()}
     asked, offered = (sorted(set(same[name])) for name in (source, target))
-    # Without products of matrices, so that equal embeddings are as far from any other.
+    # Not by matrix products, so that equal embeddings have exactly equal distances to others.
     distances = torch.cdist(
         embedded[source][asked], embedded[target][offered], compute_mode="donot_use_mm_for_euclid_dist"
     )

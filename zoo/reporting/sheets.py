@@ -18,8 +18,8 @@ _RIGHT = (21, 128, 61)
 def sheet(rows: Sequence[Sequence[Image]], *, framed: Sequence[tuple[int, int]] = (), rows_together: int = 1) -> Image:
     """Return drawn values in rows, each fitted into a tile; those at ``framed`` (row, column) get a green frame.
 
-    A column that holds a line of text is two tiles wide, a row of such lines lower than a tile. Every
-    ``rows_together`` rows stand a little apart from the next ones.
+    A column with a line of text is two tiles wide; a row of such lines is lower than a tile. After every
+    ``rows_together`` rows there is a small gap.
     """
     from PIL import Image as images, ImageDraw
 
@@ -41,12 +41,12 @@ def sheet(rows: Sequence[Sequence[Image]], *, framed: Sequence[tuple[int, int]] 
 
 
 def per_row(drawn: Sequence[Image], most: int) -> int:
-    """Return how many drawn values stand in a row: half as many where some are lines of text."""
+    """Return the number of drawn values per row: half as many if some are lines of text."""
     return (most + 1) // 2 if _has_lines(map(_tile, drawn)) else most
 
 
 def _tile(drawn: Image) -> Image:
-    """Return a drawn value as large as a tile; a larger one loses its white margins first, so that text is legible."""
+    """Return a drawn value at the size of a tile; a larger one first loses its white margins, to keep text legible."""
     from PIL import Image as images, ImageChops, ImageOps
 
     coloured = drawn.convert("RGB")

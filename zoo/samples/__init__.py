@@ -1,1 +1,1 @@
-"""The samples of a data set: their splits, what they lack, and their values as decoded arrays."""
+"""The samples of a data set: their splits, their missing values, and their values as decoded arrays."""

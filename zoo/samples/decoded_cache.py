@@ -1,8 +1,8 @@
-"""What was decoded of files, kept in the cache: the next run over the same files does not decode them again.
+"""Decoded files, kept in the cache, so that the next run over the same files does not decode them again.
 
-A key is made of each file's path, size, dates and inode, of the modality with its options and what it learnt, of its
-package's source, and of the names and versions of all that is installed. So whatever changes what a file is decoded to
-makes another key, and an old one is never found; it makes room when the cache is full.
+A key is computed from each file's path, size, dates and inode, from the modality with its options and what it learnt,
+from the source of its package, and from the names and versions of all installed packages. So any change that may
+affect the result gives another key, and an outdated result is never used. It is deleted when the cache is full.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _FOLDER, _MANIFEST = "decoded", "manifest.json"
 _KEY_DIGITS = 40
 _FEWEST_FILES = 256
 _SPARE_BYTES = 1 << 30
-_UNKNOWN = object()  # the value of an option that cannot be read off a modality
-# A file that changed within the grain of the file system's clock may change once more without another date.
+_UNKNOWN = object()  # stands for an option whose value cannot be read from a modality
+# File systems have coarse clocks: a file that just changed may change again without a new date.
 _SETTLED_S = 2.0
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The place of what some files are decoded to; ``key`` is what it follows from."""
+    """The place in the cache for the decoded form of some files; ``key`` identifies it."""
 
     files: Sequence[Path]
     modality: Modality
@@ -54,7 +54,7 @@ class Decoded:
 
     @classmethod
     def of(cls, files: Sequence[Path], modality: Modality) -> Decoded | None:
-        """Return the place for these files, None if it is not worth it, not wanted, or the key cannot be told."""
+        """Return the place for these files, None if caching is useless or unwanted, or there is no key."""
         if len(files) < _FEWEST_FILES or _most_bytes() <= 0:
             return None
         try:
@@ -65,7 +65,7 @@ class Decoded:
         return None if key is None else cls(files, modality, key)
 
     def load(self) -> tuple[dict[str, Array], dict[int, str]] | None:
-        """Return the arrays and the files that cannot be read, by number; None if nothing is kept, or it is damaged."""
+        """Return the arrays and the faults of unreadable files, by number; None if nothing is kept or it is damaged."""
         try:
             manifest = json.loads((self._folder / _MANIFEST).read_text())
             files = bound_files(self._folder, manifest["files"])
@@ -85,7 +85,7 @@ class Decoded:
         return arrays, bad
 
     def keep(self, arrays: Mapping[str, Array], bad: Mapping[int, str]) -> None:
-        """Keep what the files were decoded to, if none changed meanwhile and there is room."""
+        """Keep the decoded arrays if no file changed meanwhile and there is room."""
         size_bytes = sum(array.nbytes for array in arrays.values())
         try:
             if _key(self.files, self.modality) != self.key or not _make_room(self._folder.parent, size_bytes):
@@ -133,7 +133,7 @@ def _key(files: Sequence[Path], modality: Modality) -> str | None:
 
 
 def _described(modality: Modality) -> list[Any] | None:
-    """Return what a modality makes of a file follows from, None if its options cannot be told."""
+    """Return everything about a modality that affects its decoding, None if its options cannot be read."""
     kind = type(modality)
     options = {name: getattr(modality, name, _UNKNOWN) for name in options_of(kind, "modality")}
     source = _source(kind)
@@ -153,7 +153,7 @@ def _described(modality: Modality) -> list[Any] | None:
 
 
 def _source(kind: type) -> str:
-    """Return the sha256 of the Python files of the package that a class is from, empty if there are none."""
+    """Return the sha256 of the Python files in the package of a class, empty if there are none."""
     package, module = (sys.modules.get(name) for name in (kind.__module__.partition(".")[0], kind.__module__))
     path = Path(getattr(package, "__file__", None) or getattr(module, "__file__", None) or "")
     digest = hashlib.sha256()
@@ -165,14 +165,14 @@ def _source(kind: type) -> str:
 
 
 def _make_room(folder: Path, size_bytes: int) -> bool:
-    """Delete what was not used for longest until so many bytes fit; tell whether they do."""
+    """Delete the least recently used results until so many bytes fit; tell whether they do."""
     home.make_folder(folder)
     most_bytes = _most_bytes()
     if size_bytes > most_bytes or shutil.disk_usage(folder).free < size_bytes + _SPARE_BYTES:
         return False
     held = []
     for manifest in folder.glob(f"{'[0-9a-f]' * _KEY_DIGITS}/{_MANIFEST}"):
-        with contextlib.suppress(OSError):  # another process deletes it
+        with contextlib.suppress(OSError):  # another process may be deleting it
             one_bytes = sum(file.stat().st_size for file in manifest.parent.iterdir())
             held.append((manifest.stat().st_mtime, one_bytes, manifest.parent))
     used_bytes = sum(one_bytes for _, one_bytes, _ in held)

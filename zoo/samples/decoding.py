@@ -1,4 +1,4 @@
-"""The raw values of one input as arrays: files in pieces, which worker processes decode, and kept for the next time."""
+"""The raw values of one input as arrays: files are decoded in pieces, by worker processes, and kept in the cache."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 _PIECE_BYTES = 4 << 20
 _MOST_ROWS = 256
-# Fewer files are decoded before worker processes have begun.
+# Below this number of files, decoding is faster than starting worker processes.
 _WORTH_WORKERS = 512
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How files are read: by ``workers`` processes, and who is told how many values of how many are read."""
+    """How files are read: by ``workers`` processes, and with a callback for the values read and their total."""
 
     workers: int = 0
     observe: Callable[[int, int], None] | None = None
@@ -40,7 +40,7 @@ ALONE = Reading()
 
 @dataclass(frozen=True)
 class Column:
-    """The arrays of one input, a row for each place in ``places``, and what is wrong with the values of others."""
+    """The arrays of one input, with a row for each position in ``places``, and the faults of the other values."""
 
     places: NDArray[np.int64]
     arrays: Mapping[str, Array]
@@ -55,9 +55,9 @@ def read_columns(
     row_bytes: float = 0,
     all_bad: bool = True,
 ) -> dict[str, Column]:
-    """Return the column of each input; ``row_bytes`` is about what a row takes, by which pieces are cut.
+    """Return the column of each input; ``row_bytes`` is the rough size of a row and decides the size of the pieces.
 
-    Raises DataError for the first value that cannot be read, unless ``all_bad`` are to be found.
+    Raises DataError for the first value that cannot be read, unless all such values are to be collected (``all_bad``).
     """
     known = {name: _known(samples, name) for name in modalities}
     total, done = sum(map(len, known.values())), 0
@@ -96,12 +96,12 @@ def _tell(reading: Reading, total: int, before: int, done: int) -> None:
         reading.observe(before + done, total)
 
 
-# The arrays of the values that can be read, and what is wrong with the others by their number.
+# The arrays of the values that can be read, and the faults of the others by their number.
 _Read = tuple[dict[str, "Array"], dict[int, str]]
 
 
 class _Pieces(Dataset[_Read]):
-    """The values of one input, some at a time."""
+    """The values of one input, in pieces."""
 
     def __init__(
         self, samples: Sequence[Sample], modality: Modality, name: str, piece_rows: int, all_bad: bool
@@ -117,7 +117,7 @@ class _Pieces(Dataset[_Read]):
         return -(-len(self.samples) // self.rows)
 
     def __getitem__(self, number: int) -> _Read:
-        """Return the arrays of a piece, and what is wrong with values that cannot be read, by their number in it."""
+        """Return the arrays of a piece, and the faults of values that cannot be read, by their number in the piece."""
         samples = self.samples[number * self.rows : (number + 1) * self.rows]
         try:
             return self._arrays(samples), {}
@@ -145,7 +145,7 @@ class _Pieces(Dataset[_Read]):
 
 
 def _joined(pieces: _Pieces, reading: Reading, observe: Callable[[int], None]) -> _Read:
-    """Return all pieces as one; what is shorter than the longest is padded with zeros."""
+    """Return all pieces as one; rows shorter than the longest are padded with zeros."""
     if len(pieces) == 1:
         read = pieces[0]
         observe(len(pieces.samples))
@@ -163,7 +163,7 @@ def _joined(pieces: _Pieces, reading: Reading, observe: Callable[[int], None]) -
 
 
 class _Stack:
-    """The rows of several arrays in one, at most ``rows`` of them, each as long as the longest."""
+    """Collects the rows of several arrays in one, at most ``rows`` of them, each as long as the longest."""
 
     def __init__(self, rows: int) -> None:
         self._rows, self._filled = rows, 0
@@ -171,12 +171,12 @@ class _Stack:
         self._array: Array | None = None
 
     def add(self, part: Array) -> None:
-        """Copy the rows of ``part`` behind those that are there."""
+        """Copy the rows of ``part`` after the present rows."""
         if self._array is None:
             self._sizes = part.shape[1:]
             self._array = np.zeros((self._rows, *self._sizes), part.dtype)
         elif any(longer := [size > held for size, held in zip(part.shape[1:], self._array.shape[1:], strict=True)]):
-            # By a quarter more than is needed, so that lengths that go on growing are seldom copied.
+            # A quarter more than needed, so that growing lengths rarely cause a copy.
             grown = np.where(longer, np.array(part.shape[1:]) * 5 // 4, self._array.shape[1:])
             before, self._array = self._array, np.zeros((self._rows, *grown), part.dtype)
             self._put(before[: self._filled], 0)
@@ -199,13 +199,13 @@ def _in_turn(pieces: _Pieces, workers: int) -> Iterator[_Read]:
     if workers == 0 or not pieces.of_files() or len(pieces.samples) < _WORTH_WORKERS:
         yield from map(pieces.__getitem__, range(len(pieces)))
         return
-    # Whoever takes a piece copies it: the memory that is shared with the workers is scarce.
+    # The receiver of a piece copies it: the memory shared with the workers is scarce.
     loader = DataLoader(pieces, batch_size=None, num_workers=workers, worker_init_fn=leave_signals)
     for arrays, bad in loader:
         yield {name: tensor.numpy() for name, tensor in arrays.items()}, bad
 
 
 def leave_signals(worker: int) -> None:
-    """Let the main process decide what Ctrl-C means; it ends its workers by SIGTERM."""
+    """Let the main process alone handle Ctrl-C; it ends its workers by SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

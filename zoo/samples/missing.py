@@ -1,4 +1,4 @@
-"""Samples that are left out since they cannot be read; files that are not there are told of before any is read."""
+"""Samples that are left out because they cannot be read; missing files are reported before any file is read."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from zoo.protocols import Dataset, Sample
 
 _SHOWN = 10
 
-# Told of each sample that is left out, since it cannot be read.
+# Called for each sample that is left out, with the reason.
 Skip = Callable[[Sample, DataError], None]
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Takes note of samples that are left out, each once: a ``Skip`` whose text is what to tell a person."""
+    """Records the samples that are left out, each once: a ``Skip`` whose text is the message for a person."""
 
     errors: dict[str, DataError] = field(default_factory=dict)
 
     def __call__(self, sample: Sample, error: DataError) -> None:
-        """Keep why a sample is left out, by its key."""
+        """Record why a sample is left out, by its key."""
         self.errors.setdefault(sample.key, error)
 
     def __str__(self) -> str:
-        """Return how many there are, and the first; nothing where there is none."""
+        """Return their number and the first reason; empty if there are none."""
         if not self.errors:
             return ""
         first = next(iter(self.errors.values()))
@@ -35,10 +35,10 @@ class LeftOut:
 
 
 class WithFiles:
-    """A data set without the samples of which a file is not there; ``skip`` is told of these."""
+    """A data set without the samples whose files are missing; ``skip`` is called for each of these."""
 
     def __init__(self, dataset: Dataset, skip: Skip) -> None:
-        """Stand before ``dataset``."""
+        """Wrap ``dataset``."""
         self.dataset, self.skip, self.license = dataset, skip, dataset.license
 
     @property
@@ -47,14 +47,14 @@ class WithFiles:
         return self.dataset.inputs
 
     def split(self, name: str) -> Sequence[Sample]:
-        """Return the samples of a split whose files are there."""
+        """Return the samples of a split whose files exist."""
         return with_files(self.dataset.split(name), self.dataset.inputs, where="", skip=self.skip)
 
 
 def with_files(samples: Sequence[Sample], inputs: Iterable[str], *, where: str, skip: Skip | None) -> Sequence[Sample]:
-    """Return the samples of which every file is there: a value of the kind Path names one.
+    """Return the samples whose files all exist; a value of the class Path names a file.
 
-    ``skip`` is told of the others. Raises DataError, naming them, where nobody is to be told.
+    ``skip`` is called for each of the others. Raises DataError, naming them, if ``skip`` is None.
     """
     names = list(inputs)
     missing = {

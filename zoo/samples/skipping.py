@@ -1,4 +1,4 @@
-"""The list of samples that a training leaves out: JSON lines, each sample once, whoever adds it."""
+"""The list of samples that a training leaves out: JSON lines, each sample once, even if several processes add it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoo.recipes.tables import Table, json_text, parse_json
 
 
 class SkippedSamples:
-    """A file of JSON lines, to which several processes may add."""
+    """A file of JSON lines, that several processes may append to."""
 
     def __init__(self, path: Path) -> None:
         self._path = followed(path)
@@ -28,13 +28,13 @@ class SkippedSamples:
             if sample.key in self._keys:
                 return
             line = json_text({"sample": sample.key, "error": str(error)}) + "\n"
-            stream.truncate(self._read_bytes)  # of a line that was never finished
+            stream.truncate(self._read_bytes)  # drops an unfinished last line
             stream.write(line.encode())
 
     def _read(self, size_bytes: int) -> None:
-        """Take note of the lines that others added, in a file of ``size_bytes``."""
+        """Read the lines that others added, in a file of ``size_bytes``."""
         if size_bytes < self._read_bytes:
-            self._keys, self._read_bytes = set(), 0  # it was begun anew
+            self._keys, self._read_bytes = set(), 0  # the file was started anew
         with self._path.open("rb") as stream:
             stream.seek(self._read_bytes)
             for line in stream:

@@ -1,4 +1,4 @@
-"""The samples of a split for a model: what they lack is told before anything is made of them."""
+"""The samples of a split for a model: missing splits and inputs are reported before anything is computed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SPLITS = (TRAIN, VALIDATION, "test")
 
 @dataclass(frozen=True)
 class Splits:
-    """The data of a recipe, for a model of ``inputs``; ``name`` is what the recipe calls them."""
+    """The data of a recipe, for a model of ``inputs``; ``name`` is their name in the recipe."""
 
     name: str
     dataset: Dataset
@@ -34,11 +34,11 @@ class Splits:
         return f"data {self.name!r}, split {split!r}"
 
     def read(self, split: str, *, advice: str, empty: str = "") -> Sequence[Sample]:
-        """Return the samples of a split in which some input occurs; ``advice`` says what to do if none does.
+        """Return the samples of a split that have at least one of the inputs; ``advice`` says what to do if none has.
 
-        ``empty`` says what to do if there is no sample at all, where that is something else.
+        ``empty`` says what to do if there is no sample at all, if that advice differs.
 
-        Raises NotFoundError if there is no such split, UsageError if it is empty or lacks all inputs.
+        Raises NotFoundError if there is no such split, UsageError if it is empty or has none of the inputs.
         """
         try:
             samples = self._samples(split)
@@ -53,7 +53,7 @@ class Splits:
         return samples
 
     def require(self, samples: Sequence[Sample], inputs: Iterable[str], split: str, *, advice: str) -> None:
-        """Raise UsageError, naming the split and the inputs, if some of ``inputs`` occur in none of ``samples``."""
+        """Raise UsageError, naming the split and the inputs, if no sample has one of ``inputs``."""
         lacking = absent(samples, inputs)
         if not lacking:
             return
@@ -74,7 +74,7 @@ class Splits:
         return f"the split {joined(found)}" if found else "no split has any"
 
     def _samples(self, split: str) -> Sequence[Sample]:
-        """Return the samples of a split, made once: a data set may take long to make them."""
+        """Return the samples of a split, computed once, since a data set may be slow."""
         if split not in self._made:
             self._made[split] = self.dataset.split(split)
         return self._made[split]
@@ -83,7 +83,7 @@ class Splits:
         for split in _SPLITS:
             try:
                 yield split, self._samples(split)
-            except (ZooError, LookupError):  # it has none, and the message is about another
+            except (ZooError, LookupError):  # it has no such split, and the message is about another one
                 continue
 
 
@@ -93,6 +93,6 @@ def absent(samples: Sequence[Sample], inputs: Iterable[str]) -> list[str]:
 
 
 def joined(words: Iterable[str]) -> str:
-    """Return words for a person: ``a, b and c``."""
+    """Return words as a list in English: ``a, b and c``."""
     *first, last = [*words] or [""]
     return f"{', '.join(first)} and {last}" if first else last

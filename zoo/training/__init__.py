@@ -1,1 +1,1 @@
-"""What ``zoo train`` does, from the checks before the first step to the folder of a run."""
+"""The steps of ``zoo train``, from the checks before the first step to the folder of a run."""

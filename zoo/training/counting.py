@@ -1,4 +1,4 @@
-"""Which terms of a loss no row contributed to, epoch by epoch: what they are to teach is not learnt."""
+"""Counts, per epoch, the terms of a loss that had no row: what they should teach is not learnt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoo.training.loop import Loop
 
 @dataclass(frozen=True)
 class WithoutRows:
-    """Terms that no row of the steps from ``first`` to ``last`` contributed to."""
+    """Terms that no row contributed to in the steps from ``first`` to ``last``."""
 
     first: int
     last: int
@@ -19,10 +19,10 @@ class WithoutRows:
 
 
 class Watch:
-    """Asks at the end of each epoch which terms had no row; where steps end before an epoch does, it asks then."""
+    """Reports, at the end of each epoch, the terms without a row; if training ends within an epoch, it reports then."""
 
     def __init__(self, loop: Loop, *, first: int, last: int, epoch: int) -> None:
-        """``first`` steps were taken before, ``last`` are taken at the end; ``epoch`` is how many an epoch has."""
+        """Training begins after the step ``first`` and ends with ``last``; an epoch has ``epoch`` steps."""
         self._loop = loop
         self._begun = self._since = first
         self._last = last
@@ -30,9 +30,9 @@ class Watch:
         self._told: set[str] = set()
 
     def after(self, done: int) -> WithoutRows | None:
-        """Return, after the step ``done``, the terms without a row that were not told of before, or None.
+        """Return, after the step ``done``, the terms without a row that were not reported before, or None.
 
-        Every process asks after every step. Raises TrainingError if no term had any row in a whole epoch, or run.
+        All processes call this after every step. Raises TrainingError if no term had any row in a whole epoch, or run.
         """
         over = done == self._last and self._since == self._begun
         if done % self._epoch and not over:
@@ -40,7 +40,7 @@ class Watch:
         since, self._since = self._since, done
         contributed = self._loop.contributions()
         if since % self._epoch and not over:
-            return None  # the rest of an epoch, whose other rows were taken before this run went on
+            return None  # the rest of an epoch whose other rows were used before this run was resumed
         found = WithoutRows(since + 1, done, [name for name, rows in contributed.items() if not rows])
         if found.terms and len(found.terms) == len(contributed) and since % self._epoch == 0:
             raise TrainingError(

@@ -1,4 +1,4 @@
-"""Values that are taken away from the samples before a training, so that a model learns to do without them."""
+"""Removes values from the samples before training, so that a model learns to work with missing values."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from zoo.protocols import Sample
 
 
 def dropped(samples: Sequence[Sample], shares: Mapping[str, float], *, seed: int) -> Sequence[Sample]:
-    """Return the samples with a share of each input's values taken away.
+    """Return the samples with a fraction of each input's values removed.
 
-    Whether a value goes follows from the seed, the sample's key and the input alone: more data, or another order,
-    changes nothing, and a larger share takes away what a smaller one does and more.
+    Whether a value is removed depends only on the seed, the sample's key and the input. So more data, or another order,
+    changes nothing, and a larger fraction removes all values that a smaller one removes, and more.
     """
     if not shares:
         return samples

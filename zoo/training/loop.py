@@ -1,8 +1,9 @@
-"""One step of training: every player's loss and update, on whatever device, precision and processes there are.
+"""One step of training: every player's loss and update, on any device, precision and number of processes.
 
-A batch may be taken in parts (``accumulate``) and by several processes. Each part's loss is weighted by its rows that
-count, term by term for an objective that is a ``CountsByTerm``, so that the gradient is that of the whole batch,
-wherever its gaps lie. Objectives that compare rows compare those of one part.
+A player is a set of parameters with a loss of its own; most objectives have one. A batch may be split into parts
+(``accumulate``) and over several processes. Each part's loss is weighted by its rows that count, term by term for an
+objective that is a ``CountsByTerm``. So the gradient equals that of the whole batch, wherever values are missing.
+Objectives that compare rows compare only rows of one part.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ _MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 def accelerator_for(settings: Training, folder: Path) -> Accelerator:
-    """Return the device, precision and processes that training runs on, as this process was launched.
+    """Return the device, precision and processes that training runs on, depending on how this process was launched.
 
-    Raises UsageError where they cannot serve these settings, MissingExtraError where a tracker is not installed.
+    Raises UsageError if they do not support these settings, MissingExtraError if a tracker is not installed.
     """
     available = [str(tracker) for tracker in get_available_trackers()]
     for tracker in settings.trackers:
@@ -49,13 +50,13 @@ def accelerator_for(settings: Training, folder: Path) -> Accelerator:
                 f"training.trackers: {tracker!r} cannot be used here, available are {', '.join(available) or 'none'}; "
                 "install the tracker's package, such as tensorboardX"
             )
-    AcceleratorState._reset_state()  # its precision belongs to a process, and there may be several trainings in one
+    AcceleratorState._reset_state()  # it keeps one precision per process, but a process may train several times
     try:
         accelerator = Accelerator(
             mixed_precision=_MIXED_PRECISION[settings.precision],
             log_with=list(settings.trackers) or None,
             project_dir=folder,
-            # A player's parameters have no gradient from another player's loss, nor those of an input that is missing.
+            # A parameter has no gradient from another player's loss, nor if its input is missing from the batch.
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
     except ValueError as error:
@@ -74,12 +75,12 @@ def accelerator_for(settings: Training, folder: Path) -> Accelerator:
 
 
 def is_first_process() -> bool:
-    """Tell whether this process is the one that writes and prints."""
+    """Tell whether this process is the first, which writes and prints."""
     return bool(PartialState().is_main_process)
 
 
 class Loop:
-    """A model and one optimiser a player, ready to take steps."""
+    """A model and one optimiser per player, ready to take steps."""
 
     def __init__(self, model: Model, settings: Training, accelerator: Accelerator) -> None:
         self.settings = settings
@@ -98,9 +99,9 @@ class Loop:
     def step(self, step: int, batch: Batch, rows: int) -> Mapping[str, Losses]:
         """Take one step of every player on this process's share of ``rows``; return the losses of each.
 
-        Raises TrainingError where a loss is not finite or the memory does not suffice.
+        Raises TrainingError if a loss is not finite or memory runs out.
         """
-        if not self.plain.training:  # whoever looked at the model since the last step may have left it so
+        if not self.plain.training:  # code that used the model since the last step may have changed its mode
             self.wrapped.train()
         self.generator.manual_seed(seed_of(self.settings.seed, STEPS, step))
         torch.default_generator.manual_seed(seed_of(self.settings.seed, STEPS, step, self.share.process))
@@ -113,7 +114,7 @@ class Loop:
         return flag if self.share.processes == 1 else bool(self._summed(float(flag)))
 
     def places(self, before: Training) -> dict[str, list[int]]:
-        """Return, by player, where each parameter stands among those of an optimiser that was made by ``before``."""
+        """Return, by player, the position of each parameter in an optimiser made with the settings ``before``."""
         found = {}
         for player, owned in self.owned.items():
             order = {id(parameter): place for place, parameter in enumerate(parameters_in_order(owned, self.settings))}
@@ -142,7 +143,7 @@ class Loop:
         return losses
 
     def _in_parts(self, player: str, batch: Batch, noise: Tensors, step: int) -> Losses:
-        """Add up the gradients of all parts, of which each is divided by all rows that count, and not by its own."""
+        """Add up the gradients of all parts, each divided by the number of rows that count in the whole batch."""
         parts = torch.arange(batch.rows).tensor_split(self.settings.accumulate)
         taken: list[Losses] = []
         totals = self._totals(batch, player)
@@ -158,14 +159,14 @@ class Loop:
             taken.append(_detached(losses))
         whole = _joined(taken, by_term=bool(totals))
         rows = 1.0 if totals else self._summed(float(whole.weight.sum()))
-        scale = self.share.processes / max(1.0, rows)  # processes are averaged over as they exchange gradients
+        scale = self.share.processes / max(1.0, rows)  # the exchange of gradients averages over processes
         for parameter in self.owned[player]:
             if parameter.grad is not None:
                 parameter.grad.mul_(scale)
         return whole
 
     def _totals(self, batch: Batch, player: str) -> dict[str, float]:
-        """Return how many rows in all processes each term is a mean of; empty if all terms count the same rows."""
+        """Return over how many rows, in all processes, each term is averaged; empty if all terms share their rows."""
         if not isinstance(self.plain, CountsByTerm):
             return {}
         counted = self.plain.counted(batch, player=player)
@@ -185,7 +186,7 @@ class Loop:
     def terms(self, losses: Mapping[str, Losses]) -> dict[str, float]:
         """Return, for the log, the loss of each player and the mean of each term over all processes.
 
-        A mean is that of the rows that the term concerns; a term that no row contributes to is left out.
+        A mean is taken over the rows that the term applies to; a term without such rows is left out.
         """
         terms: dict[str, float] = {}
         for player, taken in losses.items():
@@ -204,16 +205,16 @@ class Loop:
         return terms
 
     def contributions(self) -> dict[str, int]:
-        """Return how many rows contributed to each term since this was last asked, in all processes.
+        """Return how many rows contributed to each term since the last call, in all processes.
 
-        A term that no row contributed to has 0. Every process asks, after the same steps.
+        A term without such rows has 0. All processes call this after the same steps.
         """
         found = {name: round(self._summed(float(count))) for name, count in self._contributed.items()}
         self._contributed = {}
         return found
 
     def _prepared(self, optimiser: Optimizer) -> Optimizer:
-        """Return the optimiser with the gradient scaler that half precision needs, itself where there is none."""
+        """Return the optimiser with the gradient scaler that half precision needs, or unchanged if it needs none."""
         if self.accelerator.scaler is None:
             return optimiser  # Accelerate's wrapper would look for optional packages on disk at every step
         scaled: Optimizer = self.accelerator.prepare_optimizer(optimiser)
@@ -221,7 +222,13 @@ class Loop:
 
 
 def learning_rate(settings: Training, step: int) -> float:
-    """Return the learning rate of a step: a linear warm-up, then constant or a cosine down to zero."""
+    """Return the learning rate of a step, counted from 0: a linear warm-up, then constant or a cosine decay to zero.
+
+    With the step s, w warm-up steps and S steps in all:
+
+        rate = learning_rate · (s + 1) / w                               for s < w
+        rate = learning_rate · (1 + cos(π · (s − w) / (S − w))) / 2      after it, for the schedule "cosine"
+    """
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
     if settings.schedule == "constant":
@@ -238,7 +245,7 @@ def _optimiser(parameters: list[nn.Parameter], settings: Training) -> Optimizer:
 
 
 def _groups(parameters: list[nn.Parameter], settings: Training) -> list[dict[str, Any]]:
-    """Return the parameters with their weight decay; those that are no matrices have none."""
+    """Return the parameters with their weight decay; only matrices have any."""
     if not settings.weight_decay:
         return [{"params": parameters}]
     matrices = [parameter for parameter in parameters if parameter.dim() > 1]
@@ -247,12 +254,12 @@ def _groups(parameters: list[nn.Parameter], settings: Training) -> list[dict[str
 
 
 def parameters_in_order(parameters: list[nn.Parameter], settings: Training) -> list[nn.Parameter]:
-    """Return the parameters as an optimiser counts them."""
+    """Return the parameters in the order of an optimiser."""
     return [parameter for group in _groups(parameters, settings) for parameter in group["params"]]
 
 
 def _divided(losses: Losses, totals: Mapping[str, float]) -> Tensor:
-    """Return a part of a loss that is a sum of means: its terms, each divided by the rows of all parts."""
+    """Return one part's share of a loss that is a sum of means: each term is divided by the rows of all parts."""
     return torch.stack([losses.terms[name].sum() / max(1.0, rows) for name, rows in totals.items()]).sum()
 
 
@@ -282,7 +289,7 @@ def _not_finite(losses: Losses, step: int, settings: Training) -> TrainingError:
 
 @contextmanager
 def _enough_memory(step: int, rows: int, settings: Training) -> Iterator[None]:
-    """Turn the many errors of allocators into one that tells what to set."""
+    """Turn the many errors of allocators into one that says which setting to change."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""Which rows each step takes, and worker processes that read them ahead."""
+"""The rows that each step takes, and worker processes that read them ahead."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ STEPS, ORDERS = 0, 1
 
 
 def seed_of(seed: int, stream: int, number: int, process: int = 0) -> int:
-    """Return a seed of its own for each number of each stream; torch's CPU generator takes 32 bits of it."""
+    """Return a distinct seed for each number of each stream; torch's CPU generator uses 32 bits of it."""
     text = f"{seed} {stream} {number}" + (f" {process}" if process else "")
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
 
 
 class Order(Dataset[Tensor]):
-    """The rows of every step: an order follows from seed and epoch, and a rest too small for a batch is left out."""
+    """The rows of every step: seed and epoch decide the order; a remainder too small for a batch is left out."""
 
     def __init__(self, rows: int, batch_size: int, seed: int) -> None:
         self.rows = rows
@@ -45,7 +45,7 @@ class Order(Dataset[Tensor]):
 
 
 class Share:
-    """What one of several processes takes of a batch: rows that lie together, as many as the others or one more."""
+    """The part of a batch that one of several processes takes: consecutive rows, as many as the others or one more."""
 
     def __init__(self, process: int = 0, processes: int = 1) -> None:
         self.process = process
@@ -57,7 +57,7 @@ class Share:
 
 
 class _Steps(Dataset[Batch | DataError]):
-    """The batches by step, as a worker process reads them; what cannot be read is told as it is."""
+    """The batches by step, as a worker process reads them; an unreadable sample is returned as its error."""
 
     def __init__(self, rows: Rows, order: Order, share: Share) -> None:
         self.rows = rows
@@ -72,7 +72,7 @@ class _Steps(Dataset[Batch | DataError]):
 
 
 def batches(rows: Rows, order: Order, share: Share, steps: range, *, workers: int) -> Iterator[Batch]:
-    """Yield the batch of each step; ``workers`` processes read ahead what is not in memory, which changes no batch.
+    """Yield the batch of each step; ``workers`` processes read ahead if data are not in memory. Batches stay the same.
 
     Raises DataError for a sample that cannot be read.
     """
@@ -80,7 +80,7 @@ def batches(rows: Rows, order: Order, share: Share, steps: range, *, workers: in
     if workers == 0 or isinstance(rows, RowsInMemory):
         read: Iterator[Batch | DataError] = map(taken.__getitem__, steps)
     else:
-        # Rows come as batches already: nothing is left to collate.
+        # Rows already come as batches, so there is nothing to collate.
         read = iter(
             DataLoader(taken, batch_size=None, sampler=steps, num_workers=workers, worker_init_fn=leave_signals)
         )

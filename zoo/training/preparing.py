@@ -1,4 +1,4 @@
-"""What a training starts from: the data are looked at first, then read, and the model is built last."""
+"""The start of a training: the data are checked first, then read; the model is built last."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _VALIDATED = "Add some, or set training.validate_every to 0"
 class Prepared:
     """A model to train, the rows to train it on, and those to validate on if the recipe validates.
 
-    ``unread`` tells, by input, how much of the training values the model does not see.
+    ``unread`` says, by input, how much of the training values the model does not see.
     """
 
     model: Model
@@ -43,11 +43,11 @@ class Prepared:
 def prepare(
     recipe: Recipe, newest: SavedStep | None, plugins: Plugins, skip: Skip | None, reading: Reading
 ) -> Prepared:
-    """Look at the data of a recipe, read them, and build its model, or load the one of the checkpoint to go on from.
+    """Check the data of a recipe, read them, and build its model, or load the model of the checkpoint to resume from.
 
-    ``skip`` is told of the samples that cannot be read, which are left out then; ``reading`` says how files are read.
+    ``skip`` is called for samples that cannot be read, which are then left out; ``reading`` says how files are read.
 
-    Raises UsageError, naming the split and the input, if what is needed is not there; DataError if a sample cannot be
+    Raises UsageError, naming the split and the input, if required data are missing; DataError if a sample cannot be
     read.
     """
     splits = Splits.of(recipe, plugins)
@@ -63,7 +63,9 @@ def prepare(
         held_out = HeldOut.load(splits, VALIDATION, modalities, advice=_VALIDATED, skip=skip, reading=reading)
     model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins) if saved is None else saved
     if held_out is not None:
-        measure(model, recipe, held_out.some(recipe.evaluation.by))  # what cannot be measured is told before any step
+        measure(
+            model, recipe, held_out.some(recipe.evaluation.by)
+        )  # reports metrics that cannot be measured before the first step
     return Prepared(model, rows, held_out, unread(samples, rows, modalities))
 
 
@@ -76,7 +78,7 @@ def _training_samples(splits: Splits, recipe: Recipe, skip: Skip | None) -> Sequ
 
 
 def _check_rows(samples: Sequence[Sample], splits: Splits, recipe: Recipe, plugins: Plugins) -> None:
-    """Raise UsageError if no row has as many inputs as the objective needs, or a batch leaves it nothing to compare."""
+    """Raise UsageError if no row has enough inputs for the objective, or a batch has too few rows to compare."""
     objective: type[Objective] = component_class(plugins, "objective", recipe.spec.objective.name, Objective)
     there = [sum(sample.inputs.get(name) is not None for name in splits.inputs) for sample in samples]
     if max(there, default=0) < objective.fewest_inputs:

@@ -1,4 +1,4 @@
-"""A run is a folder: checkpoints with what training needs to go on, the recipe, and a log of JSON lines."""
+"""A run is a folder: checkpoints with the state needed to resume, the recipe, and a log of JSON lines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LARGEST_STATE_BYTES = 16 << 20
 _KEPT = 2
 _LAUNCHED = ("rows", "processes")
 _log = logging.getLogger(__name__)
-# What a line of the log calls the keys that changed as training went on, and what is left out of the data.
+# The key in the log for settings that changed during training, and the key for data left out.
 CHANGED, UNREAD = "changed", "unread"
 
 
@@ -44,8 +44,8 @@ CHANGED, UNREAD = "changed", "unread"
 class SavedStep:
     """A checkpoint of a run and the training state beside it.
 
-    ``recipe`` is the one that it was trained by. ``launched`` tells of how many ``rows`` its steps were taken and by
-    how many ``processes``, where that was kept.
+    ``recipe`` is the one that it was trained with. ``launched`` holds the number of ``rows`` and of ``processes`` that
+    its steps were taken with, if these were saved.
     """
 
     folder: Path
@@ -59,16 +59,16 @@ class SavedStep:
         return self.folder / _WEIGHTS
 
     def changes(self, recipe: Recipe, **launched: int) -> dict[str, tuple[Any, Any]]:
-        """Return by key what would be other than it was so far: of the recipe and of what is given of ``launched``."""
+        """Return, by key, the differences to the run so far, in the recipe and in the given values of ``launched``."""
         known = {key: (self.launched.get(key, now), now) for key, now in launched.items()}
         return {**changes(self.recipe, recipe), **{key: pair for key, pair in known.items() if pair[0] != pair[1]}}
 
     def restore(self, optimisers: Mapping[str, Optimizer], places: Mapping[str, Sequence[int]]) -> None:
-        """Give the optimisers the state that they had.
+        """Give the optimisers their saved state.
 
-        ``places`` tells, by player, where the parameter stands that stood at each place of the saved optimiser.
+        ``places`` maps, by player, each position in the saved optimiser to the parameter's position now.
 
-        Raises IntegrityError where the file holds something else.
+        Raises IntegrityError if the file holds something else.
         """
         path = self.folder / _OPTIMISERS
         try:
@@ -97,7 +97,7 @@ class Run:
     folder: Path
 
     def nothing_yet(self) -> None:
-        """Raise UsageError where the folder already holds checkpoints, or anything else but a run."""
+        """Raise UsageError if the folder already holds checkpoints, or anything that is not a run."""
         fillable(self.folder, RUN)
         if saved := self.saved():
             raise UsageError(
@@ -107,9 +107,9 @@ class Run:
 
     @contextmanager
     def held(self, newest: SavedStep | None) -> Iterator[None]:
-        """Keep other trainings from the folder, which begin where this one does: at the checkpoint ``newest``.
+        """Keep other trainings out of the folder while this one, which starts from the checkpoint ``newest``, runs.
 
-        Raises UsageError where another one writes to it, or has done so since ``newest`` was read.
+        Raises UsageError if another one writes to it, or has done so since ``newest`` was read.
         """
         with sole_writer(self.folder, RUN.command):
             if max(self.saved(), default=0) != (newest.step if newest else 0):
@@ -120,9 +120,9 @@ class Run:
             yield
 
     def newest(self) -> SavedStep | None:
-        """Return the newest whole checkpoint, None where there is none.
+        """Return the newest complete checkpoint, None if there is none.
 
-        Raises IntegrityError where its bytes changed, UsageError where the folder holds anything but a run.
+        Raises IntegrityError if its bytes changed, UsageError if the folder holds anything that is not a run.
         """
         saved = self.saved()
         if not saved:
@@ -134,9 +134,9 @@ class Run:
         return SavedStep(saved[step], step, recipe, launched)
 
     def start(self, recipe: Recipe, *, step: int, changed: Changes) -> None:
-        """Write the recipe beside the checkpoints; the log keeps the steps up to ``step``, the others come again.
+        """Write the recipe beside the checkpoints; keep the log up to ``step``, since later steps will be repeated.
 
-        A line tells what ``changed`` from there on, where anything did.
+        If anything ``changed``, a line in the log says so.
         """
         with staged_file(self.folder / "recipe.toml") as staging:
             staging.write_text(recipe.toml())
@@ -153,10 +153,10 @@ class Run:
             stream.write(json.dumps(line) + "\n")
 
     def rehearse(self, step: int, model: Model, recipe: Recipe, optimised: Iterable[Tensor]) -> None:
-        """Try whether the checkpoint of ``step`` can be written, in memory and on the disk; nothing is left there.
+        """Test whether the checkpoint of ``step`` can be written, in memory and on the disk; nothing is left behind.
 
-        ``optimised`` are the tensors of which an optimiser keeps two averages. Raises DiskError if there is no room or
-        the folder may not be written; PluginError or SpecError if no file can hold the model or the recipe.
+        ``optimised`` are the tensors for which an optimiser keeps two averages. Raises DiskError if there is not enough
+        space or the folder may not be written; PluginError or SpecError if no file can hold the model or the recipe.
         """
         size_bytes = len(checkpoint_bytes(model, recipe)) + 2 * sum(tensor.nbytes for tensor in optimised)
         check_room(self.folder / f"{_FOLDER}{step:08d}", size_bytes)
@@ -187,7 +187,7 @@ class Run:
         self._skipped_samples.add(sample, error)
 
     def skipped(self) -> dict[str, str]:
-        """Return what is wrong with each sample that was skipped, by its key."""
+        """Return the fault of each skipped sample, by its key."""
         path = self.folder / "skipped.jsonl"
         return {line["sample"]: line["error"] for line in read_log(path)} if path.exists() else {}
 
@@ -202,7 +202,7 @@ class Run:
 
 
 def _state(path: Path) -> tuple[Recipe, BoundFiles, dict[str, int]]:
-    """Return the recipe that a checkpoint was trained by, its files, and how it was launched."""
+    """Return the recipe of a checkpoint, its files, and how it was launched."""
     try:
         table = Table(json.loads(read_bounded(path, most_bytes=_LARGEST_STATE_BYTES)), "state")
         files = bound_files(path.parent, table.take("files", dict))
@@ -220,15 +220,15 @@ def _state(path: Path) -> tuple[Recipe, BoundFiles, dict[str, int]]:
 
 
 def _is_done(line: Mapping[str, Any], step: int) -> bool:
-    """Tell whether a line of the log holds when training goes on from a step."""
+    """Tell whether a line of the log remains valid when training resumes from a step."""
     told_at_its_start = CHANGED in line or UNREAD in line
     return bool(line["step"] < step or (line["step"] == step and not told_at_its_start))
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's log, but for one that was never finished.
+    """Return the lines of a run's log, ignoring an unfinished last line.
 
-    Raises IntegrityError, naming the line, for one that is no object of JSON.
+    Raises IntegrityError, naming the line, for a line that is not a JSON object.
     """
     return [
         parse_json(line, f"{path}: line {number}", cure="remove it")
@@ -238,9 +238,9 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def newest_weights(folder: Path) -> Path:
-    """Return the newest checkpoint file of a run's folder, or the file of a folder that is one checkpoint.
+    """Return the newest checkpoint file in a run's folder, or the file in a folder that is one checkpoint.
 
-    Raises UsageError where it holds none.
+    Raises UsageError if there is none.
     """
     if CHECKPOINT.belongs(folder) is not None and (folder / _WEIGHTS).is_file():
         return folder / _WEIGHTS
@@ -251,7 +251,7 @@ def newest_weights(folder: Path) -> Path:
 
 
 def _require_shapes(optimiser: Optimizer, state: Mapping[int, Mapping[str, Tensor]]) -> None:
-    """Raise ValueError where a saved tensor is neither one number nor shaped as its parameter."""
+    """Raise ValueError if a saved tensor is neither one number nor of its parameter's shape."""
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for position, tensors in state.items():
         if not 0 <= position < len(parameters):

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C while training: a question between steps, an end at once where nothing is lost."""
+"""SIGTERM and Ctrl-C while training: checked between steps, or obeyed at once if nothing would be lost."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from types import FrameType
 
 
 class Stopped(Exception):
-    """A signal arrived in a block that it may end at once."""
+    """A signal arrived in a block that may be interrupted at once."""
 
 
 class Stop:
     """Whether the process was asked to stop, and by which signal.
 
-    The first signal is remembered and asked about between steps; a second one ends the process at once.
+    The first signal is remembered and checked between steps; a second one ends the process at once.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Stop:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Let a signal raise Stopped within the block, which holds nothing that would be lost."""
+        """Let a signal raise Stopped within the block, in which nothing would be lost."""
         if self.asked:
             raise Stopped
         self._at_once = True

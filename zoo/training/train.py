@@ -1,7 +1,7 @@
 """Trains a recipe: one loop for every objective, on Accelerate.
 
-Everything random in a step follows from the seed and the step's number, so a run that goes on from a checkpoint takes
-the very steps that it would have taken.
+All randomness in a step comes from the seed and the step's number. So a run that is resumed from a checkpoint takes
+exactly the steps that it would have taken without the interruption.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from zoo.training.stopping import Stop, Stopped, stopping
 from zoo.training.unread import Unread
 
 _LOG_EVERY = 10
-# What a line of the log calls the terms that no row contributed to.
+# The key in the log for terms that no row contributed to.
 WITHOUT_ROWS = "without_rows"
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TakenStep:
-    """A step that was taken: its number from 1, the loss terms as means over the rows that count, and the model."""
+    """A step that was taken: its number from 1, the means of the loss terms over the rows that count, and the model."""
 
     step: int
     steps: int
@@ -67,16 +67,16 @@ def train(
 ) -> Path:
     """Train a recipe and return the path of the last checkpoint, below the folder ``out``.
 
-    ``resume`` goes on from the newest checkpoint in ``out``; without it ``out`` must hold none. Where a value on which
-    steps depend is other than it was so far, ``accept_changes`` takes it: a learning rate, an option of the data, the
-    number of rows or of processes, but not the spec. ``log.jsonl`` tells from which step on. ``skip_bad_samples``
-    leaves samples out that cannot be read, and lists them in ``skipped.jsonl``. ``observe`` is called after each step
-    whose terms are logged, ``observe_reading`` with how many values of how many are read. SIGTERM and Ctrl-C leave a
-    checkpoint and raise SystemExit with 143 or 130.
+    ``resume`` continues from the newest checkpoint in ``out``; without it ``out`` must hold none. If a setting that
+    affects the steps changed since then, ``accept_changes`` allows it: a learning rate, an option of the data, the
+    number of rows or of processes, but not the spec. ``log.jsonl`` records the step from which the change applies.
+    ``skip_bad_samples`` leaves out samples that cannot be read, and lists them in ``skipped.jsonl``. ``observe`` is
+    called after each step whose terms are logged, ``observe_reading`` with the number of values read so far and their
+    total. SIGTERM and Ctrl-C leave a checkpoint and raise SystemExit with 143 or 130.
 
-    Raises IntegrityError, naming each changed key with both values, where one is not accepted; DataError, naming the
-    sample, where one cannot be read; SpecError where names of inputs cannot be told apart; TrainingError, naming the
-    term and the step, where a loss is not finite or the memory does not suffice; the last good checkpoint stays.
+    Raises IntegrityError, naming each changed key with both values, if a change is not accepted; DataError, naming the
+    sample, if it cannot be read; SpecError if names of inputs are ambiguous; TrainingError, naming the term and the
+    step, if a loss is not finite or memory runs out. The last good checkpoint stays.
     """
     plugins = plugins or installed()
     run = Run(out)
@@ -94,7 +94,7 @@ def train(
         alone.enter_context(run.held(newest) if is_first_process() else nullcontext())
         reading = Reading(recipe.training.workers, observe_reading)
         try:
-            with stop.at_once():  # there are no weights yet, or they are saved already
+            with stop.at_once():  # there are no weights yet, or they are already saved
                 prepared = prepare(recipe, newest, plugins, run.skip if skip_bad_samples else None, reading)
         except Stopped:
             stop.now()
@@ -149,7 +149,7 @@ def _take_steps(
 
 @dataclass(frozen=True)
 class _Writer:
-    """Writes what a run leaves, in the first process alone."""
+    """Writes the files of a run, in the first process only."""
 
     run: Run
     recipe: Recipe
@@ -159,7 +159,7 @@ class _Writer:
     launched: Mapping[str, int]
 
     def start(self, step: int, changed: Changes, unread: Mapping[str, Unread]) -> None:
-        """Try whether a checkpoint can be written, write the recipe and what changed, open the log and the trackers."""
+        """Test whether a checkpoint can be written, write the recipe and the changes, open the log and the trackers."""
         if is_first_process():
             first = min(step + self.recipe.training.checkpoint_every, self.recipe.training.steps)
             owned = [parameter for parameters in self.loop.owned.values() for parameter in parameters]
@@ -174,7 +174,7 @@ class _Writer:
         self.loop.accelerator.init_trackers(self.run.folder.name, config=_flat(self.recipe.written()))
 
     def log(self, step: int, terms: Mapping[str, float]) -> None:
-        """Add a line to the log, and tell the trackers."""
+        """Add a line to the log, and pass it to the trackers."""
         if is_first_process():
             self.run.log({"step": step, **terms})
         if self.recipe.training.trackers:
@@ -185,7 +185,7 @@ class _Writer:
         if found is not None and is_first_process():
             self.run.log({"step": found.last, WITHOUT_ROWS: list(found.terms)})
             _log.warning(
-                "no row of the steps %d to %d contributed to %s: nothing is learnt of it",
+                "no row of the steps %d to %d contributed to %s: it teaches the model nothing",
                 found.first,
                 found.last,
                 joined(found.terms),
@@ -200,7 +200,7 @@ class _Writer:
 
 
 def _flat(tables: Mapping[str, object], prefix: str = "") -> dict[str, int | float | str | bool]:
-    """Return a recipe by dotted keys, as trackers take it."""
+    """Return a recipe by dotted keys, as trackers expect it."""
     flat: dict[str, int | float | str | bool] = {}
     for key, value in tables.items():
         if isinstance(value, Mapping):
@@ -211,7 +211,7 @@ def _flat(tables: Mapping[str, object], prefix: str = "") -> dict[str, int | flo
 
 
 def _check_weights(model: Model, step: int) -> None:
-    """Raise TrainingError where a step left weights that are no numbers: they must not replace a good checkpoint."""
+    """Raise TrainingError if a step made weights NaN or infinite: these must not replace a good checkpoint."""
     for name, parameter in model.objective.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise TrainingError(

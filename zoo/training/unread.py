@@ -1,4 +1,4 @@
-"""How much of its data a model does not see: the ends of long values, tokens that are not known; and what to set."""
+"""How much of its data a model does not see: truncated values and unknown tokens; and which options to change."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LOOKED_AT = 256
 
 @dataclass(frozen=True)
 class Unread:
-    """What is left out of the values of one input: the end of those ``truncated``, the tokens ``unknown``.
+    """The data of one input that are left out: ``truncated`` values, and ``unknown`` tokens.
 
-    ``options`` are the keys of a recipe that set how much is read of a value and how many tokens are known, in this
-    order, each with its value; a key is empty where there is none.
+    ``options`` are the keys of the recipe that limit the length of a value and the number of known tokens, in this
+    order, each with its value. A key is empty if there is no such option.
     """
 
     values: int
@@ -31,7 +31,7 @@ class Unread:
     options: tuple[tuple[str, Any], tuple[str, Any]]
 
     def written(self) -> dict[str, Any]:
-        """Return it for a log."""
+        """Return it in the form that the log takes."""
         (length, longest), (vocabulary, known) = self.options
         found: dict[str, Any] = {"values": self.values, "truncated": self.truncated}
         if self.tokens:
@@ -39,19 +39,19 @@ class Unread:
         return {**found, "options": {key: value for key, value in ((length, longest), (vocabulary, known)) if key}}
 
     def told(self, name: str) -> Iterator[str]:
-        """Yield a sentence for each thing that is left out of the input ``name``, with what to set."""
+        """Yield a sentence for each kind of data left out of the input ``name``, with the option to change."""
         length, vocabulary = self.options
         if self.truncated:
-            cut = f"{self.truncated} of {self.values} training values are longer than what is read of them"
+            cut = f"{self.truncated} of {self.values} training values are truncated"
             yield f"{name}: {cut}{_advice(*length)}"
         if self.unknown:
             yield f"{name}: {self.unknown / self.tokens:.1%} of {self.tokens} tokens are unknown{_advice(*vocabulary)}"
 
 
 def unread(samples: Sequence[Sample], rows: Rows, modalities: Mapping[str, Modality]) -> dict[str, Unread]:
-    """Return, by input, what is left out of the samples that became ``rows``; of data read on demand a first part.
+    """Return, by input, the data left out of the samples in ``rows``; if rows are read on demand, of a first part.
 
-    An input of which nothing is left out is not named.
+    Inputs that are read completely are not listed.
     """
     asked = {name: one for name, one in modalities.items() if isinstance(one, Truncates | TellsLimits)}
     if not asked:
@@ -86,7 +86,7 @@ def _read(
 
 
 def _pass_over(sample: Sample, error: DataError) -> None:
-    """It was told of as the rows were read, or will be."""
+    """The error was reported when the rows were read, or will be."""
 
 
 def _option(modality: Modality, name: str, option: str) -> tuple[str, Any]:
