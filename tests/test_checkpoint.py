@@ -85,7 +85,7 @@ def test_a_flipped_bit_is_never_loaded(seed, path, plugins):
 def test_a_file_that_was_cut_is_refused(share, path, plugins):
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(IntegrityError, match=r"is no sound checkpoint: .*; fetch or train it again"):
+    with pytest.raises(IntegrityError, match=r"is not a valid checkpoint: .*; fetch or train it again"):
         load(path, plugins=plugins)
 
 
@@ -99,7 +99,9 @@ def test_a_changed_weight_is_refused_with_both_hashes(path, plugins):
 
 def test_a_safetensors_file_of_another_program_is_no_checkpoint(path, plugins):
     save_file({"weight": torch.zeros(2)}, path)
-    with pytest.raises(IntegrityError, match=r"is a safetensors file without a spec; it is no checkpoint of the zoo"):
+    with pytest.raises(
+        IntegrityError, match=r"is a safetensors file without a spec; it is not a checkpoint of the zoo"
+    ):
         load(path, plugins=plugins)
 
 
@@ -118,7 +120,7 @@ def test_metadata_without_a_key_is_refused(key, path, plugins):
 @pytest.mark.parametrize("metadata", ["[1]", "3", "{", "[" * 100_000])
 def test_metadata_that_is_no_table_is_refused(metadata, path, plugins):
     save_file(load_file(path), path, {"zoo.spec": metadata})
-    with pytest.raises(ZooError, match=r"expected a table, got|is no sound checkpoint"):
+    with pytest.raises(ZooError, match=r"expected a table, got|is not a valid checkpoint"):
         load(path, plugins=plugins)
 
 

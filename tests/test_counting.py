@@ -76,7 +76,7 @@ def test_a_term_that_no_row_of_an_epoch_reaches_is_told_once(make_recipe, plugin
     assert [line for line in read_log(tmp_path / "log.jsonl") if "without_rows" in line] == [
         {"step": 4, "without_rows": ["left~right"]}
     ]
-    assert caplog.messages == ["no row of the steps 1 to 4 contributed to left~right: nothing is learnt of it"]
+    assert caplog.messages == ["no row of the steps 1 to 4 contributed to left~right: it teaches the model nothing"]
 
 
 def watched(*contributions, first=0, last, epoch):

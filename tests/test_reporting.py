@@ -227,7 +227,7 @@ def test_the_page_tells_what_is_left_out_of_the_data(make_recipe, plugins, tmp_p
     with (tmp_path / "log.jsonl").open("a") as stream:
         stream.write(json.dumps({"step": 0, "unread": {"caption": line}}) + "\n")
     words = Page(report(tmp_path, plugins=plugins).read_text()).words
-    assert "caption: the end of 12 of 100 values, 40 unknown tokens of 800" in words
+    assert "caption: 12 of 100 values truncated, 40 unknown tokens of 800" in words
 
 
 def test_a_term_and_its_held_out_value_share_a_chart(make_recipe, plugins, tmp_path):

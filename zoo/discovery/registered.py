@@ -14,7 +14,7 @@ _OPERATOR = re.compile(r"(\w+)::\w+", re.ASCII)
 
 @dataclass(frozen=True)
 class Component:
-    """One registered name: where it is defined and who provides it."""
+    """One registered name: its place of definition and its distribution."""
 
     kind: str
     name: str

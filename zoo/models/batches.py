@@ -183,7 +183,7 @@ def _read(samples: Sequence[Sample], modalities: Mapping[str, Modality], skip: S
 def _unreadable(
     read: Callable[[list[Any]], object], samples: Sequence[Sample], name: str, skip: Skip | None
 ) -> list[Sample]:
-    """Return the samples whose input ``name`` cannot be read; raise for the first where nobody is to be told."""
+    """Return the samples whose input ``name`` cannot be read; raise for the first if ``skip`` is None."""
     found = []
     for sample in samples:
         try:

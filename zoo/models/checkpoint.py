@@ -30,7 +30,7 @@ from zoo.recipes.tables import SCHEMA, Table
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
-# Where a tensor lies in memory, and how it is read: equal for two names of one tensor.
+# The memory of a tensor and the way to read it: equal for two names of one tensor.
 _Memory = tuple[int, tuple[int, ...], tuple[int, ...]]
 
 _METADATA_KEY = "zoo.spec"
@@ -195,7 +195,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with with_plain_name(path) as named, safe_open(named, framework="pt") as file:
             metadata = (file.metadata() or {}).get(_METADATA_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
         if metadata is None:
             raise IntegrityError(f"{path} is a safetensors file without a spec; it is not a checkpoint of the zoo")
         table = Table(json.loads(metadata), str(path))

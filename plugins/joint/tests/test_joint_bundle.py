@@ -132,7 +132,7 @@ def test_the_report_shows_draws_of_both_and_translations_both_ways(trained):
     _, checkpoint = trained
     samples = make_dataset(checkpoint.recipe.data, installed()).split("train")
     titles = [picture.title for picture in pictures_of(checkpoint.model, samples)]
-    assert titles[0] == "picture, caption: decoded from latents drawn from the prior, one latent a column"
+    assert titles[0] == "picture, caption: decoded from latents drawn from the prior, one latent per column"
     assert titles[1:] == [
         f"{a} to {b}: held-out values above, what they are translated to below"
         for a, b in (("picture", "caption"), ("caption", "picture"))
