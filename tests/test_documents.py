@@ -16,6 +16,7 @@ PAGES = [
     *sorted(ROOT.glob("docs/**/*.md")),
     *sorted(ROOT.glob("plugins/*/README.md")),
     *(ROOT / folder / "README.md" for folder in ("zoo", "benchmarks", *FOLDERS)),
+    *sorted(ROOT.glob(".github/*.md")),
 ]
 
 

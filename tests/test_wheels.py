@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 RUNTIME = "onnxruntime-gpu" if sys.platform == "linux" else "onnxruntime"
 WAVE = "0 .4 .7 .9 1 .9 .7 .4 0 -.4 -.7 -.9 -1 -.9 -.7 -.4"
 CONSTRAINED = {"PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_BUILD_CONSTRAINT": str(ROOT / "constraints.txt")}
+INSTALLS = re.findall(r"^pip install --find-links dist (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
 pytestmark = [pytest.mark.verify, pytest.mark.xdist_group("wheels")]  # one process builds the environments once
 
 
@@ -136,6 +138,20 @@ def test_the_lowest_versions_that_are_accepted_pass_the_quickstart(wheels, tmp_p
     np.save(tmp_path / "latent.npy", np.zeros((1, 16), np.float32))
     lowest("zoo", "run", "bundle", "decode_picture", "-i", "latent=latent.npy", "--out", "pictures", cwd=tmp_path)
     assert list((tmp_path / "pictures").glob("*.png"))
+
+
+@pytest.mark.parametrize("line", INSTALLS, ids=range(len(INSTALLS)))
+def test_what_the_front_page_says_to_install_brings_what_it_says(line, wheels):
+    asked = shlex.split(line, comments=True)
+    folder = wheels["modalzoo"].parent
+    dry = ("--dry-run", "--ignore-installed", "--quiet", "--report", "-")
+    told = run(sys.executable, "-m", "pip", "install", *dry, "--find-links", folder, *asked)
+    brought = {one["metadata"]["name"].lower() for one in json.loads(told)["install"]}
+    assert ("torch" in brought) == ("train" in line)
+    assert {name for name in brought if name.startswith("onnxruntime")} == {
+        "onnxruntime-gpu" if "gpu" in line else "onnxruntime"
+    }
+    assert ("modalzoo-text" in brought) == ("all" in asked[0] or "modalzoo-text" in asked)
 
 
 def test_every_folder_of_a_distribution_becomes_a_wheel(wheels):
