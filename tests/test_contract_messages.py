@@ -170,3 +170,14 @@ def test_a_graph_that_is_not_what_it_says_is_told(facts, message):
 def test_a_graph_of_a_kind_of_its_own_may_read_anything():
     require_kind(graph_that_says(), ["a", "b"])
     require_kind(graph_that_says(kind="pool", source="a"), ["a", "b"])
+
+
+def test_a_tensor_that_is_called_like_the_one_that_tells_of_gaps_is_told():
+    @dataclass(frozen=True)
+    class WithPresence(VectorsModality):
+        @property
+        def tensors(self):
+            return {"present": TensorSpec("bool", ("batch",))}
+
+    with pytest.raises(AssertionError, match="a tensor is called 'present', by which graphs tell gaps; rename it"):
+        ModalityContract().test_no_tensor_is_called_like_the_one_that_tells_of_gaps(WithPresence())

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from zoo_toy.modality import VectorsModality
 
 from zoo.discovery.components import make_modalities
 from zoo.errors import SpecError, UnknownNameError
@@ -15,6 +16,7 @@ from zoo.models.build import build
 from zoo.models.folding import Folded, decode
 from zoo.models.graphs import as_tensors, translate_graph
 from zoo.modules import Losses
+from zoo.protocols import TensorSpec
 from zoo.recipes.spec import Part
 
 
@@ -114,6 +116,21 @@ def test_a_modality_of_width_0_is_refused(spec, modalities, plugins):
     )
     with pytest.raises(SpecError, match=re.escape(message)):
         build(spec, narrow, plugins=plugins)
+
+
+class WithPresence(VectorsModality):
+    @property
+    def tensors(self):
+        return {**super().tensors, "present": TensorSpec("bool", ("batch",))}
+
+
+def test_a_tensor_that_is_called_like_the_one_that_tells_of_gaps_is_refused(spec, modalities, plugins):
+    message = (
+        "spec.inputs.left.modality 'vectors': its tensor 'present' is called like the one by which graphs say which "
+        "rows have the input; give it another name in the modality's class"
+    )
+    with pytest.raises(SpecError, match=re.escape(message)):
+        build(spec, {**modalities, "left": WithPresence()}, plugins=plugins)
 
 
 EMPTY = pytest.mark.filterwarnings("ignore:Initializing zero-element tensors is a no-op")  # torch's own

@@ -17,6 +17,7 @@ from zoo.modules import Batch, Decoder, Encoder, Front, Input, Losses, Objective
 from zoo.offers import TakesRaw
 from zoo.protocols import Graph, Modality
 from zoo.reading.lists import listed
+from zoo.recipes.naming import PRESENT
 from zoo.recipes.spec import InputSpec, ModelSpec, Part
 
 
@@ -86,7 +87,7 @@ def build(
         if hasattr(torch.nn.ModuleDict(), part.name):
             raise SpecError(f"spec.inputs.{part.name}: torch keeps this name for itself; choose another")
     for part in spec.inputs:
-        _require_width(modalities[part.name], f"spec.inputs.{part.name}.modality {part.modality.name!r}")
+        _require_tensors(modalities[part.name], f"spec.inputs.{part.name}.modality {part.modality.name!r}")
     inputs = parts_of(spec, modalities, plugins)
     for name, place in inputs.items():
         if objective.needs_decoders and place.make_decoder is None:
@@ -108,9 +109,14 @@ def build(
     return Model(spec, modalities, made, plugins)
 
 
-def _require_width(modality: Modality, where: str) -> None:
-    """Raise SpecError if a tensor of a modality has an axis of size 0."""
+def _require_tensors(modality: Modality, where: str) -> None:
+    """Raise SpecError if a tensor of a modality has an axis of size 0, or the name of the one that tells of gaps."""
     for name, declared in modality.tensors.items():
+        if name == PRESENT:
+            raise SpecError(
+                f"{where}: its tensor {name!r} is called like the one by which graphs say which rows have the input; "
+                "give it another name in the modality's class"
+            )
         widths = [axis if isinstance(axis, int) else modality.axes[axis].largest for axis in declared.axes[1:]]
         if min(widths, default=1) < 1:
             raise SpecError(

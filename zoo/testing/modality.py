@@ -16,6 +16,7 @@ from zoo.errors import DataError, UsageError
 from zoo.models.checkpoint import fault_of_state
 from zoo.offers import Truncates, WritesFiles
 from zoo.protocols import Modality
+from zoo.recipes.naming import PRESENT
 from zoo.testing.contract import Contract
 from zoo.testing.drawing import sizes_of
 from zoo.testing.naming import require_range
@@ -47,6 +48,10 @@ class ModalityContract(Contract):
             assert spec.axes[0] == "batch", name
             free = {axis for axis in spec.axes[1:] if isinstance(axis, str)}
             assert free <= set(modality.axes), f"{name}: {free - set(modality.axes)} have no bounds"
+
+    def test_no_tensor_is_called_like_the_one_that_tells_of_gaps(self, modality: Modality) -> None:
+        """A graph says by ``present`` which rows have an input."""
+        assert PRESENT not in modality.tensors, f"a tensor is called {PRESENT!r}, by which graphs tell gaps; rename it"
 
     def test_no_tensor_has_the_width_0(self, modality: Modality) -> None:
         """Every fixed axis, and every free one at its largest, has room for a number."""
