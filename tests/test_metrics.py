@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo.evaluation.metrics import chance_beside, row_and_column, tabulated
+from zoo.evaluation.metrics import by_label, chance_beside, metric_name, metric_parts, row_and_column, tabulated
 
 INPUTS = ("caption", "picture", "sound")
 
@@ -70,3 +70,42 @@ def test_averages_stand_below_what_they_are_of():
     metrics = dict.fromkeys(["caption.nll", "1-of-4.nll", "prior.coherence", "sound.nll", "2-of-4.nll"], 1.0)
     rows = [row for row, *_ in tabulated(metrics, INPUTS)[0]]
     assert rows == ["inputs", "caption", "sound", "1-of-4", "prior", "2-of-4"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "metric"),
+    [(("zh", "a_to_b", "nll"), "zh.a_to_b.nll"), (("", "nll"), "nll"), (("nll",), "nll")],
+)
+def test_a_metric_is_called_after_its_parts_as_far_as_there_are_any(parts, metric):
+    assert metric_name(*parts) == metric
+
+
+@pytest.mark.parametrize(
+    ("metric", "parts"),
+    [
+        ("zh.a_to_b.recall@10", ("zh.a_to_b", "recall", "10")),
+        ("nll", ("", "nll", "")),
+        ("a_to_b.nll", ("a_to_b", "nll", "")),
+    ],
+)
+def test_a_metric_tells_what_it_is_of_its_own_name_and_its_place(metric, parts):
+    assert metric_parts(metric) == parts
+
+
+def test_a_metric_is_told_by_the_labels_that_rows_were_taken_apart_by():
+    measured = {"zh.a_to_b.recall@10": 0.5, "en.a_to_b.recall@10": 0.25, "en.raw_to_b.recall@10": 1.0, "nll": 2.0}
+    assert by_label(measured, "a_to_b.recall@10") == {"zh": 0.5, "en": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("metric", "row", "column"),
+    [
+        ("zh.speech_to_text_to_a_to_b.recall@10", "zh.speech_to_text_to_a_to_b", "recall@10"),
+        ("a_to_b+speech_to_text.nll", "a_to_b+speech_to_text", "nll"),
+        ("a_to_b.nll", "a_to_b", "nll"),
+        ("a_to_c.nll", "", "a_to_c.nll"),
+        ("speech_to_text+raw_to_a_to_b.map", "speech_to_text+raw_to_a_to_b", "map"),
+    ],
+)
+def test_a_metric_of_inputs_of_any_name_stands_in_their_row(metric, row, column):
+    assert row_and_column(metric, ["a_to_b", "speech_to_text", "raw"]) == (row, column)
