@@ -11,6 +11,8 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("benchmarks", "exporters", "plugins", "plugins/*", "zoo")
 PAGES = ("README.md", "CHANGELOG.md", *(f"{folder}/README.md" for folder in FOLDERS), "docs/**/*.md")
+# Pages that a search names before others, and after them.
+BOOSTS = {"docs/glossary.md": 2, "docs/reference/contracts.md": 0.2}
 REFERENCE = ROOT / "docs/reference"
 # A public name in code style; links, headings and blocks of code are passed over.
 NAME = re.compile(r"<(a|h\d|pre)\b.*?</\1>|(<code>zoo\.(\w+)(?![\w.])[^<]*</code>)", re.DOTALL)
@@ -48,6 +50,12 @@ def places() -> dict[str, str]:
         for path, text in themes.items()
         for name in re.findall(r"^::: zoo\.(\w+)\n(?! )", text, re.MULTILINE)
     }
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Tell the search how much a page counts."""
+    page.meta["search"] = {"boost": BOOSTS.get(page.file.src_uri, 1)}
+    return markdown
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
