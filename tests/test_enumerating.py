@@ -48,7 +48,7 @@ def test_the_page_of_options_tells_what_each_takes_today():
     [
         "### Encoder `image/vit`\n\nOf `modalzoo-image`. Cuts the picture into squares of `patch` pixels and lets",
         "| `dropout` | a number from 0 and below 1 | `0.0` |",
-        "Squeezes an input through a latent point and rebuilds it.\n\nNo options.\n",
+        "Encodes an input into one latent point, and decodes the input from it.\n\nNo options.\n",
         "| `path` | a text | must be given |",
         "| `scale` | a number from 1e-14 to 1e+14, or none | none |",
         "## The keys of `[training]`\n\n| key | takes | default |\n| --- | --- | --- |\n| `steps` | a whole number",

@@ -140,7 +140,7 @@ def test_units_that_do_not_vary_between_rows_are_not_active():
 
 
 def test_measuring_nothing_is_refused():
-    with pytest.raises(DataError, match="no held-out row has the input 'row'; choose a split where some do"):
+    with pytest.raises(DataError, match="no held-out row has the input 'row'; choose a split in which some do"):
         _vae().metrics([_batch(present=[False] * 8)], generator=torch.Generator())
 
 

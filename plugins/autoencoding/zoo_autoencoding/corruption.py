@@ -1,4 +1,4 @@
-"""Damages inputs of any modality, by what it declares of its tensors."""
+"""Damages inputs of any modality, according to the declared dtypes and ranges of its tensors."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ CorruptionName = Literal["masking", "salt-and-pepper", "gaussian", "replacement"
 
 _SHARE = 0.3
 _SCALE = 0.1
-# The streams of random numbers of one tensor: which places are hit, and what is put there, which may take two.
+# The streams of random numbers of one tensor: one chooses the places, one or two the new values.
 _HIT, _VALUE, _STREAMS = 0, 1, 3
 
 
 class Corruption:
-    """Damages some of the places of a row, as the row's seed says.
+    """Damages some of the places of each row; the row's seed decides which.
 
-    A place is one index of a tensor's free axes, such as a pixel or a token with all that stands there; where a tensor
-    has no free axis, each value is a place. Boolean tensors are masks: they stay as they are, and so does what they
-    hide. Tensors of int64 hold ids, whose order means nothing.
+    A place is one index of a tensor's free axes, such as a pixel with all its channels, or a token. If a tensor has no
+    free axis, each value is a place. Boolean tensors are masks: they and the values that they hide are not changed.
+    Tensors of int64 hold ids, whose order means nothing.
 
-    ``masking`` puts zero, or what lies nearest to it in the declared range, at a ``share`` of the places: a token
-    becomes the id 0. ``salt-and-pepper`` puts the lowest or the highest of the range there, one as often as the other.
-    ``replacement`` puts another value there, drawn from the range. ``gaussian`` adds noise to every value, with a
-    standard deviation of ``scale`` times the width of the range (times one where the range is open), and clips and
-    rounds to what the tensor holds.
+    ``masking`` sets a fraction ``share`` of the places to zero, or to the value of the declared range nearest to zero;
+    a token becomes the id 0. ``salt-and-pepper`` sets them to the lowest or the highest value of the range, with equal
+    probability. ``replacement`` sets them to another value drawn from the range. ``gaussian`` adds noise to every
+    value, with a standard deviation of ``scale`` times the width of the range (or ``scale`` itself if the range is
+    open), then clips and rounds to the range and dtype of the tensor.
 
-    Raises SpecError for an option that the corruption does not have, for ids where their order
-    would count, and for an open range where its ends would.
+    Raises SpecError for an option that the corruption does not have, for ids if the corruption needs their order, and
+    for an open range if it needs the range's ends.
 
-    Source: Vincent et al. 2010, "Stacked denoising autoencoders", JMLR 11, for all but ``replacement``.
+    Source: Vincent et al. 2010, "Stacked denoising autoencoders", JMLR 11, for all except ``replacement``.
     """
 
     def __init__(self, modality: Modality, name: CorruptionName, *, share: float | None, scale: float | None) -> None:
@@ -62,7 +62,7 @@ class Corruption:
         return damaged
 
     def _hit(self, tensors: Tensors, key: str, spec: TensorSpec, seeds: Tensor, stream: int) -> Tensor:
-        """Return which places are damaged, to be broadcast over the tensor."""
+        """Return which places are damaged, in a shape that broadcasts over the tensor."""
         clean = tensors[key]
         if self.name == "gaussian":
             hit = torch.ones_like(clean, dtype=torch.bool)
@@ -74,7 +74,7 @@ class Corruption:
         return hit
 
     def _put(self, clean: Tensor, spec: TensorSpec, seeds: Tensor, stream: int) -> Tensor:
-        """Return what is put at the places that are hit."""
+        """Return the new values of the damaged places."""
         if self.name == "masking":
             return torch.full_like(clean, min(max(0.0, spec.low), spec.high))
         if self.name == "salt-and-pepper":
@@ -92,7 +92,7 @@ class Corruption:
 
 
 def _another(clean: Tensor, spec: TensorSpec, share: Tensor) -> Tensor:
-    """Return values from the range, each as likely; whole numbers other than what stood there."""
+    """Return uniformly drawn values of the range; whole numbers differ from the old ones."""
     if clean.is_floating_point():
         return (spec.low + (spec.high - spec.low) * share).to(clean.dtype)
     low, others = int(spec.low), int(spec.high) - int(spec.low)
@@ -107,7 +107,7 @@ def _places(tensor: Tensor, spec: TensorSpec) -> tuple[int, ...]:
 
 
 def _over_places(numbers: Tensor, tensor: Tensor, spec: TensorSpec) -> Tensor:
-    """Return numbers of each place in a shape that broadcasts over the tensor."""
+    """Return random numbers for each place, in a shape that broadcasts over the tensor."""
     if not any(isinstance(axis, str) for axis in spec.axes[1:]):
         return numbers
     return numbers.reshape(
@@ -126,7 +126,7 @@ def _is_bounded(spec: TensorSpec) -> bool:
 
 
 def _amounts(name: CorruptionName, share: float | None, scale: float | None) -> tuple[float, float]:
-    """Return the share of places and the scale of noise, the one that does not count zero."""
+    """Return the share of places and the scale of noise; the one that the corruption does not use is zero."""
     other, unused = ("share", share) if name == "gaussian" else ("scale", scale)
     if unused is not None:
         raise SpecError(

@@ -1,4 +1,4 @@
-"""How far what a decoder makes lies from what it is compared with."""
+"""The error of decoded values: the squared difference between a decoder's mode and its target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoo import Batch, Decoder, RunsGraphs, Tensors, by_leaf, with_owner
 
 
 def squared_error(mode: Tensors, target: Tensors) -> Float[Tensor, " batch"] | None:
-    """Return the mean squared difference a value of each row, over the outputs that are numbers; None without any."""
+    """Return each row's mean squared difference per value, over floating-point outputs; None if there are none."""
     errors = [(made - target[name]).flatten(1) for name, made in mode.items() if made.is_floating_point()]
     return torch.cat(errors, dim=1).square().mean(dim=1) if errors else None
 
@@ -18,10 +18,10 @@ def squared_error(mode: Tensors, target: Tensors) -> Float[Tensor, " batch"] | N
 def answer_error(
     graph: str, run: RunsGraphs, source: str, batch: Batch, target: str, decoder: Decoder
 ) -> Float[Tensor, " batch"] | None:
-    """Return the squared error of what a deployed graph makes of the input ``source``, as the input ``target``.
+    """Return the squared error of a deployed graph that reads the input ``source`` and makes the input ``target``.
 
-    ``decoder`` is the one in the graph: its likelihood tells what its mode is compared with. None where no output of
-    the graph is a number.
+    ``decoder`` is the decoder in the graph; its likelihood gives the target of the comparison. The result is None if no
+    output of the graph is floating-point.
     """
     mode = run(graph, with_owner(source, batch.inputs[source]))
     likelihood = decoder(torch.zeros(batch.rows, decoder.latent_dim))

@@ -1,4 +1,4 @@
-"""How probable held-out rows are under a model with a latent, by importance sampling."""
+"""The likelihood of held-out rows under a model with a latent, by importance sampling."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ _DECODED_AT_ONCE = 4096
 def importance_sampled_nll(
     decoder: Decoder, parameters: Tensors, tensors: Tensors, *, samples: int, generator: torch.Generator
 ) -> Float[Tensor, " batch"]:
-    """Return an upper bound of -log p(x) of each row, in nats: -log mean_k p(x | z_k) p(z_k) / q(z_k | x).
+    """Return an upper bound of -log p(x) of each row, in nats.
 
-    The ``samples`` latents z_k are drawn from the Gaussian posterior q with ``mean`` and ``log_var`` of ``parameters``;
-    the prior p(z) is N(0, I). One sample gives the negative ELBO; more come closer, and all of them reach -log p(x).
-    Memory does not grow with the number of samples.
+        -log 1/K Σ_k p(x | z_k) p(z_k) / q(z_k | x)
+
+    The K = ``samples`` latents z_k are drawn from the Gaussian posterior q with ``mean`` and ``log_var`` of
+    ``parameters``; the prior p(z) is N(0, I). One sample gives an estimate of the negative ELBO; with more samples the
+    bound approaches -log p(x). Memory does not grow with the number of samples.
 
     Source: Burda et al. 2016, eq. 8, arXiv 1509.00519.
     """

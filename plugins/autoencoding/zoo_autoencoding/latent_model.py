@@ -1,4 +1,4 @@
-"""The autoencoder of one input, put together from a posterior and a divergence."""
+"""The autoencoder of one input, built from a posterior and a divergence."""
 
 from __future__ import annotations
 
@@ -38,9 +38,12 @@ ACTIVE_VARIANCE = 0.01
 class LatentModel(Objective):
     """Encodes one input into a latent and decodes the latent back.
 
-    The loss of a row is the negative log-likelihood of its tensors given a latent drawn from the posterior, plus the
-    weighed divergence of the posterior from the prior where there is one. Where there is a corruption, the posterior is
-    that of the damaged input, and the likelihood that of the clean one. A row without the input is not in the loss.
+    With a latent z drawn from the posterior q(z | x), the loss of a row x is, in nats,
+
+        -log p(x | z) + weight * divergence(q(z | x) ‖ p(z))
+
+    without the second term if there is no divergence. If there is a corruption, q reads the damaged input, and the
+    likelihood is that of the clean one. A row without the input is not in the loss.
     """
 
     needs_decoders: ClassVar[bool] = True
@@ -55,9 +58,10 @@ class LatentModel(Objective):
         corruption: Callable[[Modality], Corruption] | None = None,
         importance_samples: int = 0,
     ) -> None:
-        """``posterior`` makes one of a number of features and a number of latent dimensions.
+        """``posterior`` makes a posterior from the number of features and the number of latent dimensions.
 
-        ``importance_samples`` latents a row estimate the likelihood of held-out rows, where there is a divergence.
+        If there is a divergence, the likelihood of held-out rows is estimated from ``importance_samples`` latents per
+        row.
         """
         super().__init__()
         self.input_name, only = _only(inputs)
@@ -72,14 +76,14 @@ class LatentModel(Objective):
         self.importance_samples = importance_samples
 
     def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
-        """Draw the noise of one latent a row, and a seed for its corruption."""
+        """Draw the noise of one latent per row, and a seed for its corruption."""
         noise = self.posterior.noise(rows, generator=generator)
         return noise if self.corruption is None else {**noise, "corruption": draw_seeds(rows, generator=generator)}
 
     def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
         """Return the mean loss of the rows that have the input, and its terms in nats.
 
-        They are ``reconstruction``, or ``denoised`` with a corruption, and ``kl`` with a divergence.
+        The terms are ``reconstruction``, or ``denoised`` if there is a corruption, and ``kl`` if there is a divergence.
         """
         tensors, name = batch.inputs[self.input_name], "reconstruction"
         if self.corruption is not None:
@@ -92,18 +96,18 @@ class LatentModel(Objective):
     def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
         """Return means over the rows that have the input, with one latent drawn for each.
 
-        ``reconstruction`` (negative log-likelihood), ``kl`` and ``elbo`` (whatever beta is) are in nats a row, the last
-        two of models with a divergence, as is ``nll``, the bound of importance sampling. ``reconstruction_error`` is
-        the mean squared difference a value between the mode of the deployed latent and what it is compared with, of
-        outputs that are numbers. With a corruption, ``denoised`` and ``denoised_error`` are the same of damaged inputs.
-        ``active_units`` counts the latent dimensions that vary by more than 0.01 between rows; source: Burda et al.
-        2016, section 5.2, arXiv 1509.00519.
+        ``reconstruction`` (the negative log-likelihood) is in nats per row. Models with a divergence also have ``kl``,
+        ``elbo`` (with beta = 1) and ``nll``, the bound by importance sampling. ``reconstruction_error`` is the mean
+        squared difference per value between the mode of the deployed latent and its target, over floating-point
+        outputs. With a corruption, ``denoised`` and ``denoised_error`` are the same for damaged inputs.
+        ``active_units`` counts the latent dimensions whose mean has a variance above 0.01 between rows; source: Burda
+        et al. 2016, section 5.2, arXiv 1509.00519.
 
-        Raises DataError where no row has the input.
+        Raises DataError if no row has the input.
         """
         sums: dict[str, float] = {}
         latents = []
-        # Apart from the other noise, so that the number of samples changes no other metric.
+        # A separate generator, so that the number of samples changes no other metric.
         importance = torch.Generator(generator.device).manual_seed(generator.initial_seed() + 1)
         for batch in batches:
             clean, present = batch.inputs[self.input_name], batch.present[self.input_name]
@@ -124,7 +128,7 @@ class LatentModel(Objective):
             latents.append(parameters["latent"][present])
         rows = sum(len(latent) for latent in latents)
         if rows == 0:
-            raise DataError(f"no held-out row has the input {self.input_name!r}; choose a split where some do")
+            raise DataError(f"no held-out row has the input {self.input_name!r}; choose a split in which some do")
         found = {name: total / rows for name, total in sums.items()}
         if self.divergence is not None:
             found["elbo"] = -(found["reconstruction"] + found["kl"])
@@ -133,7 +137,7 @@ class LatentModel(Objective):
 
     @torch.no_grad()
     def answer_metrics(self, batches: Iterable[Batch], run: RunsGraphs) -> Mapping[str, float]:
-        """Return ``reconstruction_error`` by what the graph ``reconstruct_<input>`` gives."""
+        """Return ``reconstruction_error``, computed from the outputs of the graph ``reconstruct_<input>``."""
         name, total, rows = self.input_name, 0.0, 0
         for batch in batches:
             here = batch.take(batch.present[name].nonzero().squeeze(1))
@@ -144,7 +148,7 @@ class LatentModel(Objective):
         return {"reconstruction_error": total / rows} if rows else {}
 
     def graphs(self) -> Iterable[Graph]:
-        """Yield the encoder with the posterior's parameters, the decoder, and both in one."""
+        """Yield the graphs: the encoder with the posterior's parameters, the decoder, and both in one."""
         name = self.input_name
         encode = encode_graph(name, self.modality, self.encoder, self.posterior, self.posterior.tensors)
         decode = decode_graph(name, self.decoder)
@@ -159,7 +163,7 @@ class LatentModel(Objective):
     ) -> dict[str, Float[Tensor, " batch"]]:
         """Return the negative log-likelihood of the clean input, under the name ``reconstruction``, and ``kl``.
 
-        Rows without the input have values, too; they mean nothing.
+        Rows without the input have values, too, but these are meaningless.
         """
         likelihood = self.decoder(self.posterior.sample(parameters, noise))
         terms = {reconstruction: -likelihood.log_prob(batch.inputs[self.input_name])}
@@ -170,7 +174,7 @@ class LatentModel(Objective):
     def _error(
         self, batch: Batch, latent: Float[Tensor, "batch latent"], name: str
     ) -> dict[str, Float[Tensor, " batch"]]:
-        """Return the mean squared error a value under ``name``, or nothing where no output is a number."""
+        """Return the mean squared error per value under ``name``, or nothing if no output is floating-point."""
         likelihood = self.decoder(latent)
         error = squared_error(likelihood.mode(), likelihood.target(batch.inputs[self.input_name]))
         return {} if error is None else {name: error}

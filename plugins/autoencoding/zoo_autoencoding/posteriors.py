@@ -1,7 +1,7 @@
-"""What features say of a latent: a point, or a Gaussian around one.
+"""Posteriors of a latent given features: a point, or a Gaussian.
 
 A posterior is a module from features to its parameters, named as the outputs of the graph ``encode_<input>``;
-``latent`` among them is the one latent that is deployed.
+``latent``, one of them, is the deployed latent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Posterior(nn.Module, ABC):
     @property
     @abstractmethod
     def tensors(self) -> Mapping[str, TensorSpec]:
-        """What ``forward`` returns."""
+        """The parameters that ``forward`` returns."""
 
     @abstractmethod
     def forward(self, features: Float[Tensor, "batch feature"]) -> Tensors:
@@ -32,7 +32,7 @@ class Posterior(nn.Module, ABC):
 
     @abstractmethod
     def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
-        """Draw what ``sample`` needs of chance."""
+        """Draw the random numbers that ``sample`` needs."""
 
     @abstractmethod
     def sample(self, parameters: Tensors, noise: Tensors) -> Float[Tensor, "batch latent"]:
@@ -40,7 +40,7 @@ class Posterior(nn.Module, ABC):
 
 
 class PointPosterior(Posterior):
-    """One latent and no doubt."""
+    """A single latent, without uncertainty."""
 
     def __init__(self, feature_dim: int, latent_dim: int) -> None:
         super().__init__()
@@ -66,9 +66,9 @@ class PointPosterior(Posterior):
 
 
 class GaussianPosterior(Posterior):
-    """A Gaussian with a mean and a variance for each dimension; its mean is what is deployed.
+    """A Gaussian with a mean and a variance for each dimension; its mean is the deployed latent.
 
-    The logarithm of the variance lies between -60 and 60, see ``zoo.limited``.
+    The logarithm of the variance lies between -60 and 60; see ``zoo.limited``.
 
     Source: Kingma & Welling 2014, eq. 9 and 10, arXiv 1312.6114.
     """
@@ -85,7 +85,7 @@ class GaussianPosterior(Posterior):
         return {"latent": row, "mean": row, "log_var": row}
 
     def forward(self, features: Float[Tensor, "batch feature"]) -> Tensors:
-        """Return the mean, twice, and the logarithm of the variance."""
+        """Return the mean, under two names, and the logarithm of the variance."""
         mean, log_var = self.head(features).chunk(2, dim=-1)
         return {"latent": mean, "mean": mean, "log_var": limited(log_var)}
 

@@ -1,4 +1,4 @@
-"""The literature's autoencoders, as choices of parts."""
+"""The autoencoders of the literature, each a choice of posterior, divergence and corruption."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from zoo_autoencoding.posteriors import GaussianPosterior, PointPosterior
 
 
 class Autoencoder(LatentModel):
-    """Squeezes an input through a latent point and rebuilds it."""
+    """Encodes an input into one latent point, and decodes the input from it."""
 
     def __init__(self, inputs: Mapping[str, Input], latent_dim: int) -> None:
         super().__init__(inputs, latent_dim, posterior=PointPosterior, divergence=None)
 
 
 class DenoisingAutoencoder(LatentModel):
-    """An autoencoder that sees a damaged input in training, and rebuilds the clean one.
+    """An autoencoder that reads a damaged input in training, and reconstructs the clean one.
 
-    ``corruption`` says how, see ``Corruption``: at a ``share`` of the places (0.3 where it is not given), or, for
-    ``gaussian``, everywhere with a ``scale`` (0.1). What is deployed takes inputs as they come.
+    ``corruption`` names the kind of damage; see ``Corruption``. It changes a fraction ``share`` of the places (0.3 by
+    default); ``gaussian`` changes all of them, with a ``scale`` (0.1 by default). Deployed graphs do not damage their
+    inputs.
 
     Source: Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders".
     """
@@ -46,9 +47,14 @@ class DenoisingAutoencoder(LatentModel):
 
 
 class VAE(LatentModel):
-    """The variational autoencoder, a beta-VAE where ``beta`` is not 1.
+    """The variational autoencoder, or a beta-VAE if ``beta`` is not 1.
 
-    ``importance_samples`` latents a held-out row estimate the metric ``nll``. Each costs a decoding; 0 leaves it out.
+    The loss of a row x is, in nats,
+
+        -E_q log p(x | z) + beta KL(q(z | x) ‖ N(0, I))
+
+    The metric ``nll`` is estimated from ``importance_samples`` latents per held-out row. Each costs one decoding; 0
+    leaves the metric out.
 
     Source: Kingma & Welling 2014, arXiv 1312.6114; Higgins et al. 2017, "beta-VAE".
     """

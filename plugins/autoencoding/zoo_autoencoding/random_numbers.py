@@ -1,7 +1,7 @@
-"""Random numbers that follow from a row's seed and a place in it, and from nothing else.
+"""Random numbers that depend only on a row's seed and a place in the row.
 
-So what is drawn for a row depends neither on the other rows nor on how far it is padded, and sizes need not be known
-before the seeds are drawn.
+The numbers of a row therefore depend neither on other rows nor on its padding, and sizes need not be known when the
+seeds are drawn.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def draw_seeds(rows: int, *, generator: torch.Generator) -> Int64[Tensor, " batc
 
 
 def uniform(seeds: Int64[Tensor, " batch"], shape: tuple[int, ...], *, stream: int) -> Float[Tensor, "batch ..."]:
-    """Return numbers in [0, 1), on a grid of 1 / GRID: ``shape`` of them a row, in float32.
+    """Return numbers in [0, 1), on a grid of 1 / GRID, in float32: an array of ``shape`` per row.
 
-    The number at a place is the same in any larger ``shape``. Each ``stream`` has numbers of its own.
+    The number at a place is the same in any larger ``shape``. Each ``stream`` has different numbers.
     """
     state = _mixed(_mixed(seeds.to(torch.int32)) + _signed(_WEYL * (stream + 1)))
     for size in shape:
@@ -34,18 +34,18 @@ def uniform(seeds: Int64[Tensor, " batch"], shape: tuple[int, ...], *, stream: i
 
 
 def normal(seeds: Int64[Tensor, " batch"], shape: tuple[int, ...], *, stream: int) -> Float[Tensor, "batch ..."]:
-    """Return numbers from N(0, 1), ``shape`` of them a row, by the transform of Box and Muller (1958).
+    """Return numbers from N(0, 1), an array of ``shape`` per row, by the transform of Box and Muller (1958).
 
-    They take the uniform numbers of ``stream`` and of the one after it.
+    They use the uniform numbers of ``stream`` and of the next stream.
     """
     radius = (-2 * torch.log1p(-uniform(seeds, shape, stream=stream))).sqrt()
     return radius * (math.tau * uniform(seeds, shape, stream=stream + 1)).cos()
 
 
 def _mixed(state: Int32[Tensor, "*place"]) -> Int32[Tensor, "*place"]:
-    """Return the 32 bits mixed one to one, so that each bit of the result hangs on all of them.
+    """Return the 32 bits mixed one to one, so that each bit of the result depends on all of them.
 
-    Products wrap. A shift keeps the sign, so the bits that it shifts in are cut off. Source of the two factors: the
+    Products wrap. A shift keeps the sign, so the bits that it shifts in are masked. Source of the two factors: the
     integer hash "lowbias32" of C. Wellons' hash-prospector.
     """
     state = (state >> 16).bitwise_and_(0xFFFF).bitwise_xor_(state).mul_(_signed(0x7FEB352D))

@@ -1,4 +1,4 @@
-"""Alignment: the embeddings of one thing are the same point, and a guard keeps that point from being one for all."""
+"""Alignment: the embeddings of a row's inputs become one point; a guard keeps rows from sharing one point."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ _SMALLEST_VARIANCE = 1e-4
 
 
 class Alignment(SharedSpace):
-    """Brings the embeddings of each row's inputs together: E‖E(x) − E(y)‖² over every pair of inputs.
+    """Brings the embeddings of each row's inputs together.
 
-    Alone this has the cheapest answer of all, one point for everything. ``guard`` forbids it: ``variance`` asks each
-    dimension of each input's embeddings for a standard deviation of at least one over the batch, and the dimensions for
-    no covariance; ``reconstruction`` asks each input's decoder to rebuild it from its own embedding; ``none`` lets it
-    collapse. ``guard_weight`` is what the guard counts beside the distance.
+    The loss is, over every pair of inputs x and y with encoders E,
 
-    Gaps: as in ``SharedSpace`` for the distance. The variance is that of the rows that have the input, whatever their
-    number, and a reconstruction is a mean over them.
+        E‖E(x) − E(y)‖² + guard_weight * guard
+
+    The distance alone has a trivial minimum, one point for all rows (a collapse). The guard prevents it: ``variance``
+    requires a standard deviation of at least one in each dimension of each input's embeddings over the batch, and no
+    covariance between dimensions; ``reconstruction`` requires that each input can be decoded from its own embedding;
+    ``none`` lets the embeddings collapse.
+
+    Gaps: as in ``SharedSpace`` for the distance. The variance is that of the rows that have the input, however many
+    they are, and a reconstruction is a mean over these rows.
 
     Source: the guard ``variance`` is that of VICReg, Bardes, Ponce & LeCun 2022, arXiv 2105.04906, section 4.1, with
     its ratio of 25 to 1 between variance and covariance; both are sums over the dimensions, as the distance is.
@@ -58,13 +62,13 @@ class Alignment(SharedSpace):
                 self.decoders[name] = place.make_decoder(latent_dim)
 
     def counted(self, batch: Batch, *, player: str) -> Mapping[str, Bool[Tensor, " batch"]]:
-        """Return the rows that have both inputs by pair, and those that have an input by its guard."""
+        """Return, by the name of each term, the rows that have both inputs of a pair, or the input of a guard."""
         guarded = () if self.guard == "none" else self.modalities
         own = {f"{self.guard}_{name}": batch.present[name] for name in guarded}
         return {**super().counted(batch, player=player), **own}
 
     def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
-        """Return the loss, a term a pair of inputs, and one an input for its guard."""
+        """Return the loss, with one term per pair of inputs and one guard per input."""
         embeddings = self._embeddings(batch)
         terms = self._pair_terms(batch, embeddings)
         if self.guard != "none":
@@ -80,10 +84,10 @@ class Alignment(SharedSpace):
 
     @torch.no_grad()
     def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
-        """Return retrieval by distance, and how far the embeddings of each input are from one point.
+        """Return retrieval by distance, and how widely the embeddings of each input are spread.
 
-        ``caption.spread`` is the mean standard deviation of the dimensions, ``caption.effective_rank`` how many of them
-        are in use.
+        ``caption.spread`` is the mean standard deviation of the dimensions, ``caption.effective_rank`` the number of
+        dimensions in use.
         """
         present, embeddings = self._embedded(batches, self.embed)
         found = self._retrieval(present, embeddings)
@@ -93,7 +97,7 @@ class Alignment(SharedSpace):
         return found
 
     def graphs(self) -> Iterable[Graph]:
-        """Yield ``encode_<input>`` for each input, and ``decode_<input>`` where there are decoders."""
+        """Yield ``encode_<input>`` for each input, and ``decode_<input>`` if there are decoders."""
         yield from super().graphs()
         for name, decoder in self.decoders.items():
             yield decode_graph(name, cast(Decoder, decoder))
@@ -108,7 +112,7 @@ class Alignment(SharedSpace):
 
 
 def _collapse(embedded: Float[Tensor, "row latent"]) -> Float[Tensor, ""]:
-    """Return how far the dimensions are below a standard deviation of one, and a 25th of their squared covariances."""
+    """Return by how much standard deviations are below one, plus a 25th of the squared covariances."""
     rows = len(embedded)
     if rows < 2:
         return embedded.new_zeros(())

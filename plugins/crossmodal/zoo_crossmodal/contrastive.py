@@ -1,4 +1,4 @@
-"""The contrastive loss of pairs: partners come close, others stay a margin apart."""
+"""The contrastive loss of pairs: partners move together, other rows stay a margin apart."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ SMALLEST_SQUARED_DISTANCE = 1e-12
 
 
 class Contrastive(SharedSpace):
-    """A Siamese pair of encoders: half the squared distance of partners, half the squared intrusion of the others.
+    """A Siamese pair of encoders: partners move together, all others at least ``margin`` apart.
 
-    The others of a row are all rows of the other input but its partner; what they add is their mean, in both
-    directions. Embeddings have length one, so distances lie between 0 and 2, and so does ``margin``. Gaps are as in
-    ``SharedSpace``.
+    With d(i, j) the distance between the embedding of row i by one input and that of row j by the other, the loss of
+    row i is
+
+        1/2 d(i, i)² + 1/2 mean_{j ≠ i} max(0, margin - d(i, j))²
+
+    where the mean is taken over both directions, d(i, j) and d(j, i). Embeddings have length one, so distances lie
+    between 0 and 2, and so does ``margin``. Gaps are as in ``SharedSpace``.
 
     Source: Hadsell, Chopra & LeCun 2006, "Dimensionality Reduction by Learning an Invariant Mapping", equation 4.
     """
@@ -35,7 +39,7 @@ class Contrastive(SharedSpace):
     def pair_loss(
         self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"]
     ) -> Float[Tensor, " row"]:
-        """Return half the squared distance to the partner and half the mean squared intrusion of the others."""
+        """Return half the squared distance to the partner, plus half the mean of the others' squared terms."""
         squared = squared_distances(first, second)
         intrusion = (self.margin - squared.clamp(min=SMALLEST_SQUARED_DISTANCE).sqrt()).clamp(min=0).square()
         of_others = intrusion.sum(dim=0) + intrusion.sum(dim=1) - 2 * intrusion.diagonal()

@@ -1,4 +1,4 @@
-"""InfoNCE: embeddings of one thing from different inputs agree, those of different things do not."""
+"""InfoNCE: the embeddings of one row's inputs agree, those of different rows do not."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ LARGEST_LOG_SCALE = math.log(LARGEST_SCALE)
 
 
 class InfoNCE(SharedSpace):
-    """A space that all inputs share, learnt by telling each row's partner from those of the other rows.
+    """A shared space of all inputs, learnt by distinguishing each row's partner from those of the other rows.
 
-    The loss of a pair of inputs is the cross-entropy of finding a row's partner among the batch, by cosine similarity
-    divided by the temperature, averaged over both directions. Gaps are as in ``SharedSpace``.
+    With s(i, j) the cosine similarity between row i of one input and row j of the other, and t the temperature, the
+    loss of row i is
 
-    ``temperature`` is where the temperature starts, at least 0.01; learnt, it is brought back to that after each step.
-    ``label_smoothing`` is the share of the target that is spread over all rows.
+        -log(exp(s(i, i)/t) / Σ_j exp(s(i, j)/t))
+
+    averaged over both directions. Gaps are as in ``SharedSpace``.
+
+    ``temperature`` is the initial value of t. It is at least 0.01; if it is learnt, training brings it back to this
+    bound after each step. ``label_smoothing`` is the fraction of the target distribution that is spread over all rows.
 
     Source: van den Oord et al. 2018, arXiv 1807.03748, equation 4; the symmetric form and the learnt temperature as in
     Radford et al. 2021, arXiv 2103.00020, figure 3 and section 2.5.
@@ -52,7 +56,7 @@ class InfoNCE(SharedSpace):
 
     @torch.no_grad()
     def keep_bounds(self) -> None:
-        """Bring a temperature below 0.01 back to it."""
+        """Raise a temperature below 0.01 to 0.01."""
         self.log_scale.clamp_(max=LARGEST_LOG_SCALE)
 
     def pair_loss(

@@ -1,4 +1,4 @@
-"""How well one set of embeddings finds its partners in another."""
+"""Retrieval: how well each embedding of one set finds its partner in another set."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def partner_ranks(
 ) -> Int[Tensor, " row"]:
     """Return the rank of gallery row i for query i, from 1, the best: by largest dot product, or least distance.
 
-    A tie counts against the partner, so that equal embeddings rank last, and so does what is not a number. Products are
+    A tie counts against the partner, so equal embeddings rank last, and so does NaN. Products are
     equal if they differ by a millionth at most; half the squared distances if they differ by a millionth of the mean
     squared distance from the gallery's mean, or by what rounding to float32 changes.
     """
@@ -49,10 +49,10 @@ def retrieval_metrics(
     *,
     by: Literal["product", "distance"] = "product",
 ) -> Mapping[str, float]:
-    """Return recalls, the mean average precision, the median rank, the size of the gallery, and what a guess gives.
+    """Return recalls, the mean average precision, the median rank, the gallery's size, and the chance levels.
 
-    A query has one right answer, so its average precision is one over the rank of its partner. What a guess gives is
-    ``chance@10`` for ``recall@10``, ``chance_map`` for ``map``. Without rows only the size is known.
+    A query has one right answer, so its average precision is one over the rank of its partner. The chance level of
+    ``recall@10`` is ``chance@10``, that of ``map`` is ``chance_map``. Without rows, only the size is returned.
 
     Source: Manning, Raghavan & Schütze 2008, "Introduction to information retrieval", section 8.4.
     """
@@ -73,14 +73,15 @@ def retrieval_metrics(
 
 
 def spread(embedded: Float[Tensor, "row latent"]) -> float:
-    """Return the mean standard deviation of the dimensions, zero where all rows are one point."""
+    """Return the mean standard deviation of the dimensions; zero if all rows are one point."""
     return float(embedded.double().std(dim=0, correction=0).mean()) if len(embedded) else 0.0
 
 
 def effective_rank(embedded: Float[Tensor, "row latent"]) -> float:
-    """Return in how many dimensions the rows spread: the exponential of the entropy of the singular values' shares.
+    """Return in how many dimensions the rows spread.
 
-    Rows that are one point have none.
+    With singular values s_d of the centred rows and p_d = s_d / Σ s_d, it is exp(-Σ p_d log p_d); zero if all rows are
+    one point.
 
     Source: Roy & Vetterli 2007, "The effective rank: A measure of effective dimensionality".
     """
@@ -95,7 +96,7 @@ def effective_rank(embedded: Float[Tensor, "row latent"]) -> float:
 
 
 def _tie_of_distances(variance: float, rounded: float) -> float:
-    """Return how far half the squared distances of one point may lie apart if embeddings move by ``rounded``."""
+    """Return by how much half the squared distances from one point may change if embeddings move by ``rounded``."""
     return max(TIE * variance, rounded * math.sqrt(variance) + rounded**2)
 
 

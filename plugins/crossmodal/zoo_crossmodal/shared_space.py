@@ -1,6 +1,6 @@
-"""One space for all inputs: what the objectives of cross-modal alignment have in common.
+"""One space for all inputs: the common part of the objectives of cross-modal alignment.
 
-They differ in the loss of a pair of inputs alone.
+They differ only in the loss of a pair of inputs.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ SMALLEST_SQUARED_NORM = 1e-6
 class SharedSpace(Objective, ABC):
     """Each input has an encoder and a linear head to ``latent_dim`` numbers; every pair of inputs has a loss.
 
-    The losses of the pairs are added up, each a mean over the rows that have both inputs, as it is in the log.
+    The loss is the sum over the pairs. The loss of a pair, which the log also shows, is a mean over the rows that have
+    both inputs.
 
-    Gaps: a row takes part in a pair where both of its inputs are present. Elsewhere it is neither asked for nor a wrong
-    answer, so that the loss is that of the batch without it. Rows are taken to be different things: two rows of the
-    same caption count as each other's wrong answers.
+    Gaps: a row takes part in a pair if it has both inputs. In other pairs it is neither a query nor a wrong answer, so
+    the loss is that of the batch without the row. Different rows count as different things: two rows with the same
+    caption are wrong answers to each other.
     """
 
     needs_decoders: ClassVar[bool] = False
@@ -56,7 +57,7 @@ class SharedSpace(Objective, ABC):
     nearest_by: ClassVar[Literal["product", "distance"]] = "product"
 
     def __init__(self, inputs: Mapping[str, Input], latent_dim: int, name: str) -> None:
-        """``name`` is the objective's, for messages."""
+        """``name`` is the objective's name, for messages."""
         super().__init__()
         if len(inputs) < 2:
             raise SpecError(
@@ -73,7 +74,7 @@ class SharedSpace(Objective, ABC):
     def pair_loss(
         self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"]
     ) -> Float[Tensor, " row"]:
-        """Return the loss of each row of one pair of inputs, all rows complete. There may be none."""
+        """Return the loss of each row for one pair of inputs. All rows have both; there may be no rows."""
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -81,7 +82,7 @@ class SharedSpace(Objective, ABC):
         return list(combinations(self.modalities, 2))
 
     def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
-        """Return nothing: the loss has no chance in it."""
+        """Return nothing: the loss needs no random numbers."""
         return {}
 
     def counted(self, batch: Batch, *, player: str) -> Mapping[str, Bool[Tensor, " batch"]]:
@@ -89,7 +90,7 @@ class SharedSpace(Objective, ABC):
         return {f"{one}~{other}": batch.present[one] & batch.present[other] for one, other in self.pairs}
 
     def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
-        """Return the loss, a term a pair (``caption~picture``), and which rows took part in any."""
+        """Return the loss, with one term per pair (``caption~picture``), and which rows took part in any pair."""
         return Losses.of_means(self._pair_terms(batch, self._embeddings(batch)), self.counted(batch, player=player))
 
     def embed(self, name: str, tensors: Tensors) -> Float[Tensor, "batch latent"]:
@@ -99,17 +100,18 @@ class SharedSpace(Objective, ABC):
 
     @torch.no_grad()
     def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
-        """Return how well each input finds its partner in each other one, over all rows that have both.
+        """Return how well each input finds its partner in each other input, over all rows that have both.
 
-        Keys are such as ``caption_to_picture.recall@1``; see ``retrieval_metrics``. Of three inputs and more, all
-        others together ask for each, too: ``caption+speech_to_picture``. Rows are taken to be different things, so that
-        a second row with the same caption makes the task harder. Raises DataError if no row has two inputs.
+        Keys are such as ``caption_to_picture.recall@1``; see ``retrieval_metrics``. With three or more inputs, all
+        others together are a query for each input, too: ``caption+speech_to_picture``. Different rows count as
+        different things, so a second row with the same caption makes the task harder. Raises DataError if no row has
+        two inputs.
         """
         return self._retrieval(*self._embedded(batches, self.embed))
 
     @torch.no_grad()
     def answer_metrics(self, batches: Iterable[Batch], run: RunsGraphs) -> Mapping[str, float]:
-        """Return the retrieval by the embeddings that the graphs ``encode_<input>`` give."""
+        """Return the retrieval metrics of the embeddings that the graphs ``encode_<input>`` give."""
 
         def embed(name: str, tensors: Tensors) -> Tensor:
             return by_leaf(run(graph_name("encode", name), with_owner(name, tensors)))["embedding"]
@@ -119,7 +121,7 @@ class SharedSpace(Objective, ABC):
     def graphs(self) -> Iterable[Graph]:
         """Yield ``encode_<input>`` for each input, with the output ``embedding``, and ``embed`` of all inputs.
 
-        The embedding of several inputs is the mean of theirs, of length one where theirs are.
+        The embedding of several inputs is the mean of theirs, scaled to length one if theirs have length one.
         """
         bound = 1 if self.unit_length else float("inf")
         outputs = {"embedding": TensorSpec("float32", ("batch", self.latent_dim), -bound, bound)}
@@ -135,7 +137,7 @@ class SharedSpace(Objective, ABC):
             asked += [(tuple(name for name in names if name != target), target) for target in names]
         if not any(bool((present[one] & present[other]).any()) for one, other in self.pairs):
             raise DataError(
-                f"no held-out row has two of the inputs {', '.join(names)}, so nothing can be looked for; "
+                f"no held-out row has two of the inputs {', '.join(names)}, so retrieval cannot be measured;  "
                 "choose a split in which some rows do"
             )
         found: dict[str, float] = {}
@@ -154,12 +156,12 @@ class SharedSpace(Objective, ABC):
         return {name: self.embed(name, tensors) for name, tensors in batch.inputs.items()}
 
     def _pair_terms(self, batch: Batch, embeddings: Tensors) -> dict[str, Float[Tensor, " batch"]]:
-        """Return the loss of each row by pair, zero in rows that lack one of the two."""
+        """Return the loss of each row by pair; zero in rows that lack one of the two inputs."""
         terms: dict[str, Tensor] = {}
         for first, second in self.pairs:
             complete = batch.present[first] & batch.present[second]
             some = embeddings[first]
-            # Mixed precision would take distances as differences of numbers of three digits.
+            # In mixed precision, distances would be differences of numbers with three digits.
             with torch.autocast(some.device.type, enabled=False):
                 if bool(complete.all()):
                     terms[f"{first}~{second}"] = self.pair_loss(some, embeddings[second])
@@ -170,7 +172,7 @@ class SharedSpace(Objective, ABC):
         return terms
 
     def _embedded(self, batches: Iterable[Batch], embed: Callable[[str, Tensors], Tensor]) -> tuple[Tensors, Tensors]:
-        """Return, by input, which rows have it and what ``embed`` makes of all rows."""
+        """Return, by input, which rows have it, and its embeddings of all rows by ``embed``."""
         seen = list(batches)
         if not seen:
             raise DataError("there is nothing to measure on: expected at least one batch, got none")
@@ -183,7 +185,7 @@ class SharedSpace(Objective, ABC):
 
 
 class LinearHead(nn.Module):
-    """A linear map to an embedding, which has the weights' dtype under mixed precision, too."""
+    """A linear map to an embedding, which has the weights' dtype in mixed precision, too."""
 
     def __init__(self, feature_dim: int, latent_dim: int) -> None:
         super().__init__()
@@ -196,7 +198,7 @@ class LinearHead(nn.Module):
 
 
 class EmbeddingHead(LinearHead):
-    """A linear map to an embedding of length one; one that is next to zero stays short, with finite gradients."""
+    """A linear map to an embedding of length one; a vector close to zero stays short, with finite gradients."""
 
     def forward(self, features: Float[Tensor, "batch feature"]) -> dict[str, Float[Tensor, "batch latent"]]:
         """Return the embedding, by its name."""
@@ -204,7 +206,7 @@ class EmbeddingHead(LinearHead):
 
 
 class _MeanHead(nn.Module):
-    """The heads of all inputs, then the mean of the embeddings that are there: what the graph ``embed`` makes."""
+    """The heads of all inputs, then the mean of the present embeddings, as in the graph ``embed``."""
 
     def __init__(self, heads: nn.ModuleDict, *, unit_length: bool) -> None:
         super().__init__()
@@ -221,14 +223,14 @@ class _MeanHead(nn.Module):
 def mean_embedding(
     embeddings: Float[Tensor, "input batch latent"], there: Bool[Tensor, "input batch"], *, unit_length: bool
 ) -> Float[Tensor, "batch latent"]:
-    """Return the mean over the inputs that are there, of length one if ``unit_length``; zero where none is."""
+    """Return the mean over the present inputs, scaled to length one if ``unit_length``; zero if none is present."""
     share = there.unsqueeze(-1).to(embeddings.dtype)
     mean = (share * embeddings).sum(dim=0) / share.sum(dim=0).clamp(min=1)
     return of_length_one(mean) if unit_length else mean
 
 
 def of_length_one(vectors: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
-    """Return vectors of length one; one that is next to zero stays short, with finite gradients."""
+    """Return vectors of length one; a vector close to zero stays short, with finite gradients."""
     squared_norm = vectors.square().sum(dim=-1, keepdim=True)
     return vectors * squared_norm.clamp(min=SMALLEST_SQUARED_NORM).rsqrt()
 
@@ -238,7 +240,7 @@ def squared_distances(
 ) -> Float[Tensor, "row other"]:
     """Return the squared Euclidean distance of every two embeddings, never below zero.
 
-    They are taken around the mean of all: what is left of a difference does not hang on how far they lie from zero.
+    They are computed around the mean of all, so rounding does not depend on how far the embeddings lie from zero.
     """
     centre = torch.cat([first, second]).detach().mean(dim=0)
     first, second = first - centre, second - centre

@@ -1,4 +1,4 @@
-"""The sigmoid loss: every two rows are asked by themselves whether they belong together."""
+"""The sigmoid loss: for every two rows by themselves, whether they belong together."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ from zoo_crossmodal.shared_space import SharedSpace
 
 
 class Sigmoid(SharedSpace):
-    """A space that all inputs share, learnt by telling for every two rows whether they are one thing.
+    """A shared space of all inputs, learnt by deciding for every two rows whether they are partners.
 
-    The loss of a row is the sum of the binary cross-entropies of its similarity to every row of the other input,
-    scale · cosine + bias being the logit; both are learnt. ``scale`` is the inverse temperature at the start, at most
-    100, and brought back to that after each step; ``bias`` starts low, since most pairs do not belong together. Gaps
+    With s(i, j) the cosine similarity between row i of one input and row j of the other, and y(i, j) = 1 for partners
+    (i = j) and -1 for all others, the loss of row i is
+
+        Σ_j log(1 + exp(-y(i, j) (scale * s(i, j) + bias)))
+
+    ``scale``, an inverse temperature, and ``bias`` are initial values; both are learnt. ``scale`` is at most 100, and
+    training brings it back to this bound after each step. ``bias`` starts low, since most pairs are not partners. Gaps
     are as in ``SharedSpace``.
 
     Source: Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training", arXiv 2303.15343, section 3.2.
@@ -42,7 +46,7 @@ class Sigmoid(SharedSpace):
 
     @torch.no_grad()
     def keep_bounds(self) -> None:
-        """Bring a scale above 100 back to it."""
+        """Lower a scale above 100 to 100."""
         self.log_scale.clamp_(max=LARGEST_LOG_SCALE)
 
     def pair_loss(
@@ -50,5 +54,5 @@ class Sigmoid(SharedSpace):
     ) -> Float[Tensor, " row"]:
         """Return, for each row, the cross-entropies summed over all rows of the other input."""
         logits = bounded_scale(self.log_scale) * first @ second.T + self.bias
-        # Every pair counts as one that does not belong together; at a partner -log(1 - p) - logit is -log p.
+        # Every pair counts as one that does not belong together; for a partner, -log(1 - p) - logit = -log p.
         return F.softplus(logits).sum(dim=-1) - logits.diagonal()

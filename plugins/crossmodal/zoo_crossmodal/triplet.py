@@ -15,12 +15,15 @@ from zoo_crossmodal.shared_space import SharedSpace, squared_distances
 
 
 class Triplet(SharedSpace):
-    """For each row: how much nearer its partner should be than the others, in squared distance, in both directions.
+    """Each row's partner must be nearer than other rows by ``margin``, in squared distance, in both directions.
 
-    ``mining`` says which others count: ``hard`` the nearest one; ``semi-hard`` the nearest of those that are farther
-    than the partner, none where there is none; ``all`` the mean over those that come nearer than the margin allows.
-    Embeddings have length one, so squared distances lie between 0 and 4, and so does ``margin``. Gaps are as in
-    ``SharedSpace``.
+    With d(i, j) the distance between row i of one input and row j of the other, a triplet has the loss
+
+        max(0, d(i, i)² - d(i, j)² + margin),  j ≠ i
+
+    ``mining`` chooses the others j: ``hard`` the nearest one; ``semi-hard`` the nearest of those that are farther than
+    the partner (if there are none, the loss is zero); ``all`` the mean over those within the margin. Embeddings have
+    length one, so squared distances lie between 0 and 4, and so does ``margin``. Gaps are as in ``SharedSpace``.
 
     Source: Schroff, Kalenichenko & Philbin 2015, "FaceNet", arXiv 1503.03832, section 3.1 and 3.2; the hardest of the
     batch, and the mean over those that are not zero, as in Hermans, Beyer & Leibe 2017, arXiv 1703.07737.
@@ -56,7 +59,7 @@ class Triplet(SharedSpace):
 
 
 def _nearest(distances: Float[Tensor, "row other"], candidates: Bool[Tensor, "row other"]) -> Float[Tensor, " row"]:
-    """Return the least distance to a candidate, infinity where there is none."""
+    """Return the least distance to a candidate; infinity if there is none."""
     if not len(distances):
         return distances.new_zeros(0)
     return distances.masked_fill(~candidates, float("inf")).amin(dim=1)

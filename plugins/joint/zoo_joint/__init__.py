@@ -9,7 +9,7 @@ ZOO_API = 1
 
 @hookimpl
 def zoo_objectives() -> Mapping[str, str]:
-    """Register the objectives, by the literature's names."""
+    """Register the objectives, under their names in the literature."""
     return {
         "fusion": "zoo_joint.fusion:Fusion",
         "mvae": "zoo_joint.mvae:MVAE",

@@ -18,7 +18,7 @@ from zoo_joint.subset_metrics import Measured
 
 
 class ConditionalPosterior(JointPosterior):
-    """A code of the conditions, a prior given the code, and a posterior given the target, too."""
+    """A code of the conditions, a prior given the code, and a posterior given the code and the target."""
 
     def __init__(
         self, feature_dims: Mapping[str, int], target: str, latent_dim: int, code_dim: int, hidden: tuple[int, ...]
@@ -33,7 +33,7 @@ class ConditionalPosterior(JointPosterior):
     def parts(
         self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]
     ) -> tuple[Tensor, Gaussians, Gaussians]:
-        """Return the code, the prior, and the posterior; this is the prior in rows that lack the target."""
+        """Return the code, the prior, and the posterior; in rows that lack the target, the posterior is the prior."""
         code = self.code(self.joined(features, present))
         prior = self.prior(code)
         found = prior
@@ -44,7 +44,7 @@ class ConditionalPosterior(JointPosterior):
         return code, *(Gaussians(one["mean"].unsqueeze(0), one["log_var"].unsqueeze(0)) for one in (prior, found))
 
     def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensors:
-        """Return the mean of the posterior, then the code."""
+        """Return the latent: the mean of the posterior, then the code."""
         code, _, posterior = self.parts(features, present)
         return {"latent": torch.cat([posterior.mean[0], code], dim=-1)}
 
@@ -52,12 +52,15 @@ class ConditionalPosterior(JointPosterior):
 class CVAE(JointModel):
     """The conditional VAE: ``target``, the first input by default, is generated given all other inputs.
 
-    The conditions are joined, through ``hidden`` layers, into a code of ``condition_dim`` numbers. The loss of a row is
-    -E log p(target | z, code) + ``beta`` KL(q(z | target, code) ‖ p(z | code)) in nats; the prior is learnt. What is
-    deployed is z followed by the code; without the target, z is the prior's mean. ``importance_samples`` draws from the
-    prior estimate the likelihood of held-out targets.
+    Layers of ``hidden`` units join the conditions into a code c of ``condition_dim`` numbers. The loss of a row, in
+    nats, with x the target, is
 
-    Gaps: an absent condition gives zeros and a flag to the code; a row that lacks the target contributes nothing.
+        -E_q log p(x | z, c) + beta KL(q(z | x, c) ‖ p(z | c))
+
+    The prior p(z | c) is learnt. The deployed latent is z followed by c; without the target, z is the prior's mean. The
+    likelihood of held-out targets is estimated from ``importance_samples`` latents drawn from the prior.
+
+    Gaps: a missing condition enters the code as zeros and a flag. A row that lacks the target contributes nothing.
 
     Source: Sohn, Lee & Yan 2015, "Learning structured output representation using deep conditional generative models",
     NeurIPS 28, eq. 4.
@@ -104,7 +107,7 @@ class CVAE(JointModel):
     def measured(
         self, given: Mapping[str, Tensor], batch: Batch, *, samples: int, generator: torch.Generator
     ) -> Iterator[Measured]:
-        """Yield what every joint model measures of the target, and ``conditional_nll`` given conditions alone."""
+        """Yield the metrics of every joint model for the target, and ``conditional_nll`` given conditions alone."""
         yield from super().measured(given, batch, samples=samples, generator=generator)
         if self.target in given or not samples:
             return

@@ -19,7 +19,7 @@ from zoo_joint.mixtures import Gaussians, Mixture
 
 
 class SharedAndPrivate(DensityPosterior):
-    """The shared latent, a product of experts with the prior, and behind it the private latent of each input."""
+    """The shared latent, a product of experts with the prior, followed by the private latent of each input."""
 
     def __init__(self, feature_dims: Mapping[str, int], shared_dim: int, private_dim: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class SharedAndPrivate(DensityPosterior):
         self.register_buffer("subsets", all_and_single(len(feature_dims)), persistent=False)
 
     def parts(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> tuple[Gaussians, Gaussians]:
-        """Return the shared latent given all that is there, then given each input alone; and each private latent.
+        """Return the shared latent given all present inputs, then given each input alone; and each private latent.
 
         The private latent of an absent input is N(0, I).
         """
@@ -40,7 +40,7 @@ class SharedAndPrivate(DensityPosterior):
         return products(shared, there, self.get_buffer("subsets"), prior_expert=True), private
 
     def mixture(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Mixture:
-        """Return the whole latent as the only component: the shared one, then the private ones in the spec's order."""
+        """Return the whole latent as the only component: shared part, then private parts in the spec's order."""
         shared, private = self.parts(features, present)
         whole = (
             torch.cat([of_shared[0], *of_private.unbind()], dim=-1).unsqueeze(0)
@@ -50,7 +50,7 @@ class SharedAndPrivate(DensityPosterior):
 
 
 class PartOfLatent(Decoder):
-    """A decoder that reads two parts of the latent: the first ``shared`` numbers, and ``private`` of them."""
+    """A decoder that reads two parts of the latent: the first ``shared`` numbers, and the slice ``private``."""
 
     def __init__(self, decoder: Decoder, latent_dim: int, shared: int, private: slice) -> None:
         super().__init__()
@@ -62,11 +62,11 @@ class PartOfLatent(Decoder):
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:
-        """What the decoder makes."""
+        """The tensors of the decoder."""
         return self.decoder.tensors
 
     def forward(self, latent: Float[Tensor, "batch latent"]) -> Likelihood:
-        """Return the distribution that each latent stands for."""
+        """Return the distribution over values given each latent."""
         own = torch.cat([latent[:, : self.shared], latent[:, self.private]], dim=-1)
         likelihood: Likelihood = self.decoder(own)
         return likelihood
@@ -75,16 +75,20 @@ class PartOfLatent(Decoder):
 class DMVAE(JointVAE):
     """The disentangled multimodal VAE, with a shared latent and private ones.
 
-    Each input is decoded from the shared latent and its own private latent of ``private_dim`` numbers. The shared
-    posterior is a product of experts with the prior. The loss of a row, in nats, is its negative ELBO with the shared
-    latent given all that is there, plus that with the shared latent given each input alone, from which all inputs are
-    decoded. ``beta`` weighs the divergences of the shared latent, ``private_beta`` those of the private ones.
-    ``importance_samples`` latents a row estimate the likelihood of held-out rows.
+    Each input x_i is decoded from the shared latent s and its own private latent p_i of ``private_dim`` numbers. The
+    shared posterior q(s | X), given a set X of inputs, is a product of experts with the prior. The loss of a row with
+    the inputs X is, in nats,
 
-    What is deployed is one latent: the shared numbers, then the private ones of each input in the spec's order.
+        L(X) + Σ_i L({x_i})
+        L(Y) = Σ_i -E log p(x_i | s, p_i) + beta KL(q(s | Y) ‖ N(0, I)) + private_beta Σ_i KL(q(p_i | x_i) ‖ N(0, I))
 
-    Gaps: an absent input is no expert and in no term; its private latent is that of the prior. A row with one input
-    has the joint ELBO alone, since that of its input is the same.
+    where all inputs of X are decoded from s drawn from q(s | Y). The likelihood of held-out rows is estimated from
+    ``importance_samples`` latents per row.
+
+    The deployed latent is one vector: the shared numbers, then the private ones of each input in the spec's order.
+
+    Gaps: an absent input has no expert and is in no term; its private latent is that of the prior. A row with one input
+    has the joint term L(X) alone, since the other term would be the same.
 
     Source: Lee & Pavlovic 2021, "Private-shared disentangled multimodal VAE for learning of latent representations",
     arXiv 2012.13024.
@@ -112,7 +116,7 @@ class DMVAE(JointVAE):
         self.private_beta = private_beta
 
     def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
-        """Draw the noise of the shared latents, and of the private ones that go with each."""
+        """Draw the noise of the shared latents, and of the private latents that belong to each."""
         count, shared = len(self.modalities), self.posterior.shared_dim
         return {
             "shared": torch.randn(rows, 1 + count, shared, generator=generator),
@@ -146,7 +150,7 @@ class DMVAE(JointVAE):
 def _parted(
     make: Callable[[int], Decoder] | None, shared: int, number: int, private_dim: int
 ) -> Callable[[int], Decoder] | None:
-    """Return what makes the decoder of the input ``number`` for the whole latent."""
+    """Return a function that makes the decoder of the input ``number`` for the whole latent."""
     if make is None:
         return None
     start = shared + number * private_dim

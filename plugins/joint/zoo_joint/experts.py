@@ -1,4 +1,4 @@
-"""What each input says of the latent, a Gaussian each, and products of those that are there."""
+"""Experts: the Gaussian posterior of the latent that each input gives alone, and products of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo_joint.mixtures import Gaussians
 
 
 class GaussianExperts(nn.Module):
-    """A Gaussian head a input, from its features to its expert."""
+    """One Gaussian head per input, from its features to its expert."""
 
     def __init__(self, feature_dims: Mapping[str, int], latent_dim: int) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class GaussianExperts(nn.Module):
     def forward(
         self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]
     ) -> tuple[Gaussians, Bool[Tensor, "input batch"]]:
-        """Return the experts and which of them are there; an absent one is N(0, I).
+        """Return the experts and which of them are present; an absent one is N(0, I).
 
         ``features`` may lack an input, which is then absent in every row.
         """
@@ -39,7 +39,7 @@ class GaussianExperts(nn.Module):
         return Gaussians(mean, log_var), there
 
     def alone(self, name: str, features: Tensor) -> Gaussians:
-        """Return the expert of an input that is there in every row."""
+        """Return the expert of an input that every row has."""
         found = self.heads[name](features)
         return Gaussians(found["mean"], found["log_var"])
 
@@ -63,13 +63,13 @@ def with_prior(expert: Gaussians) -> Gaussians:
 
 
 def subsets_of(count: int) -> Bool[Tensor, "subset input"]:
-    """Return every subset of the inputs but the empty one: the single ones first, all of them last."""
+    """Return every non-empty subset of the inputs: single inputs first, all of them last."""
     places = [str(place) for place in range(count)]
     return torch.tensor([[place in some for place in places] for some in every_subset(places)])
 
 
 def all_and_single(count: int) -> Bool[Tensor, "subset input"]:
-    """Return the subset of all inputs, then that of each alone."""
+    """Return the subset of all inputs, then the subset of each input alone."""
     return torch.cat([torch.ones(1, count, dtype=torch.bool), torch.eye(count, dtype=torch.bool)])
 
 
@@ -80,10 +80,14 @@ def products(
     *,
     prior_expert: bool,
 ) -> Gaussians:
-    """Return the product of the experts of each subset that are there, with N(0, I) as one more if ``prior_expert``.
+    """Return the product of the present experts of each subset, with N(0, I) as one more factor if ``prior_expert``.
 
-    Precisions add up, means are weighed by them. A subset of which nothing is there gives N(0, I). Precisions are in
-    proportion to the largest of a subset, so that log-variances of any size neither overflow nor vanish.
+    With precisions t_i = exp(-log_var_i) of the factors, the product is the Gaussian of
+
+        variance = 1 / Σ t_i,    mean = Σ t_i mean_i / Σ t_i
+
+    A subset without any present input gives N(0, I). Precisions are computed relative to the largest of a subset, so
+    that log-variances of any size neither overflow nor underflow.
 
     Source: Wu & Goodman 2018, section 2, arXiv 1802.05335.
     """
@@ -93,7 +97,7 @@ def products(
     nobody = most == -torch.inf
     largest = most.clamp(min=0) if prior_expert else torch.where(nobody, 0.0, most)
     shares = of_subset.sub_(largest.unsqueeze(1)).exp_()  # in place: it is the largest tensor of a step
-    # The prior has the precision 1; so has what stands for a subset without experts.
+    # The prior has the precision 1, and so has a subset without experts.
     others = (-largest).exp() if prior_expert else nobody.to(shares.dtype)
     total = shares.sum(dim=1) + others
     return Gaussians((shares * experts.mean).sum(dim=1) / total, -(largest + total.log()))

@@ -1,4 +1,4 @@
-"""The fusion autoencoder: features of all inputs side by side, one code."""
+"""The fusion autoencoder: concatenated features of all inputs, one code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo_joint.joint_model import Concatenation, JointModel, JointPosterior, any
 
 
 class FusedCode(JointPosterior):
-    """The features of all inputs side by side, through layers to a code in -1..1."""
+    """Concatenated features of all inputs, and layers from them to a code from -1 to 1."""
 
     def __init__(self, feature_dims: Mapping[str, int], latent_dim: int, hidden: tuple[int, ...]) -> None:
         super().__init__()
@@ -27,10 +27,10 @@ class FusedCode(JointPosterior):
 
 
 class Fusion(JointModel):
-    """An autoencoder of all inputs at once: features side by side, through ``hidden`` layers, to one code.
+    """An autoencoder of all inputs together: layers of ``hidden`` units turn their concatenated features into one code.
 
-    The loss of a row is the negative log-likelihood of each of its inputs given the code. Gaps: an absent input gives
-    zeros and a flag to the code, and is not in the loss.
+    The loss of a row with the inputs x_i and the code c is Σ_i -log p(x_i | c), in nats. Gaps: a missing input enters
+    the code as zeros and a flag, and is not in the loss.
 
     Source: Ngiam et al. 2011, "Multimodal deep learning".
     """
@@ -46,6 +46,6 @@ class Fusion(JointModel):
         return {}
 
     def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
-        """Return a term ``reconstruction_<input>`` each, in nats."""
+        """Return one term ``reconstruction_<input>`` per input, in nats."""
         latent = self.posterior(self.features(batch), batch.present)["latent"]
         return self.losses_of(self.reconstructions(latent, batch), any_present(batch))

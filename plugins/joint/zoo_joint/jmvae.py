@@ -1,4 +1,4 @@
-"""JMVAE: an encoder of all inputs together, and one of each alone that is kept close to it."""
+"""JMVAE: a joint encoder of all inputs, and an encoder of each input that is fitted to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zoo_joint.mvae import ProductOfExperts
 
 
 class JointOrProduct(MatchedPosterior):
-    """The joint encoder's Gaussian of rows that have every input, the product of the single experts of others."""
+    """The joint encoder's Gaussian for complete rows, the product of the single experts for other rows."""
 
     def __init__(self, feature_dims: Mapping[str, int], latent_dim: int, hidden: tuple[int, ...]) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class JointOrProduct(MatchedPosterior):
     def joint_and_experts(
         self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]
     ) -> tuple[Gaussians, Gaussians, Tensor]:
-        """Return the posterior of each row, the single experts, and which of these are there."""
+        """Return the posterior of each row, the single experts, and which of these are present."""
         product, experts, there = self.single.joint_and_experts(features, present)
         if len(features) < len(there):
             return product, experts, there
@@ -42,21 +42,23 @@ class JointOrProduct(MatchedPosterior):
         return Gaussians(*chosen), experts, there
 
     def alone(self, name: str, features: Tensor) -> Tensors:
-        """Return the single expert: a row of one input has not every one."""
+        """Return the single expert, since a row of one input is not complete."""
         return self.single.alone(name, features)
 
 
 class JMVAE(MatchedVAE):
     """The joint multimodal VAE.
 
-    With q the posterior of a row, its loss in nats is its negative ELBO, plus ``alpha`` times the sum of KL(q ‖ expert)
-    over its inputs, which teaches each single expert what the joint encoder knows. ``beta`` weighs the divergence from
-    the prior. The joint encoder reads the features of the same encoders as the single experts, side by side, through
-    ``hidden`` layers; in the paper they share nothing. ``importance_samples`` latents a row estimate the likelihood of
-    held-out rows.
+    With q the posterior of a row and q_i the single expert of its input x_i, the loss of the row is, in nats,
 
-    Gaps: of a row that lacks an input, q is the product of the single experts that are there, in training as in what
-    is deployed; an absent input is in no term.
+        Σ_i -E_q log p(x_i | z) + beta KL(q ‖ N(0, I)) + alpha Σ_i KL(q ‖ q_i)
+
+    The last term fits each single expert to the joint encoder. The joint encoder reads the concatenated features of the
+    same encoders as the single experts, through layers of ``hidden`` units; in the paper they share nothing. The
+    likelihood of held-out rows is estimated from ``importance_samples`` latents per row.
+
+    Gaps: if a row lacks an input, q is the product of the single experts that are present, in training and in deployed
+    graphs. An absent input is in no term.
 
     Source: Suzuki, Nakayama & Matsuo 2016, "Joint multimodal learning with deep generative models", the JMVAE-kl of
     section 3.3, arXiv 1611.01891.

@@ -1,4 +1,4 @@
-"""Several inputs, one latent, a decoder for each: what all joint models have in common."""
+"""The common part of all joint models: several inputs, one latent, one decoder per input."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LIKELIHOOD_ROWS = 512
 
 @dataclass(frozen=True)
 class Term:
-    """A value per row, the rows that it concerns, and by how much it counts in the loss."""
+    """One value per row, the rows that the term concerns, and its weight in the loss."""
 
     values: Float[Tensor, " batch"]
     rows: Bool[Tensor, " batch"]
@@ -47,30 +47,29 @@ class Term:
 
 
 class JointPosterior(nn.Module, ABC):
-    """From the features of the inputs that are there to one latent."""
+    """From the features of the present inputs to one latent."""
 
     outputs: ClassVar[tuple[str, ...]] = ("latent",)
 
     @abstractmethod
     def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensors:
-        """Return ``latent``, the one that is deployed, batch x latent.
+        """Return the deployed ``latent``, batch x latent.
 
-        ``features`` may lack an input, which is then absent in every row. A row without any input gets the latent of
-        nothing known, and it is finite.
+        ``features`` may lack an input, which is then absent in every row. A row without any input gets a finite latent.
         """
 
     def alone(self, name: str, features: Float[Tensor, "batch feature"]) -> Tensors:
-        """Return the same where one input is all that is there, in every row: what ``encode_<input>`` computes."""
+        """Return the same if every row has this input alone; the graph ``encode_<input>`` computes it."""
         there: Bool[Tensor, " batch"] = torch.ones_like(features[:, 0], dtype=torch.bool)
         outputs: Tensors = self({name: features}, {name: there})
         return outputs
 
 
 class JointModel(Objective, ABC):
-    """Encodes each input, joins what is there into one latent, decodes inputs from it.
+    """Encodes each input, joins the present ones into one latent, and decodes inputs from it.
 
-    The loss is a sum of terms for each row, averaged over the rows that count. In the log each term has the mean over
-    the rows that it concerns, such as those that have the input of ``reconstruction_<input>``.
+    The loss of a row is a sum of terms; the loss of a batch is its mean over the rows that count. The log shows each
+    term's mean over the rows that it concerns: for ``reconstruction_<input>``, the rows that have this input.
     """
 
     needs_decoders: ClassVar[bool] = True
@@ -84,10 +83,10 @@ class JointModel(Objective, ABC):
         decoded: Sequence[str] | None = None,
         importance_samples: int = 0,
     ) -> None:
-        """``name`` is the objective's, for messages; ``decoded`` are the inputs to decode, all of them by default.
+        """``name`` is the objective's name, for messages; ``decoded`` are the inputs to decode, all of them by default.
 
-        ``latent_dim`` is the size of the latent that is deployed. ``importance_samples`` latents a row estimate the
-        likelihood of held-out rows, where the model has one. A subclass sets ``posterior``.
+        ``latent_dim`` is the size of the deployed latent. The likelihood of held-out rows, if the model has one, is
+        estimated from ``importance_samples`` latents per row. A subclass sets ``posterior``.
         """
         super().__init__()
         self.importance_samples = importance_samples
@@ -118,9 +117,9 @@ class JointModel(Objective, ABC):
 
     @torch.no_grad()
     def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
-        """Return what ``measured`` finds, a mean over rows for each subset of the inputs, see ``zoo.by_subset``.
+        """Return the results of ``measured`` as means over rows, for each subset of the inputs; see ``zoo.by_subset``.
 
-        Likelihoods are those of the first 512 rows. Raises DataError where no row has any input.
+        Likelihoods are those of the first 512 rows. Raises DataError if no row has any input.
         """
         means = SubsetMeans(tuple(self.modalities))
         rows = 0
@@ -135,9 +134,9 @@ class JointModel(Objective, ABC):
 
     @torch.no_grad()
     def answer_metrics(self, batches: Iterable[Batch], run: RunsGraphs) -> Mapping[str, float]:
-        """Return ``a_to_b.error`` of each translation: the mean squared difference from input ``b``, of rows with both.
+        """Return ``a_to_b.error`` of each translation: the mean squared difference from ``b``, over rows with both.
 
-        Outputs that are no numbers are not measured.
+        Outputs that are not floating-point, such as ids, are not measured.
         """
         sums: dict[str, float] = {}
         rows: dict[str, int] = {}
@@ -156,11 +155,11 @@ class JointModel(Objective, ABC):
     def measured(
         self, given: Mapping[str, Tensor], batch: Batch, *, samples: int, generator: torch.Generator
     ) -> Iterator[Measured]:
-        """Yield what is measured of rows whose inputs ``given``, by their features, are known.
+        """Yield the measurements of rows of which the inputs ``given`` are known, by their features.
 
-        Negative log-likelihoods in nats at the deployed latent: ``reconstruction`` of the inputs that are given, of
-        rows that have them, and ``translation`` of all others together, of rows that have everything. ``samples``
-        latents a row estimate likelihoods, where there is a density; none for 0.
+        They are negative log-likelihoods in nats at the deployed latent: ``reconstruction`` of the given inputs, for
+        rows that have them, and ``translation`` of all other inputs together, for complete rows. If the model has a
+        density, likelihoods are estimated from ``samples`` latents per row; with 0 they are left out.
         """
         latent = self.posterior(given, batch.present)["latent"]
         yield from self.scored(given, batch, {name: self.nats(name, latent, batch) for name in self.decoders})
@@ -172,7 +171,7 @@ class JointModel(Objective, ABC):
         nats: Mapping[str, Tensor],
         names: tuple[str, str] = ("reconstruction", "translation"),
     ) -> Iterator[Measured]:
-        """Yield the sum of the nats of the inputs that are given, and that of the others, each under its name."""
+        """Yield the sum of the nats of the given inputs, and the sum of those of the others, each under its name."""
         sides = {name: [key for key in nats if (key in given) == (name == names[0])] for name in names}
         for name, keys in sides.items():
             if keys:
@@ -200,12 +199,12 @@ class JointModel(Objective, ABC):
         )
 
     def nats(self, name: str, latent: Float[Tensor, "batch latent"], batch: Batch) -> Float[Tensor, " batch"]:
-        """Return the negative log-likelihood of an input given a latent, in rows that lack it, too."""
+        """Return the negative log-likelihood of an input given a latent, also in rows that lack it."""
         scores: Tensor = self.decoders[name](latent).log_prob(batch.inputs[name])
         return -scores
 
     def losses_of(self, terms: Mapping[str, Term], rows: Bool[Tensor, " batch"]) -> Losses:
-        """Return the mean over the rows that count of the sum of what ``terms`` weigh."""
+        """Return the loss: the weighted sum of ``terms``, averaged over the rows that count."""
         return Losses.over(
             rows,
             {name: term.values for name, term in terms.items()},
@@ -216,7 +215,7 @@ class JointModel(Objective, ABC):
     def reconstructions(
         self, latent: Float[Tensor, "batch latent"], batch: Batch, weight: float = 1.0
     ) -> dict[str, Term]:
-        """Return ``reconstruction_<input>``: the nats of each input given a latent, of rows that have it."""
+        """Return ``reconstruction_<input>``: the nats of each input given a latent, for the rows that have it."""
         return {
             f"reconstruction_{name}": Term(self.nats(name, latent, batch), batch.present[name], weight)
             for name in self.decoders
@@ -230,7 +229,7 @@ class JointModel(Objective, ABC):
 
 
 class _Alone(nn.Module):
-    """The posterior of one input where no other is there: the head of a graph."""
+    """The posterior of one input alone, as the head of a graph."""
 
     def __init__(self, posterior: JointPosterior, name: str) -> None:
         super().__init__()
@@ -243,7 +242,7 @@ class _Alone(nn.Module):
 
 
 class Concatenation(nn.Module):
-    """The features of inputs side by side, zeros for an absent one, with a flag each, through layers with ReLU."""
+    """Layers with ReLU on the concatenated features of all inputs, zeros for an absent one, and one flag per input."""
 
     def __init__(self, feature_dims: Mapping[str, int], hidden: tuple[int, ...]) -> None:
         super().__init__()
@@ -267,7 +266,7 @@ class Concatenation(nn.Module):
 
 
 def only(rows: Bool[Tensor, "*row"], term: Float[Tensor, "*leading"]) -> Float[Tensor, "*leading"]:
-    """Return a term where the rows count, zero elsewhere; the term may have axes in front of those of ``rows``."""
+    """Return a term with zeros in the rows that do not count; it may have axes in front of those of ``rows``."""
     return torch.where(rows, term, torch.zeros_like(term))
 
 

@@ -1,4 +1,4 @@
-"""Joint models whose latent has a density: how probable held-out rows are under them."""
+"""Joint models whose latent has a density, and the likelihood of held-out rows under them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _NLL, _CONDITIONAL = "nll", "conditional_nll"
 
 
 class DensityPosterior(JointPosterior, ABC):
-    """A mixture of Gaussians; its mean is what is deployed, with the logarithm of its variance."""
+    """A mixture of Gaussians; its mean and the logarithm of its variance are deployed."""
 
     outputs: ClassVar[tuple[str, ...]] = ("latent", "log_var")
 
     @abstractmethod
     def mixture(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Mixture:
-        """Return the posterior given what is there; of a row without any input, N(0, I) or a mixture of no shares."""
+        """Return the posterior given the present inputs; without any, N(0, I) or a mixture of zero weights."""
 
     def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensors:
         """Return the mean as ``latent``, and ``log_var``."""
@@ -34,7 +34,7 @@ class DensityPosterior(JointPosterior, ABC):
 
 
 def deployed(gaussian: Gaussians) -> Tensors:
-    """Return what a ``DensityPosterior`` gives where it is one Gaussian."""
+    """Return the outputs of a ``DensityPosterior`` that is one Gaussian."""
     return {"latent": gaussian.mean, "log_var": gaussian.log_var}
 
 
@@ -46,13 +46,17 @@ class JointVAE(JointModel, ABC):
     def measured(
         self, given: Mapping[str, Tensor], batch: Batch, *, samples: int, generator: torch.Generator
     ) -> Iterator[Measured]:
-        """Yield what every joint model measures, and two estimates by ``samples`` latents, in nats per row.
+        """Yield the measurements of every joint model, and two estimates from ``samples`` latents, in nats per row.
 
-        The latents are drawn from q, the posterior given the inputs ``given``. ``nll`` is an upper bound of that of
-        these inputs, -log mean w with w = p(z) p(given | z) / q(z). ``conditional_nll`` is that of all other inputs
-        given these by self-normalised importance sampling, -log (sum w p(others | z) / sum w); it is no bound. Both
-        reach -log p(given) and -log p(others | given) with many latents; with few, the second rests on the one or two
-        that weigh most.
+        The latents z_k are drawn from q, the posterior given the inputs ``given``. With the weights w_k = p(z_k)
+        p(given | z_k) / q(z_k):
+
+            nll             = -log mean_k w_k
+            conditional_nll = -log (Σ_k w_k p(others | z_k) / Σ_k w_k)
+
+        The expectation of ``nll`` is an upper bound of -log p(given). ``conditional_nll`` estimates -log p(others |
+        given) by self-normalised importance sampling and is not a bound. Both converge with many latents; with few,
+        ``conditional_nll`` depends on the one or two largest weights.
 
         Source: Burda et al. 2016, eq. 8, arXiv 1509.00519, for the first; Owen 2013, "Monte Carlo theory, methods and
         examples", section 9.2, for the second.

@@ -1,4 +1,4 @@
-"""Joint models whose posterior is kept close to each single expert: what MVTCAE and JMVAE have in common."""
+"""The common part of MVTCAE and JMVAE: joint models whose posterior is kept close to each single expert."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from zoo_joint.mixtures import Gaussians, Mixture
 
 
 class MatchedPosterior(DensityPosterior, ABC):
-    """One Gaussian a row, beside an expert of each input."""
+    """One Gaussian per row, and one expert per input."""
 
     @abstractmethod
     def joint_and_experts(
         self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]
     ) -> tuple[Gaussians, Gaussians, Bool[Tensor, "input batch"]]:
-        """Return the Gaussian given all that is there, the experts, and which of them are there."""
+        """Return the Gaussian given all present inputs, the experts, and which of them are present."""
 
     def mixture(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Mixture:
         """Return the Gaussian of each row as the only component."""
@@ -30,13 +30,13 @@ class MatchedPosterior(DensityPosterior, ABC):
 
 
 class MatchedVAE(JointVAE, ABC):
-    """The loss weighs reconstructions, KL(q ‖ prior), and KL(q ‖ expert) of each input that is there."""
+    """The loss is a weighted sum of reconstructions, KL(q ‖ prior), and KL(q ‖ expert) of each present input."""
 
     posterior: MatchedPosterior
 
     @abstractmethod
     def weights(self) -> tuple[float, float, float]:
-        """Return what reconstructions, the divergence from the prior and those from the experts count in each row."""
+        """Return the weights of reconstructions, of KL(q ‖ prior) and of KL(q ‖ expert)."""
 
     def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
         """Draw a latent's noise."""

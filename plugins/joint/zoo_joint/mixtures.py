@@ -1,4 +1,4 @@
-"""Gaussians of every row, and mixtures of them: what a joint posterior is."""
+"""Joint posteriors: Gaussians of every row, and mixtures of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _LARGEST_EXPONENT = 80.0  # of e, in float32 with room to spare
 class Gaussians:
     """Gaussians of every row: of each input, or of each subset of inputs.
 
-    Log-variances that come from a ``GaussianPosterior`` lie between -60 and 60, where all that is computed here is
-    finite in float32 as long as means are below a million.
+    Log-variances that come from a ``GaussianPosterior`` lie between -60 and 60. For these, all results are finite in
+    float32 as long as means are below a million.
     """
 
     mean: Float[Tensor, "*expert batch latent"]
@@ -33,7 +33,7 @@ class Gaussians:
         return gaussian_kl(self.mean, self.log_var)
 
     def kl_to(self, others: Gaussians) -> Float[Tensor, "*expert batch"]:
-        """Return KL(these ‖ the others) in nats, one to one; a single one on either side is compared with all."""
+        """Return KL(self ‖ other) in nats, Gaussian by Gaussian; a single one on either side is compared with all."""
         # KL is what it is for both in units of the others' standard deviation around the others' mean.
         scaled = (self.mean - others.mean) * (-0.5 * others.log_var).exp()
         return gaussian_kl(scaled, self.log_var - others.log_var)
@@ -46,7 +46,7 @@ class Gaussians:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Gaussians of every row, each with its share; the shares of a row add up to one, or are all zero."""
+    """Gaussians of every row, each with its weight in ``shares``; a row's weights add up to one, or are all zero."""
 
     components: Gaussians
     shares: Float[Tensor, "component batch"]
@@ -58,17 +58,18 @@ class Mixture:
 
     @classmethod
     def of_equals(cls, components: Gaussians, counted: Float[Tensor, "component batch"]) -> Mixture:
-        """Return the mixture, in equal shares, of the components for which ``counted`` is one and not zero."""
+        """Return the mixture, with equal weights, of the components whose ``counted`` is one; others have zero."""
         return cls(components, counted / counted.sum(dim=0).clamp(min=1))
 
     def mean(self) -> Float[Tensor, "batch latent"]:
-        """Return the mean, zero where no component has a share."""
+        """Return the mean; zero if no component has a weight."""
         return (self.shares.unsqueeze(-1) * self.components.mean).sum(dim=0)
 
     def log_variance(self) -> Float[Tensor, "batch latent"]:
-        """Return the logarithm of the variance of each dimension, zero where no component has a share.
+        """Return the logarithm of the variance of each dimension; zero if no component has a weight.
 
-        Deviations are in proportion to the largest of a row, so that their squares neither overflow nor vanish.
+        With weights w_k and the mixture's mean m, the variance is Σ_k w_k (var_k + (mean_k - m)²). Deviations are
+        computed relative to the largest of a row, so that their squares neither overflow nor underflow.
         """
         counts = (self.shares > 0).unsqueeze(-1)
         log_var = torch.where(counts, self.components.log_var, -torch.inf)
@@ -82,15 +83,15 @@ class Mixture:
         return 2 * largest + total.log()
 
     def log_prob(self, latents: Float[Tensor, "*samples batch latent"]) -> Float[Tensor, "*samples batch"]:
-        """Return the log-density of latents of each row; a row without shares counts all components as one."""
+        """Return the log-density of latents of each row; if all weights of a row are zero, each counts as one."""
         nobody = (self.shares == 0).all(dim=0)
-        # A component without a share: its density, e^-inf, has no gradient either.
+        # A component of weight zero: its density, e^-inf, has no gradient either.
         log_shares = torch.where(self.shares > 0, self.shares.clamp(min=1e-9).log(), -math.inf)
         log_shares = torch.where(nobody, -math.log(len(self.shares)), log_shares)
         return (self.components.log_prob(latents) + log_shares).logsumexp(dim=-2)
 
     def choose(self, uniform: Float[Tensor, " batch"]) -> Gaussians:
-        """Return one component of each row: the first at which the sum of the shares exceeds ``uniform``, 0 to 1."""
+        """Return one component of each row: the first at which the sum of the weights exceeds ``uniform``, 0 to 1."""
         reached = self.shares.cumsum(dim=0) > uniform.to(self.shares)
         # Rounding may leave the sum of all just short of one.
         last = len(self.shares) - 1 - (self.shares > 0).flip(0).to(torch.int8).argmax(dim=0)

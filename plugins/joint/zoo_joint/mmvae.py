@@ -18,14 +18,14 @@ from zoo_joint.mixtures import Mixture, standard_normal
 
 
 class MixtureOfExperts(DensityPosterior):
-    """The mixture, in equal shares, of the experts of the inputs that are there."""
+    """The mixture, with equal weights, of the experts of the present inputs."""
 
     def __init__(self, feature_dims: Mapping[str, int], latent_dim: int) -> None:
         super().__init__()
         self.experts = GaussianExperts(feature_dims, latent_dim)
 
     def mixture(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Mixture:
-        """Return the experts; an absent one has no share."""
+        """Return the experts; an absent one has the weight zero."""
         experts, there = self.experts(features, present)
         return Mixture.of_equals(experts, there.to(experts.mean.dtype))
 
@@ -37,13 +37,16 @@ class MixtureOfExperts(DensityPosterior):
 class MMVAE(JointVAE):
     """The multimodal VAE with a mixture of experts and an importance-weighted bound.
 
-    ``samples`` latents are drawn from each expert that is there, and each decodes to every input that is there. The
-    loss is the negative of the mean over the experts of log mean_k p(z) p(x | z) / q(z | x), with the mixture as q.
-    Here experts and prior are Gaussian, the prior N(0, I), and gradients are the plain ones; the paper has Laplace
-    distributions, a learnt prior and doubly reparametrised gradients. ``importance_samples`` latents a row estimate
-    the likelihood of held-out rows.
+    K = ``samples`` latents z_mk are drawn from each of the M present experts q_m. Each is decoded to every present
+    input x_i. The loss of a row is, in nats,
 
-    Gaps: an absent input is no expert and is not in the loss.
+        -1/M Σ_m log 1/K Σ_k p(z_mk) Π_i p(x_i | z_mk) / q(z_mk | x),    q(z | x) = 1/M Σ_m q_m(z)
+
+    Here experts and prior are Gaussian, the prior is N(0, I), and gradients are the plain ones; the paper has Laplace
+    distributions, a learnt prior and doubly reparametrised gradients. The likelihood of held-out rows is estimated from
+    ``importance_samples`` latents per row.
+
+    Gaps: an absent input has no expert and is not in the loss.
 
     Source: Shi et al. 2019, "Variational mixture-of-experts autoencoders", arXiv 1911.03393.
     """

@@ -17,7 +17,7 @@ from zoo_joint.mixtures import Mixture
 
 
 class MixtureOfProducts(DensityPosterior):
-    """The mixture, in equal shares, of the product over each subset of the inputs that are there."""
+    """The mixture, with equal weights, of the products of experts over each subset of the present inputs."""
 
     def __init__(self, feature_dims: Mapping[str, int], latent_dim: int) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class MixtureOfProducts(DensityPosterior):
         self.register_buffer("subsets", subsets_of(len(feature_dims)), persistent=False)
 
     def mixture(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Mixture:
-        """Return the product of each subset, with its share; a subset of which an input is absent has none."""
+        """Return the product of each subset, with its weight; it is zero for a subset with an absent input."""
         experts, there = self.experts(features, present)
         subsets = self.get_buffer("subsets")
         found = products(experts, there, subsets, prior_expert=False)
@@ -33,18 +33,23 @@ class MixtureOfProducts(DensityPosterior):
         return Mixture.of_equals(found, (absent == 0).to(found.mean))
 
     def alone(self, name: str, features: Tensor) -> Tensors:
-        """Return the expert of the input, which is the only product with a share."""
+        """Return the expert of the input, which is the only product with a weight above zero."""
         return deployed(self.experts.alone(name, features))
 
 
 class MoPoE(JointVAE):
     """The multimodal VAE with a mixture of products of experts.
 
-    A latent is drawn from one component of the mixture, chosen by chance in each row; it decodes to every input that
-    is there. The KL divergence is the mean over the components, an upper bound of that of the mixture. ``beta`` weighs
-    it. ``importance_samples`` latents a row estimate the likelihood of held-out rows.
+    With q_s the product of the experts of the subset s, and S the number of subsets of the present inputs x_i, the
+    posterior is q = 1/S Σ_s q_s, and the loss of a row is, in nats,
 
-    Gaps: the mixture has the subsets of what is there, and an absent input is not in the loss.
+        Σ_i -E_q log p(x_i | z) + beta/S Σ_s KL(q_s ‖ N(0, I))
+
+    The second term is an upper bound of beta KL(q ‖ N(0, I)). The expectation is estimated from one latent, drawn from
+    one component that is chosen at random in each row. The likelihood of held-out rows is estimated from
+    ``importance_samples`` latents per row.
+
+    Gaps: the mixture has the subsets of the present inputs, and an absent input is not in the loss.
 
     Source: Sutter et al. 2021, "Generalized multimodal ELBO", arXiv 2105.02470.
     """
@@ -62,7 +67,7 @@ class MoPoE(JointVAE):
         self.beta = beta
 
     def noise(self, rows: int, *, generator: torch.Generator) -> Tensors:
-        """Draw what chooses a component, and a latent's noise."""
+        """Draw a number that chooses the component, and a latent's noise."""
         return {
             "choice": torch.rand(rows, generator=generator),
             "latent": torch.randn(rows, self.latent_dim, generator=generator),

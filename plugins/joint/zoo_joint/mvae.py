@@ -1,4 +1,4 @@
-"""MVAE: the joint posterior is the product of the experts that are there."""
+"""MVAE: the joint posterior is the product of the present experts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zoo_joint.mixtures import Gaussians
 
 
 class ProductOfExperts(MatchedPosterior):
-    """The product of the expert of each input that is there, and of the prior if ``prior_expert``."""
+    """The product of the expert of each present input, and of the prior if ``prior_expert``."""
 
     def __init__(self, feature_dims: Mapping[str, int], latent_dim: int, *, prior_expert: bool) -> None:
         super().__init__()
@@ -28,19 +28,19 @@ class ProductOfExperts(MatchedPosterior):
         self.register_buffer("subsets", all_and_single(len(feature_dims)), persistent=False)
 
     def joint_and_single(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Gaussians:
-        """Return the product of all that is there, then that of each input alone."""
+        """Return the product of all present experts, then that of each input alone."""
         experts, there = self.experts(features, present)
         return products(experts, there, self._all, prior_expert=self.prior_expert)
 
     def joint_and_experts(
         self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]
     ) -> tuple[Gaussians, Gaussians, Bool[Tensor, "input batch"]]:
-        """Return the product of all that is there, the experts, and which of them are there."""
+        """Return the product of all present experts, the experts, and which of them are present."""
         experts, there = self.experts(features, present)
         return products(experts, there, self._all[:1], prior_expert=self.prior_expert), experts, there
 
     def alone(self, name: str, features: Tensor) -> Tensors:
-        """Return the product of one expert, and of the prior if that is one."""
+        """Return the product of one expert, and of the prior if ``prior_expert``."""
         expert = self.experts.alone(name, features)
         return deployed(with_prior(expert) if self.prior_expert else expert)
 
@@ -52,14 +52,19 @@ class ProductOfExperts(MatchedPosterior):
 class MVAE(JointVAE):
     """The multimodal VAE with a product of experts.
 
-    The loss of a row is its negative ELBO given all that is there; with ``subsampling``, plus that of each input given
-    itself alone, which trains the experts to do without the others. ``beta`` weighs the KL divergences.
-    ``importance_samples`` latents a row estimate the likelihood of held-out rows.
+    With X the present inputs of a row, and q(z | Y) the product of the experts of the inputs Y, the loss of the row is,
+    in nats,
 
-    Gaps: an absent input is no expert and is not in the loss; a row with one input has the joint ELBO alone, since
-    that of its input is the same.
+        L(X) + Σ_i L({x_i})  with ``subsampling``, else  L(X)
+        L(Y) = Σ_{y in Y} -E_q log p(y | z) + beta KL(q(z | Y) ‖ N(0, I))
 
-    Source: Wu & Goodman 2018, section 2, arXiv 1802.05335; of its sub-sampled terms the single inputs.
+    The terms of single inputs train each expert to work without the others. The likelihood of held-out rows is
+    estimated from ``importance_samples`` latents per row.
+
+    Gaps: an absent input has no expert and is not in the loss. A row with one input has L(X) alone, since L({x_i}) is
+    the same.
+
+    Source: Wu & Goodman 2018, section 2, arXiv 1802.05335; of its sub-sampled terms, those of single inputs.
     """
 
     def __init__(
@@ -81,7 +86,7 @@ class MVAE(JointVAE):
         return {"latent": torch.randn(rows, 1 + len(self.modalities), self.latent_dim, generator=generator)}
 
     def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
-        """Return ``reconstruction_<input>`` and ``kl`` of the joint ELBO; ``alone_<input>`` is a negative ELBO each."""
+        """Return ``reconstruction_<input>`` and ``kl`` of L(X), and each L({x_i}) as ``alone_<input>``."""
         found = self.posterior.joint_and_single(self.features(batch), batch.present)
         kl, latents = found.kl(), found.sample(noise["latent"].transpose(0, 1))
         several = torch.stack([*batch.present.values()]).sum(dim=0) > 1

@@ -1,4 +1,4 @@
-"""MVTCAE: the joint posterior is a product of experts that is kept close to each of them."""
+"""MVTCAE: the joint posterior is a product of experts, and is kept close to each of them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from zoo_joint.mvae import ProductOfExperts
 class MVTCAE(MatchedVAE):
     """The multi-view total-correlation autoencoder.
 
-    With n the number of the model's inputs and q the product of the experts of those that a row has, the loss of the
-    row is, in nats, (n - alpha) / n times the negative log-likelihoods of its inputs, plus ``beta`` times
-    (1 - alpha) KL(q ‖ prior) and alpha / n times the sum of KL(q ‖ expert) over its inputs. ``alpha`` near 1 weighs the
-    conditional information bottleneck, which makes each expert alone stand for all; near 0 the ordinary one.
-    ``importance_samples`` latents a row estimate the likelihood of held-out rows.
+    With n the number of the model's inputs, q_i the expert of a row's input x_i, and q the product of its present
+    experts, the loss of the row is, in nats,
 
-    Gaps: an absent input is no expert and is in no term. n stays that of all inputs, so that a row's inputs weigh the
-    same whatever else it has: with n = 1 a row of one input would count 1 - alpha, a tenth of what it does in company.
+        (n - alpha)/n Σ_i -E_q log p(x_i | z) + beta ((1 - alpha) KL(q ‖ N(0, I)) + alpha/n Σ_i KL(q ‖ q_i))
+
+    With ``alpha`` near 1 the last term dominates, the conditional information bottleneck, by which each expert alone
+    represents all inputs; with ``alpha`` near 0 the ordinary bottleneck dominates. The likelihood of held-out rows is
+    estimated from ``importance_samples`` latents per row.
+
+    Gaps: an absent input has no expert and is in no term. n stays the number of all inputs, so that an input has the
+    same weight whatever else the row has. With n = 1, a row of one input would have the weight 1 - alpha, a tenth of
+    its weight beside other inputs.
 
     Source: Hwang et al. 2021, "Multi-view representation learning via total correlation objective", NeurIPS 34; the
     weights are those of the authors' code, and of multivae's with gaps.
@@ -43,6 +47,6 @@ class MVTCAE(MatchedVAE):
         self.beta = beta
 
     def weights(self) -> tuple[float, float, float]:
-        """Return (n - alpha) / n, and beta times 1 - alpha and alpha / n."""
+        """Return (n - alpha)/n, beta (1 - alpha), and beta alpha/n."""
         share = self.alpha / len(self.modalities)
         return 1 - share, self.beta * (1 - self.alpha), self.beta * share

@@ -13,7 +13,7 @@ from zoo import DataError, by_subset, every_subset
 
 @dataclass(frozen=True)
 class Measured:
-    """A number a row, under its name, and the rows that count."""
+    """One number per row, under its name, and the rows that count."""
 
     name: str
     values: Float[Tensor, " batch"]
@@ -21,7 +21,7 @@ class Measured:
 
 
 class SubsetMeans:
-    """Sums up what is measured of each subset, batch by batch."""
+    """Sums up the measurements of each subset, batch by batch."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
@@ -38,11 +38,11 @@ class SubsetMeans:
             )
 
     def found(self) -> dict[str, float]:
-        """Return the means by subset and name. Raises DataError where no row counted."""
+        """Return the means by subset and name. Raises DataError if no row counted."""
         means = {
             subset: {name: total / rows for name, (total, rows) in sums.items() if rows}
             for subset, sums in self._sums.items()
         }
         if not any(means.values()):
-            raise DataError("no held-out row has what it takes to be measured; choose a split where some do")
+            raise DataError("no held-out row has the inputs that metrics need; choose a split in which some do")
         return by_subset(self.names, means)
