@@ -27,6 +27,7 @@ from zoo.recipes.spec import Recipe
 from zoo.reporting.pictures import pictures_of
 from zoo.runtime.bundle import open_bundle
 from zoo.runtime.embedding import embed
+from zoo.runtime.ends import file_suffixes
 from zoo.runtime.manifest import sealed
 from zoo.runtime.records import Origin
 from zoo.runtime.replay import replay
@@ -226,8 +227,9 @@ def test_every_graph_exports_runs_and_is_judged_again(objective, names, exported
     bundle = open_bundle(folder)
     values = {name: [Image.new("L", (8, 8), 200)] if name in PICTURES else ["dark"] for name in names}
     for name, graph in bundle.manifest.graphs.items():
-        latents = {one: np.zeros((1, *spec.axes[1:]), np.float32) for one, spec in graph.inputs.items()}
-        given = {one: latents.get(one, values.get(one)) for one in inputs_of(graph.inputs)}
+        given = {one: values[one] for one in inputs_of(graph.inputs) if one not in graph.inputs}
+        if graph.kind == "decode":
+            given = {"latent": np.zeros((1, *graph.inputs["latent"].axes[1:]), np.float32)}
         outputs = bundle.run(name, given)
         made = bundle.values(outputs)
         assert bundle.decoded_input(outputs) == graph.target
@@ -238,9 +240,12 @@ def test_every_graph_exports_runs_and_is_judged_again(objective, names, exported
 @pytest.mark.verify
 def test_what_is_said_finds_what_is_seen(exported, rows, tmp_path):
     bundle = open_bundle(exported("infonce", ("encode_a_to_b", "encode_speech_to_text.raw")))
-    embed(bundle, "encode_a_to_b", open_source(rows / "captions.csv", ["a_to_b"]), tmp_path / "vectors.npy")
+    suffixes = file_suffixes(bundle, "encode_a_to_b")
+    assert ".png" in suffixes["a_to_b"]
+    source = open_source(rows / "captions.csv", ["a_to_b"], suffixes=suffixes)
+    embed(bundle, "encode_a_to_b", source, tmp_path / "vectors.npy")
     vectors = Vectors.open(tmp_path / "vectors.npy")
-    query = query_vector(bundle, vectors, "dark", graph="encode_speech_to_text.raw")
+    query = query_vector(bundle, vectors, "dark")
     assert nearest(vectors, query, 3)[0].shape == (1, 3)
 
 
