@@ -104,7 +104,7 @@ def test_an_exception_needs_a_reason_that_is_shown(checked):
     assert any(
         "the exception from test_rows_do_not_see_each_other needs its reason" in line for line in reasons["silent"]
     )
-    assert any("'test_rows_do_not_se', which is no test of this contract" in line for line in reasons["mistaken"])
+    assert any("'test_rows_do_not_se', which is not a test of this contract" in line for line in reasons["mistaken"])
     assert any("parity_ulps = 64 needs its reason in parity_reason" in line for line in reasons["loose"])
     assert found["encoder vectors/stating"]["stated"] == ["parity_ulps = 64: a long sum of numbers of either sign"]
     assert found["encoder vectors/served"]["passed"] == 0

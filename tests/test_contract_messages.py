@@ -134,7 +134,9 @@ class ResidualDecoder(GaussianDecoder):
 
 
 def test_a_target_that_hangs_on_the_latent_is_told_the_rule():
-    with pytest.raises(AssertionError, match="the target total hangs on the latent; make it of the tensors alone"):
+    with pytest.raises(
+        AssertionError, match="the target total depends on the latent; compute it from the tensors alone"
+    ):
         DecoderContract().test_folded_modes_stand_beside_their_targets(MODALITY, ResidualDecoder(MODALITY, 2))
 
 
@@ -152,7 +154,7 @@ def graph_that_says(inputs=("a.ids",), **facts):
     ("facts", "message"),
     [
         ({"kind": "encode"}, "of the kind 'encode' has as its source one of a, b, got ''"),
-        ({"kind": "encode", "source": "c"}, "has the source 'c', which is no input; those are a, b"),
+        ({"kind": "encode", "source": "c"}, "has the source 'c', which is not an input; the inputs are a, b"),
         ({"kind": "encode", "source": "b"}, "of the kind 'encode' reads b, got tensors of a"),
         ({"kind": "encode", "source": "a", "target": "b"}, "has as its target no input, got 'b'"),
         ({"kind": "decode", "target": "b"}, "of the kind 'decode' reads latent, got tensors of a"),

@@ -1,7 +1,7 @@
-"""Writes a plugin to start from: a distribution that installs, passes its contracts, trains and exports as it stands.
+"""Writes a plugin to start from: a distribution that installs, passes its contracts, trains and exports unchanged.
 
-What is written lies in the folders of ``templates``, several a kind. ``package`` in a path becomes the plugin's
-package, the ending ``.template`` falls away, and what stands as ``$name`` is filled in.
+The files come from the folders of ``templates``, several per kind. ``package`` in a path becomes the plugin's package,
+the suffix ``.template`` is removed, and each ``$name`` is filled in.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zoo.errors import UsageError
 from zoo.files.store import staged_folder
 from zoo.hookspecs import API_VERSION, __version__
 
-# The folders of each kind. All kinds but a modality work on pictures.
+# The folders of each kind. All kinds except modality work on pictures.
 _FOLDERS = {
     "modality": ("every", "modality"),
     "encoder": ("every", "pictures", "encoder"),
@@ -29,13 +29,13 @@ _FOLDERS = {
 KINDS = tuple(_FOLDERS)
 _NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _ENDING = ".template"
-_HIDDEN = ("hidden = [128]", "hidden = 128")  # of the plugin for pictures, of what is written
+_HIDDEN = ("hidden = [128]", "hidden = 128")  # in the plugin for pictures, in the written plugin
 
 
 def scaffold(kind: str, name: str, folder: Path, *, plugins: Plugins) -> Path:
-    """Write the distribution ``modalzoo-NAME`` as a new folder of ``folder``, whole or not at all; return its path.
+    """Write the distribution ``modalzoo-NAME`` as a new folder in ``folder``, whole or not at all; return its path.
 
-    Raises UsageError for a name that no package can have or that is taken, or where something lies there already.
+    Raises UsageError if the name is taken or not allowed for a package, or if the path is not free.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Builds what a distribution registers by its defaults, and finds raw values for its modalities."""
+"""Builds the components of a distribution with their defaults, and finds raw values for their modalities."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FEWEST, _VALUES = 3, 32
 
 
 def built(component: Component, expected: type, **given: Any) -> Any:
-    """Build an encoder, a decoder or an objective by its defaults, its weights drawn with the seed 0."""
+    """Build an encoder, a decoder or an objective with its defaults; its weights are drawn with the seed 0."""
     found = _checkable(component)
     component_class(installed(), component.kind, component.name, expected)
     part = Part(component.name, _options(found))
@@ -35,7 +35,7 @@ def built(component: Component, expected: type, **given: Any) -> Any:
 
 
 def made(component: Component) -> Any:
-    """Build a modality, a data set or an exporter by its defaults."""
+    """Build a modality, a data set or an exporter with its defaults."""
     part = Part(component.name, _options(_checkable(component)))
     match component.kind:
         case "modality":
@@ -46,15 +46,15 @@ def made(component: Component) -> Any:
 
 
 def fitted(component: Component) -> Modality:
-    """Return the modality that a modality, an encoder or a decoder is of, fitted."""
+    """Return the fitted modality of a component: of a modality itself, or of an encoder's or decoder's."""
     return _fitted(_modality_of(component), component.distribution)
 
 
 def raw_values(component: Component) -> list[Any]:
-    """Return raw values of the modality that a component is of.
+    """Return raw values of a component's modality.
 
-    They come from a data set of the component's own distribution, or are drawn, or come from any data set. Raises
-    PluginError where there are none.
+    They come from a data set of the component's own distribution, or else are drawn, or else come from any data set.
+    Raises PluginError if there are none.
     """
     return _raw_values(_modality_of(component), component.distribution)
 
@@ -85,7 +85,7 @@ def _raw_values(modality: Component, distribution: str) -> list[Any]:
 
 
 def _taken(dataset: Component, modality: str) -> list[Any]:
-    """Return the first values of a modality in a data set's training samples, none where only a user can open it."""
+    """Return the first values of a modality in a data set's training samples; empty if the data need a user."""
     if exception_of(installed().load("dataset", dataset.name), CHECK) is not None:
         return []
     opened: Dataset = made(dataset)
@@ -97,7 +97,7 @@ def _taken(dataset: Component, modality: str) -> list[Any]:
 
 
 def _drawn(modality: Component) -> list[Any]:
-    """Return what a modality that needs no fitting makes of drawn arrays."""
+    """Return the values that a modality without need of fitting makes of drawn arrays."""
     unfitted: Modality = made(modality)
     sizes = list(sizes_of(unfitted))[-1]
     return list(unfitted.from_arrays(unfitted.example(_VALUES, sizes, generator=np.random.default_rng(0))))
@@ -108,7 +108,7 @@ def _modality_of(component: Component) -> Component:
 
 
 def _checkable(component: Component) -> Any:
-    """Return a component's class; skip the test where it says why it cannot be built without a user."""
+    """Return a component's class; skip the test if it states why it cannot be built without a user."""
     found = installed().load(component.kind, component.name)
     reason = exception_of(found, CHECK)
     if reason is not None:

@@ -1,4 +1,4 @@
-"""Puts everything that an installed distribution registers to its contracts, in a process of its own."""
+"""Checks all components of an installed distribution against their contracts, in a separate process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TESTS = "from zoo.testing import contracts_of\n\nglobals().update(contracts_of(
 
 @dataclass
 class Checked:
-    """What the contracts found of one component; each list has ``(test, reason)``."""
+    """The results of the contracts for one component; each list holds pairs ``(test, reason)``."""
 
     name: str
     passed: int = 0
@@ -28,10 +28,10 @@ class Checked:
 
 
 def check(distribution: str, plugins: Plugins) -> list[Checked]:
-    """Return what the contracts found of each component of a distribution; pytest's own account goes to stderr.
+    """Return the results of the contracts for each component of a distribution; pytest's own report goes to stderr.
 
-    Raises UnknownNameError where it brings no plugin, PluginError where its plugin is out or the contracts cannot be
-    run.
+    Raises UnknownNameError if the distribution has no plugin, PluginError if its plugin failed to register or the
+    contracts cannot be run.
     """
     plugins.of(distribution)
     with tempfile.TemporaryDirectory() as folder:

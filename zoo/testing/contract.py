@@ -1,4 +1,4 @@
-"""What all contracts share: what a component is excepted from needs a written reason."""
+"""The base of all contracts: a component needs a written reason to be excepted from a test."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ DEFAULT_PARITY_ULPS = 16
 class Contract:
     """The base of every contract.
 
-    A component that cannot pass a test states so itself, by the test's name and with the reason:
-    ``contract_exceptions = {"test_padding_changes_nothing": "…"}``. The test is then skipped, with the reason. The key
-    ``check`` is for what ``zoo plugin check`` cannot build. A subclass may have such an attribute too, for a test that
-    another makes needless; it cannot change a test of its contract.
+    A component that cannot pass a test says so itself, by the test's name and with a reason: ``contract_exceptions =
+    {"test_padding_changes_nothing": "…"}``. The test is then skipped, and the reason is shown. Use the key ``check`` if
+    ``zoo plugin check`` cannot build the component. A subclass may have such an attribute too, if another test makes
+    one unnecessary; it cannot change a test of its contract.
     """
 
-    subject: ClassVar[str]  # the fixture that gives the component
+    subject: ClassVar[str]  # the fixture that returns the component
     contract_exceptions: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(cls) -> None:
-        """Raise TypeError where a subclass changes a test that its contract has."""
+        """Raise TypeError if a subclass changes a test of its contract."""
         inherited = {name for base in cls.__mro__[1:] for name in vars(base)}
         changed = sorted(name for name in vars(cls) if name.startswith("test_") and name in inherited)
         if changed:
@@ -35,11 +35,11 @@ class Contract:
 
     @pytest.fixture(autouse=True)
     def _stated(self, request: pytest.FixtureRequest) -> None:
-        """Skip what the component is excepted from; record what it states instead of the default."""
+        """Skip the tests that the component is excepted from; record its stated deviations from defaults."""
         component = request.getfixturevalue(self.subject)
         named = getattr(component, "contract_exceptions", {})
         unknown = [name for name in named if name != CHECK and not hasattr(self, name)]
-        assert not unknown, f"contract_exceptions names {unknown[0]!r}, which is no test of this contract"
+        assert not unknown, f"contract_exceptions names {unknown[0]!r}, which is not a test of this contract"
         test = request.function.__name__
         reason = exception_of(component, test) or exception_of(self, test)
         if reason is not None:
@@ -51,7 +51,7 @@ class Contract:
 
 
 def exception_of(component: Any, key: str) -> str | None:
-    """Return why a component, or its class, is excepted from a test or from the check; None where it is not."""
+    """Return why a component, or its class, is excepted from a test or from the check; None if it is not."""
     exceptions: Mapping[str, str] = getattr(component, "contract_exceptions", {})
     reason = exceptions.get(key)
     assert reason is None or _is_reason(reason), f"the exception from {key} needs its reason, in words"

@@ -23,7 +23,7 @@ class DatasetContract(Contract):
         raise NotImplementedError("give a fixture 'dataset' in the subclass")
 
     def test_is_a_dataset_with_a_licence(self, dataset: Dataset) -> None:
-        """It has every member of the protocol and states what its data may be used for."""
+        """It has every member of the protocol and states the licence of its data."""
         assert isinstance(dataset, Dataset)
         assert dataset.license
 
@@ -52,6 +52,6 @@ class DatasetContract(Contract):
             assert [s.key for s in dataset.split(split)] == [s.key for s in dataset.split(split)]
 
     def test_an_unknown_split_is_refused(self, dataset: Dataset) -> None:
-        """The message names the splits that there are."""
+        """The message names the existing splits."""
         with pytest.raises(ZooError, match="train"):
             dataset.split("no-such-split")

@@ -47,14 +47,14 @@ class DecoderContract(Contract):
             require_range(f"the mode's {name}", mode[name], spec)
 
     def test_the_likelihood_scores_each_row(self, modality: Modality, decoder: Decoder) -> None:
-        """One finite number of nats a row, at every size of the targets."""
+        """One finite number, in nats, per row, at every size of the targets."""
         for share in (0.0, 1.0):
             log_prob = decoder.eval()(_latents(decoder, 4)).log_prob(tensors_of(modality, 4, share=share))
             assert log_prob.shape == (4,)
             require_finite("log_prob", log_prob)
 
     def test_padding_of_the_targets_changes_nothing(self, modality: Modality, decoder: Decoder) -> None:
-        """Zeros appended along a padded axis leave the likelihood as it was."""
+        """Zeros appended along a padded axis leave the likelihood unchanged."""
         if not has_padding(modality):
             return
         targets = tensors_of(modality, 4, share=0.3)
@@ -62,7 +62,7 @@ class DecoderContract(Contract):
         torch.testing.assert_close(likelihood.log_prob(longer(modality, targets)), likelihood.log_prob(targets))
 
     def test_rows_do_not_see_each_other(self, modality: Modality, decoder: Decoder) -> None:
-        """A row's likelihood is the same alone and among others."""
+        """A row's likelihood is the same alone and in a batch."""
         latents, targets = _latents(decoder, 4), tensors_of(modality, 4)
         together = decoder.train()(latents).log_prob(targets)
         for row in range(4):
@@ -70,7 +70,7 @@ class DecoderContract(Contract):
             torch.testing.assert_close(alone[0], together[row], atol=1e-3, rtol=1e-5)
 
     def test_leading_axes_are_folded_and_given_back(self, modality: Modality, decoder: Decoder) -> None:
-        """Several latents a row are decoded in one batch: the same numbers as one by one."""
+        """Several latents per row, decoded in one batch, give the same numbers as one by one."""
         latents, targets = _latents(decoder, 6).reshape(2, 3, -1), tensors_of(modality, 3)
         folded = decode(decoder.eval(), latents).log_prob(targets)
         assert folded.shape == (2, 3)
@@ -78,20 +78,20 @@ class DecoderContract(Contract):
             torch.testing.assert_close(folded[sample], decoder(latents[sample]).log_prob(targets), atol=1e-3, rtol=1e-5)
 
     def test_an_empty_batch_has_no_scores(self, modality: Modality, decoder: Decoder) -> None:
-        """No rows give no numbers, of one latent a row and of several."""
+        """A batch without rows gives no numbers, with one latent per row and with several."""
         targets = {name: tensor[:0] for name, tensor in tensors_of(modality, 2).items()}
         for leading in ((0,), (2, 0)):
             latents = torch.zeros(*leading, decoder.latent_dim)
             assert decode(decoder.eval(), latents).log_prob(targets).shape == leading
 
     def test_folded_modes_stand_beside_their_targets(self, modality: Modality, decoder: Decoder) -> None:
-        """Each latent of a row has the row's target, which follows from the tensors alone, shaped as its mode."""
+        """Each latent of a row has the row's target, computed from the tensors alone, with the shape of the mode."""
         latents, targets = _latents(decoder, 6).reshape(2, 3, -1), tensors_of(modality, 3)
         likelihood = decode(decoder.eval(), latents)
         mode, folded = likelihood.mode(), likelihood.target(targets)
         for name, target in decoder(latents[0]).target(targets).items():
             assert folded[name].shape == mode[name].shape == (2, *target.shape), name
-            told = f"the target {name} hangs on the latent; make it of the tensors alone"
+            told = f"the target {name} depends on the latent; compute it from the tensors alone"
             torch.testing.assert_close(folded[name], torch.stack([target, target]), msg=told)
 
     def test_targets_of_zeros_give_finite_values_and_gradients(self, modality: Modality, decoder: Decoder) -> None:
@@ -103,7 +103,7 @@ class DecoderContract(Contract):
         require_finite_gradients(decoder)
 
     def test_what_fits_float32_is_finite_in_it(self, modality: Modality, decoder: Decoder) -> None:
-        """Scores and gradients of small and large latents and weights are finite where those of float64 are."""
+        """Scores and gradients for small and large latents and weights are finite if those in float64 are."""
         latents, targets = _latents(decoder, 3), tensors_of(modality, 3)
 
         def scores(module: Decoder, size: float, dtype: torch.dtype) -> dict[str, torch.Tensor]:
@@ -112,19 +112,19 @@ class DecoderContract(Contract):
         check_edges(decoder.eval(), scores, doing="the decoder's likelihood")
 
     def test_every_parameter_gets_a_gradient(self, modality: Modality, decoder: Decoder) -> None:
-        """Nothing in the module is idle, but for what is not trained."""
+        """No trained parameter is without effect."""
         (-decoder.train()(_latents(decoder, 4)).log_prob(tensors_of(modality, 4, share=1.0)).sum()).backward()
         require_gradients(decoder)
 
     def test_it_works_in_float64(self, decoder: Decoder) -> None:
-        """The parity contract's reference is the module in double precision."""
+        """The parity contract's reference is the module in float64."""
         latents = _latents(decoder, 2)
         double = copy.deepcopy(decoder).double().eval()(latents.double()).mode()
         for name, tensor in decoder.eval()(latents).mode().items():
             torch.testing.assert_close(double[name].to(tensor.dtype), tensor, atol=1e-3, rtol=1e-3)
 
     def test_it_exports_with_parity(self, decoder: Decoder, tmp_path: Path) -> None:
-        """The exported file computes what torch computes, at batches that the export never saw."""
+        """The exported file computes what torch computes, at batch sizes that the export never saw."""
         graph = decode_graph("input", decoder.eval())
         exporter = make_exporter("onnx", installed())
         path = tmp_path / f"graph{exporter.suffix}"
@@ -149,13 +149,13 @@ class LikelihoodContract(Contract):
         raise NotImplementedError("give a fixture 'targets' in the subclass")
 
     def test_each_row_has_a_finite_score(self, likelihood: Likelihood, targets: Tensors) -> None:
-        """One number of nats a row."""
+        """One number, in nats, per row."""
         log_prob = likelihood.log_prob(targets)
         assert log_prob.shape == next(iter(targets.values())).shape[:1]
         require_finite("log_prob", log_prob)
 
     def test_the_target_has_the_form_of_the_mode(self, likelihood: Likelihood, targets: Tensors) -> None:
-        """What the mode is compared with has its names, shapes and dtype, and finite values."""
+        """The target of the mode has the mode's names, shapes and dtypes, and finite values."""
         mode, target = likelihood.mode(), likelihood.target(targets)
         assert set(target) == set(mode)
         for name, tensor in mode.items():
@@ -164,7 +164,7 @@ class LikelihoodContract(Contract):
             require_finite(f"the target {name}", target[name])
 
     def test_samples_have_the_form_of_the_mode(self, likelihood: Likelihood) -> None:
-        """A draw has the names and shapes of the mode, and follows from its generator."""
+        """A draw has the names and shapes of the mode, and is determined by its generator."""
         mode = likelihood.mode()
         first, second = (likelihood.sample(torch.Generator().manual_seed(3)) for _ in range(2))
         for name, tensor in mode.items():

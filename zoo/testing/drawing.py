@@ -13,7 +13,7 @@ from zoo.protocols import Modality
 
 
 def tensors_of(modality: Modality, rows: int, *, share: float = 0.5, seed: int = 0) -> dict[str, Tensor]:
-    """Return ``rows`` drawn rows with each free axis at ``share`` of the way from its smallest to its largest size."""
+    """Return ``rows`` drawn rows whose free axes have sizes at the fraction ``share`` between smallest and largest."""
     sizes = {
         axis: bounds.smallest + round(share * (bounds.largest - bounds.smallest))
         for axis, bounds in modality.axes.items()
@@ -22,7 +22,7 @@ def tensors_of(modality: Modality, rows: int, *, share: float = 0.5, seed: int =
 
 
 def sizes_of(modality: Modality) -> Iterator[dict[str, int]]:
-    """Yield the smallest sizes, the largest, and some between."""
+    """Yield the smallest sizes, the largest, and some in between."""
     for share in (0.0, 1.0, 0.3):
         yield {axis: b.smallest + round(share * (b.largest - b.smallest)) for axis, b in modality.axes.items()}
 

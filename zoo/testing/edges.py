@@ -1,4 +1,4 @@
-"""Puts a module to inputs and weights of all sizes: what fits float32 must be finite in it."""
+"""Runs a module on inputs and weights of many magnitudes: results that fit float32 must be finite in it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 Module = TypeVar("Module", bound=nn.Module)
 
-# What inputs and what weights are multiplied by. An encoder of many layers takes weights to the power of their number.
+# The factors for inputs and for weights. In an encoder, the factor of the weights counts once per layer.
 SIZES = ((1e-6, 1.0), (100.0, 1.0), (1e4, 1.0), (1.0, 30.0), (1.0, 1000.0))
 SIZES_OF_ENCODERS = SIZES[:-1]
-# A sum of squares on the way to a number may be larger than that.
+# An intermediate sum of squares may be larger than the result, so this leaves room.
 _FITS = torch.finfo(torch.float32).max / 2**20
 
 
@@ -25,11 +25,11 @@ def check_edges(
     doing: str,
     sizes: Iterable[tuple[float, float]] = SIZES,
 ) -> None:
-    """Assert that values and gradients of a module are finite in float32 where those of float64 are, and fit.
+    """Assert that values and gradients of a module are finite in float32 if they are finite and fit in float64.
 
-    ``values`` takes a copy of the module, what to multiply inputs by, and the dtype to compute in; it returns values by
-    name. A value fits if it lies below a millionth of float32's largest number. Gradients are those of the sum of all
-    values, where all of these fit. ``doing`` says in the message what is computed.
+    ``values`` takes a copy of the module, the factor for inputs and the dtype to compute in; it returns values by name.
+    A value fits if it is below a millionth of float32's largest number. Gradients are those of the sum of all values,
+    and are checked if all of these fit. ``doing`` describes the computation in the message.
     """
     for inputs, weights in sizes:
         found = []
@@ -49,7 +49,7 @@ def check_edges(
 
 
 def _check(where: str, name: str, single: Tensor, double: Tensor) -> bool:
-    """Assert that a tensor is finite where its double is and fits; return whether all of it fits."""
+    """Assert that a tensor is finite wherever its float64 version fits; return whether all of it fits."""
     fits = _fits(double)
     lost = fits & ~torch.isfinite(single)
     assert not lost.any(), (
@@ -75,5 +75,5 @@ def _gradients(module: nn.Module, values: Mapping[str, Tensor]) -> Iterator[tupl
 
 
 def of_size(tensors: Mapping[str, Tensor], size: float, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Return tensors in ``dtype``, their numbers multiplied; ids, masks and bytes stay as they are."""
+    """Return tensors in ``dtype``, their floating-point numbers multiplied; ids, masks and bytes stay unchanged."""
     return {name: tensor.to(dtype) * size if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}

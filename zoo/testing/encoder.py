@@ -40,7 +40,7 @@ class EncoderContract(Contract):
         raise NotImplementedError("give a fixture 'encoder' in the subclass")
 
     def test_features_are_rows_of_feature_dim(self, modality: Modality, encoder: Encoder) -> None:
-        """One row of ``feature_dim`` finite numbers a row of input, at every size."""
+        """One row of ``feature_dim`` finite numbers per row of input, at every size."""
         for share in (0.0, 0.5, 1.0):
             for rows in (1, 3):
                 features = encoder.eval()(tensors_of(modality, rows, share=share))
@@ -48,7 +48,7 @@ class EncoderContract(Contract):
                 require_finite("features", features)
 
     def test_rows_do_not_see_each_other(self, modality: Modality, encoder: Encoder) -> None:
-        """A row's features are the same alone and among others, in training mode too."""
+        """A row's features are the same alone and in a batch, in training mode too."""
         tensors = tensors_of(modality, 5)
         for module in (encoder.eval(), _without_dropout(encoder.train())):
             together = module(tensors)
@@ -57,7 +57,7 @@ class EncoderContract(Contract):
                 torch.testing.assert_close(alone[0], together[row], atol=_TOLERANCE, rtol=_TOLERANCE)
 
     def test_padding_changes_nothing(self, modality: Modality, encoder: Encoder) -> None:
-        """Zeros appended along a padded axis leave the features as they were."""
+        """Zeros appended along a padded axis leave the features unchanged."""
         if not has_padding(modality):
             return
         tensors = tensors_of(modality, 4, share=0.3)
@@ -74,7 +74,7 @@ class EncoderContract(Contract):
         require_finite_gradients(encoder)
 
     def test_what_fits_float32_is_finite_in_it(self, modality: Modality, encoder: Encoder) -> None:
-        """Features and gradients of small and large inputs and weights are finite where those of float64 are."""
+        """Features and gradients for small and large inputs and weights are finite if those in float64 are."""
         tensors = tensors_of(modality, 3)
 
         def features(module: Encoder, size: float, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -85,14 +85,14 @@ class EncoderContract(Contract):
         check_edges(encoder.eval(), features, doing="the encoder", sizes=SIZES_OF_ENCODERS)
 
     def test_every_parameter_gets_a_gradient(self, modality: Modality, encoder: Encoder) -> None:
-        """Nothing in the module is idle, but for what is not trained."""
+        """No trained parameter is without effect."""
         features = encoder.train()(tensors_of(modality, 8, share=1.0))
         weights = torch.randn(features.shape, generator=torch.Generator().manual_seed(0))
         (features * weights).sum().backward()
         require_gradients(encoder)
 
     def test_it_works_in_float64(self, modality: Modality, encoder: Encoder) -> None:
-        """The parity contract's reference is the module in double precision."""
+        """The parity contract's reference is the module in float64."""
         tensors = tensors_of(modality, 3)
         doubled = {name: t.double() if t.is_floating_point() else t for name, t in tensors.items()}
         features = copy.deepcopy(encoder).double().eval()(doubled)
@@ -111,7 +111,7 @@ class EncoderContract(Contract):
 
 
 class _Features(nn.Module):
-    """The head of a graph that gives the features themselves."""
+    """The head of a graph that returns the features themselves."""
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """Name the features."""

@@ -31,24 +31,24 @@ class ExporterContract(Contract):
         raise NotImplementedError("give a fixture 'exporter' in the subclass")
 
     def test_is_an_exporter(self, exporter: Exporter) -> None:
-        """It has every member of the protocol, and states its tools' versions."""
+        """It has every member of the protocol, and states the versions of its tools."""
         assert isinstance(exporter, Exporter)
         assert exporter.suffix.startswith(".")
         assert all(exporter.versions().values())
 
     def test_precisions_are_those_that_have_a_tolerance(self, exporter: Exporter) -> None:
-        """Files of fewer bits, if it writes any, are judged by the tolerance that is stated for their precision."""
+        """If it writes files with fewer bits, their precisions are among those with a stated tolerance."""
         assert not isinstance(exporter, Reduces) or set(exporter.precisions) <= set(PRECISIONS)
 
     def test_free_axes_stay_free(self, exporter: Exporter, tmp_path: Path) -> None:
-        """A file answers right at batches and lengths that the export never saw."""
+        """A file gives correct results at batch sizes and lengths that the export never saw."""
         graph = _graph()
         exporter.write(graph, tmp_path / f"graph{exporter.suffix}")
         first, second = (exporter.open(graph, tmp_path / f"graph{exporter.suffix}") for _ in range(2))
         assert judge(graph, make_cases(graph), first, second).worst.used <= 1
 
     def test_the_same_model_gives_the_same_bytes(self, exporter: Exporter, tmp_path: Path) -> None:
-        """Two exports into two folders are equal, whatever files an export leaves there."""
+        """Two exports into two folders are equal, including all files that they leave there."""
         graph = _graph()
         contents = []
         for folder in (tmp_path / "one", tmp_path / "another"):
@@ -58,7 +58,7 @@ class ExporterContract(Contract):
         assert contents[0] == contents[1]
 
     def test_the_file_holds_no_path_of_this_machine(self, exporter: Exporter, tmp_path: Path) -> None:
-        """Where the source lies is nobody's business."""
+        """The location of the source is private."""
         exporter.write(_graph(), tmp_path / f"graph{exporter.suffix}")
         for path in tmp_path.iterdir():
             content = path.read_bytes()
@@ -66,13 +66,13 @@ class ExporterContract(Contract):
                 assert str(place).encode() not in content
 
     def test_outputs_have_the_declared_names(self, exporter: Exporter) -> None:
-        """A loaded graph answers by the names of the graph's outputs, when its files are gone, too."""
+        """A loaded graph names its outputs as the graph does, also after its files are deleted."""
         graph = _graph()
         arrays = graph.draw(2, {"words.length": 4}, np.random.default_rng(0))
         with TemporaryDirectory() as folder:
             path = Path(folder) / f"graph{exporter.suffix}"
             exporter.write(graph, path)
-            opened = exporter.open(replace(graph, module=cast(Any, None)), path)  # as where a bundle is served
+            opened = exporter.open(replace(graph, module=cast(Any, None)), path)  # as when a bundle is served
         assert set(opened(arrays)) == set(graph.outputs)
 
 

@@ -1,4 +1,4 @@
-"""What every front must pass: inside a graph it makes of raw values what the modality makes of them."""
+"""What every front must pass: from raw values it computes, inside a graph, the tensors that the modality computes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class FrontContract(Contract):
     def test_it_makes_of_raw_values_what_the_modality_makes(
         self, modality: Any, values: Sequence[Any], front: Front
     ) -> None:
-        """But for padding, the tensors are equal, of real values and of drawn ones."""
+        """Except for padding, the tensors are equal, for real values and for drawn ones."""
         sizes = {axis: (bounds.smallest + bounds.largest) // 2 for axis, bounds in modality.raw_axes.items()}
         for raw in (modality.to_raw_arrays(values), modality.raw_example(8, sizes, generator=np.random.default_rng(0))):
             found = front(as_tensors(raw))
@@ -78,18 +78,18 @@ class FrontContract(Contract):
                 assert _equal_but_for_padding(found[name], tensor), name
 
     def test_padding_changes_nothing(self, modality: Any, values: Sequence[Any], front: Front) -> None:
-        """Zeros after a raw value add padding at most."""
+        """Zeros after a raw value only add padding."""
         raw = as_tensors(modality.to_raw_arrays(values))
         for name, tensor in front(_padded(modality, raw)).items():
             assert _equal_but_for_padding(tensor, front(raw)[name]), name
 
     def test_it_holds_nothing_that_a_checkpoint_would_keep(self, front: Front) -> None:
-        """Its tables follow from the modality: no weights, no persistent buffers."""
+        """Its tables are computed from the modality: no weights, no persistent buffers."""
         assert not front.state_dict()
 
 
 def _equal_but_for_padding(first: Tensor, second: Tensor) -> bool:
-    """Return whether two tensors are equal where both are, and zero where one is longer."""
+    """Return whether two tensors are equal in their common part, and zero where one is longer."""
     sizes = [max(pair) for pair in zip(first.shape, second.shape, strict=True)]
     wide = [tensor.new_zeros(sizes) for tensor in (first, second)]
     for zeros, tensor in zip(wide, (first, second), strict=True):

@@ -1,4 +1,4 @@
-"""Says what is wrong with what a graph says of itself: its kind, and the inputs that it reads and makes."""
+"""Checks a graph's description of itself: its kind, and the inputs that it reads and makes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ _ENDS: Mapping[str, tuple[bool, bool]] = {
 
 
 def require_kind(graph: Graph, inputs: Collection[str]) -> None:
-    """Assert that a graph of a model of ``inputs`` is what it says; a kind of the objective's own may read anything."""
+    """Assert that the description of a graph fits a model of ``inputs``; an objective's own kind may read anything."""
     what = f"the graph {graph.name!r} of the kind {graph.kind!r}"
     names = ", ".join(inputs)
     for end, name in (("source", graph.source), ("target", graph.target)):
-        assert not name or name in inputs, f"{what} has the {end} {name!r}, which is no input; those are {names}"
+        assert not name or name in inputs, (
+            f"{what} has the {end} {name!r}, which is not an input; the inputs are {names}"
+        )
     assert not graph.raw, f"{what} says that it is raw; the graphs of raw values are made of those of an objective"
     if graph.kind not in _ENDS:
         return

@@ -42,7 +42,7 @@ class ModalityContract(Contract):
         assert isinstance(modality, Modality)
 
     def test_the_first_axis_of_each_tensor_is_the_batch(self, modality: Modality) -> None:
-        """Rows can be taken, dropped and put together without knowing the modality."""
+        """Rows can be selected, dropped and joined without knowing the modality."""
         assert modality.tensors
         for name, spec in modality.tensors.items():
             assert spec.axes[0] == "batch", name
@@ -54,7 +54,7 @@ class ModalityContract(Contract):
         assert PRESENT not in modality.tensors, f"a tensor is called {PRESENT!r}, by which graphs tell gaps; rename it"
 
     def test_no_tensor_has_the_width_0(self, modality: Modality) -> None:
-        """Every fixed axis, and every free one at its largest, has room for a number."""
+        """Every fixed axis, and every free one at its largest, has a size of at least 1."""
         for name, spec in modality.tensors.items():
             for axis in spec.axes[1:]:
                 largest = axis if isinstance(axis, int) else modality.axes[axis].largest
@@ -65,7 +65,7 @@ class ModalityContract(Contract):
         _check(modality, modality.to_arrays(values), len(values))
 
     def test_examples_are_as_declared_at_every_size(self, modality: Modality) -> None:
-        """Drawn arrays are valid, with free axes at the sizes that were asked for."""
+        """Drawn arrays are valid, with free axes at the sizes that were requested."""
         for sizes in sizes_of(modality):
             arrays = modality.example(4, sizes, generator=np.random.default_rng(0))
             _check(modality, arrays, 4)
@@ -85,7 +85,7 @@ class ModalityContract(Contract):
     def test_a_value_has_the_same_arrays_alone_and_among_others(
         self, modality: Modality, values: Sequence[Any]
     ) -> None:
-        """But for padding, a row does not depend on its neighbours."""
+        """Except for padding, a row does not depend on its neighbours."""
         together = modality.to_arrays(values)
         for row, value in enumerate(values):
             alone = modality.to_arrays([value])
@@ -111,7 +111,7 @@ class ModalityContract(Contract):
             np.testing.assert_array_equal(second[name], array)
 
     def test_values_come_back_from_arrays(self, modality: Modality, values: Sequence[Any]) -> None:
-        """There is a value for a person a row."""
+        """Each row gives one value that a person can read."""
         assert len(modality.from_arrays(modality.to_arrays(values))) == len(values)
 
     def test_a_value_can_be_drawn(self, modality: Modality, values: Sequence[Any]) -> None:
@@ -132,7 +132,7 @@ class ModalityContract(Contract):
             assert path.stat().st_size > 0, f"expected a file, {path.name} is empty"
 
     def test_truncated_values_are_told_alone_and_among_others(self, modality: Modality, values: Sequence[Any]) -> None:
-        """Where a modality tells which values it cuts, these are places of values, in order, whoever stands beside."""
+        """If a modality reports truncated values, it gives their positions in order, the same alone and in a batch."""
         if isinstance(modality, Truncates):
             alone = [
                 row for row, value in enumerate(values) if modality.truncated([value], modality.to_arrays([value]))
@@ -141,18 +141,18 @@ class ModalityContract(Contract):
             assert found == alone, f"truncated values: {found} of all together, {alone} one by one"
 
     def test_a_thing_of_another_kind_is_refused(self, modality: Modality) -> None:
-        """An object that is no such value is a DataError, not a crash further on."""
+        """A value of another kind raises DataError, instead of a crash later on."""
         with pytest.raises(DataError):
             modality.to_arrays([object()])
 
     def test_a_lone_value_is_no_list_of_values(self, modality: Modality) -> None:
-        """A value in place of a list is refused, lest a text be taken for as many values as it has letters."""
+        """A single value in place of a list is refused, so that a text is not taken apart into its letters."""
         for lone in ("red heart", b"red", {"red": 1}, {"red"}):
             with pytest.raises((UsageError, DataError)):
                 modality.to_arrays(lone)  # type: ignore[arg-type]
 
     def test_its_module_imports_no_torch(self, modality: Modality) -> None:
-        """The runtime uses modalities where torch is not installed."""
+        """The runtime uses modalities on machines without torch."""
         code = f"import sys, {type(modality).__module__}; sys.exit('torch' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -1,4 +1,4 @@
-"""Says what is wrong with numbers and gradients: that they are NaN, which row, which parameter."""
+"""Describes faults of numbers and gradients: how many are NaN, in which row, of which parameter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.protocols import TensorSpec
 
 
 def require_finite(what: str, values: Any) -> None:
-    """Assert that a tensor or an array holds numbers alone, neither NaN nor infinity."""
+    """Assert that a tensor or an array holds finite numbers only."""
     tensor = torch.as_tensor(values)
     for kind, wrong in (("NaN", tensor.isnan()), ("infinite", tensor.isinf())):
         count = int(wrong.sum())
@@ -21,7 +21,7 @@ def require_finite(what: str, values: Any) -> None:
 
 
 def require_range(what: str, values: Any, spec: TensorSpec) -> None:
-    """Assert that values lie in their declared range; NaN lies in none."""
+    """Assert that values lie in their declared range; NaN is outside of every range."""
     tensor = torch.as_tensor(values)
     if tensor.numel() == 0 or tensor.dtype == torch.bool:
         return
@@ -34,7 +34,7 @@ def require_range(what: str, values: Any, spec: TensorSpec) -> None:
 
 
 def require_gradients(module: nn.Module, parameters: Iterable[nn.Parameter] | None = None) -> None:
-    """Assert that all parameters of a module that are trained have a gradient, or those of ``parameters``."""
+    """Assert that every trained parameter of a module, or every one in ``parameters``, has a gradient."""
     asked = {id(parameter) for parameter in (module.parameters() if parameters is None else parameters)}
     idle = [
         name
@@ -42,13 +42,13 @@ def require_gradients(module: nn.Module, parameters: Iterable[nn.Parameter] | No
         if id(parameter) in asked and parameter.requires_grad and parameter.grad is None
     ]
     assert not idle, (
-        f"no gradient reaches {', '.join(idle)}; use each parameter in forward, or set requires_grad to False for what "
-        "is not trained"
+        f"no gradient reaches {', '.join(idle)}; use each parameter in forward, or set requires_grad to False for "
+        "parameters that are not trained"
     )
 
 
 def require_finite_gradients(module: nn.Module) -> None:
-    """Assert that each gradient of a module holds numbers alone."""
+    """Assert that each gradient of a module holds finite numbers only."""
     for name, parameter in module.named_parameters():
         if isinstance(parameter.grad, Tensor):
             require_finite(f"the gradient of {name}", parameter.grad)

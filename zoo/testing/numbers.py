@@ -1,6 +1,6 @@
-"""The smallest parts that a model can have, for putting an objective to its contract.
+"""The smallest possible parts of a model, for testing an objective against its contract.
 
-A modality of four numbers a value, an encoder of one layer, a decoder of one layer.
+A modality of four numbers per value, an encoder of one layer, a decoder of one layer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SIZE, FEATURES = 4, 6
 
 @dataclass(frozen=True)
 class Numbers:
-    """Four numbers a value."""
+    """Four numbers per value."""
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:
@@ -42,15 +42,15 @@ class Numbers:
         return self
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Nothing was learnt."""
+        """Return an empty state, since nothing is learnt."""
         return {}
 
     def with_state(self, state: Mapping[str, NDArray[Any]]) -> Numbers:
-        """Nothing was learnt."""
+        """Return the modality itself, since nothing is learnt."""
         return self
 
     def to_arrays(self, values: Sequence[Any]) -> Mapping[str, NDArray[Any]]:
-        """Return one row a value. Raises DataError for a value that is not four numbers."""
+        """Return one row per value. Raises DataError for a value that is not four numbers."""
         for place, value in enumerate(values):
             if np.shape(value) != (SIZE,):
                 raise DataError(f"value {place}: expected {SIZE} numbers, got {value!r}")
@@ -88,7 +88,10 @@ class NumbersEncoder(Encoder):
 
 @dataclass(frozen=True)
 class UnitGaussian:
-    """A Gaussian of unit variance around each row's mean."""
+    """A Gaussian of unit variance around each row's mean.
+
+    log p(x) = −½ Σ (x − mean)² − ½ n log 2π, for the n numbers x of a row
+    """
 
     mean: Float[Tensor, "batch number"]
 
@@ -124,7 +127,7 @@ class NumbersDecoder(Decoder):
         return {"numbers": TensorSpec("float32", ("batch", SIZE))}
 
     def forward(self, latent: Float[Tensor, "batch latent"]) -> UnitGaussian:
-        """Return the distribution that each latent stands for."""
+        """Return the distribution for each latent."""
         return UnitGaussian(self.layer(latent))
 
 
@@ -136,7 +139,7 @@ def number_inputs(*names: str) -> dict[str, Input]:
 
 
 def number_batch(*names: str, rows: int = 8, seed: int = 0) -> Batch:
-    """Return a batch without gaps for these inputs."""
+    """Return a batch without gaps (missing values) for these inputs."""
     generator = torch.Generator().manual_seed(seed)
     return Batch(
         {name: {"numbers": torch.randn(rows, SIZE, generator=generator)} for name in names},

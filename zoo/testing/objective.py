@@ -23,7 +23,7 @@ _TOLERANCE = 1e-5
 
 
 class ObjectiveContract(Contract):
-    """Fixtures to give: ``objective``, and ``batch`` of at least six rows without gaps."""
+    """Fixtures to give: ``objective``, and ``batch`` of at least six rows without gaps (missing values)."""
 
     subject = "objective"
 
@@ -38,7 +38,7 @@ class ObjectiveContract(Contract):
         raise NotImplementedError("give a fixture 'batch' in the subclass")
 
     def test_the_loss_is_finite_and_every_term_has_a_value_a_row(self, objective: Objective, batch: Batch) -> None:
-        """One scalar to minimise; terms and weight of the batch's length."""
+        """One scalar to minimise; terms and weight as long as the batch."""
         losses = _losses(objective, batch)
         assert losses.loss.shape == ()
         require_finite("the loss", losses.loss)
@@ -48,23 +48,25 @@ class ObjectiveContract(Contract):
             require_finite(f"the term {name}", term)
         assert losses.weight.shape == (batch.rows,)
         for name, rows in losses.rows.items():
-            assert name in losses.terms, f"rows of {name!r}, which is no term; there are {', '.join(losses.terms)}"
+            assert name in losses.terms, (
+                f"rows of {name!r}, which is not a term; the terms are {', '.join(losses.terms)}"
+            )
             assert rows.shape == (batch.rows,), name
 
     def test_the_players_own_every_parameter_once(self, objective: Objective) -> None:
-        """No parameter is trained by nobody, or by two."""
+        """Every parameter is trained by exactly one player."""
         owned = [id(parameter) for parameters in objective.players().values() for parameter in parameters]
         assert sorted(owned) == sorted(id(p) for p in objective.parameters() if p.requires_grad)
 
     def test_every_parameter_gets_a_gradient(self, objective: Objective, batch: Batch) -> None:
-        """Nothing in the model is idle, but for what is not trained."""
+        """No trained parameter is without effect."""
         for player, parameters in objective.players().items():
             objective.zero_grad()
             _losses(objective, batch, player=player).loss.backward()
             require_gradients(objective, parameters)
 
     def test_what_fits_float32_is_finite_in_it(self, objective: Objective, batch: Batch) -> None:
-        """Losses and gradients of small and large inputs and weights are finite where those of float64 are."""
+        """Losses and gradients for small and large inputs and weights are finite if those in float64 are."""
         noise = objective.noise(batch.rows, generator=torch.Generator().manual_seed(0))
 
         def losses(module: Objective, size: float, dtype: torch.dtype, *, player: str) -> dict[str, torch.Tensor]:
@@ -76,7 +78,7 @@ class ObjectiveContract(Contract):
             check_edges(objective.train(), functools.partial(losses, player=player), doing="the objective")
 
     def test_keeping_bounds_changes_no_parameter_that_is_within_them(self, objective: Objective) -> None:
-        """What was just built stays as it is; far off, every parameter is brought where it then stays."""
+        """A fresh model stays unchanged; parameters far outside of their bounds move to values that then stay."""
         kept = copy.deepcopy(objective)
         kept.keep_bounds()
         for name, parameter in objective.named_parameters():
@@ -107,12 +109,12 @@ class ObjectiveContract(Contract):
         assert _losses(trained, batch).loss.item() < first
 
     def test_a_step_follows_from_its_arguments(self, objective: Objective, batch: Batch) -> None:
-        """All randomness comes in through the noise."""
+        """All randomness comes from the noise."""
         first, second = (_losses(objective, batch).loss for _ in range(2))
         torch.testing.assert_close(first, second, atol=0, rtol=0)
 
     def test_what_stands_in_a_gap_changes_no_loss_and_no_gradient(self, objective: Objective, batch: Batch) -> None:
-        """NaN or the largest numbers in a missing slot leave everything as it is."""
+        """NaN or the largest numbers in place of a missing value change nothing."""
         name = next(iter(batch.inputs))
         gappy = _with_gap(batch, name, row=2)
         poisoned = {
@@ -154,7 +156,7 @@ class ObjectiveContract(Contract):
         require_finite_gradients(objective)
 
     def test_the_loss_of_a_batch_follows_from_its_parts(self, objective: Objective, batch: Batch) -> None:
-        """It is the mean over the rows that count, or of a ``CountsByTerm`` the sum of the means that it names."""
+        """It is the mean over the rows that count or, for a ``CountsByTerm``, the sum of the means of its terms."""
         gappy = batch
         for row, name in enumerate(batch.inputs):
             gappy = _with_gap(gappy, name, row=row)
@@ -177,7 +179,7 @@ class ObjectiveContract(Contract):
                 torch.testing.assert_close(summed / rows.clamp(min=1), whole.loss, atol=1e-3, rtol=_TOLERANCE)
 
     def test_rows_are_independent_unless_declared_otherwise(self, objective: Objective, batch: Batch) -> None:
-        """Each row's terms are the same in a smaller batch, where the objective does not compare rows."""
+        """Each row's terms are the same in a smaller batch, if the objective does not compare rows."""
         if objective.compares_rows:
             return
         noise = objective.noise(batch.rows, generator=torch.Generator().manual_seed(0))
@@ -202,7 +204,7 @@ class ObjectiveContract(Contract):
         assert all(math.isfinite(value) for value in first.values()), first
 
     def test_metrics_by_the_answers_of_graphs_are_those_of_the_model(self, objective: Objective, batch: Batch) -> None:
-        """What deployed graphs are measured by agrees with ``metrics``, where both have a name; gaps are left out."""
+        """Metrics computed from deployed graphs agree with ``metrics`` under the same names; gaps are left out."""
         if not isinstance(objective, MeasuresAnswers):
             return
         graphs = {graph.name: graph.module for graph in objective.eval().graphs()}
@@ -216,15 +218,15 @@ class ObjectiveContract(Contract):
         )
 
     def test_every_graph_is_what_it_says(self, objective: Objective, batch: Batch) -> None:
-        """Its kind, and the inputs that it reads and makes, fit its tensors; no two have one name."""
+        """Its kind, and the inputs that it reads and makes, fit its tensors; all names are different."""
         graphs = list(objective.eval().graphs())
         names = [graph.name for graph in graphs]
-        assert len(set(names)) == len(names), f"graphs have names of their own, got {', '.join(names)}"
+        assert len(set(names)) == len(names), f"each graph needs a name of its own, got {', '.join(names)}"
         for graph in graphs:
             require_kind(graph, list(batch.inputs))
 
     def test_every_graph_exports_with_parity(self, objective: Objective, tmp_path: Path) -> None:
-        """Each deployable function computes in the file what it computes in torch."""
+        """Each deployable function computes the same in the exported file as in torch."""
         exporter = make_exporter("onnx", installed())
         names = set()
         for graph in objective.eval().graphs():

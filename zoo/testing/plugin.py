@@ -15,7 +15,7 @@ from zoo.testing.contract import Contract
 
 
 class PluginContract(Contract):
-    """Fixture to give: ``plugin``, as discovery found it."""
+    """Fixture to give: ``plugin``, as discovery returns it."""
 
     subject = "plugin"
 
@@ -39,7 +39,7 @@ class PluginContract(Contract):
                 assert callable(installed().load("translation", component.name)), component.name
 
     def test_defaults_are_what_their_options_take(self, plugin: Plugin) -> None:
-        """Each default is of the type, and in the range, that the annotation of its option declares."""
+        """Each default has the type and the range that its option's annotation declares."""
         for component in plugin.components:
             if component.kind == "translation":
                 continue
@@ -49,7 +49,7 @@ class PluginContract(Contract):
                     option.checked(option.default, f"{component.kind} {component.name}: the default of {option.name!r}")
 
     def test_its_registries_can_be_read(self, plugin: Plugin) -> None:
-        """Each file is where it is said to be, and holds entries, none with a name that another package has."""
+        """Each file exists and holds entries whose names no other package has."""
         for file in plugin.registries:
             assert read_registry(path_in_package(file)), file
         own = f"{plugin.distribution} {plugin.version}"

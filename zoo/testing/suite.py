@@ -1,4 +1,4 @@
-"""The contracts of everything that an installed distribution registers, each part built by its defaults."""
+"""The contracts for all components of an installed distribution, each built with its defaults."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _LATENT_DIM, _ROWS = 4, 8
 
 
 def contracts_of(distribution: str) -> dict[str, type]:
-    """Return the test classes of an installed distribution, one or two a component, by name.
+    """Return the test classes for an installed distribution, one or two per component, by name.
 
-    A test file takes them all by ``globals().update(contracts_of("modalzoo-birds"))``. A component is built by the
-    defaults of its options, or with its attribute ``contract_options``. A modality gets values of a data set that has
-    them, the distribution's own first, or else drawn ones. An objective joins two inputs of four numbers, or one where
-    it refuses two.
+    A test file includes them by ``globals().update(contracts_of("modalzoo-birds"))``. A component is built with the
+    defaults of its options, or with its attribute ``contract_options``. The values for a modality come from a data set
+    that has them, first of the same distribution, or else are drawn. An objective joins two inputs of four numbers, or
+    one if it refuses two.
 
-    Raises UnknownNameError for a distribution that brings no plugin, PluginError for a plugin that is out.
+    Raises UnknownNameError if the distribution has no plugin, PluginError if its plugin failed to register.
     """
     found = {}
     for plugin in installed().of(distribution):
