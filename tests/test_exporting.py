@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+import zoo
 from zoo.catalogue.targets import resolve
 from zoo.discovery.components import make_exporter
 from zoo.errors import ParityError, SpecError
@@ -53,7 +54,7 @@ def test_the_manifest_tells_where_the_weights_come_from(exported, checkpoint):
     manifest = json.loads((exported / "manifest.json").read_text())
     assert manifest["checkpoint_sha256"] == checkpoint.sha256
     assert manifest["origin"] == {"name": "toy", "license": "MIT", "data_license": "CC0-1.0", "revision": ""}
-    assert manifest["versions"] == {"modalzoo": "0.1.0", "modalzoo-toy": "1.0"}
+    assert manifest["versions"] == {"modalzoo": zoo.__version__, "modalzoo-toy": "1.0"}
 
 
 def test_the_manifest_describes_tensors_and_free_axes(exported):

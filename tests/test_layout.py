@@ -47,6 +47,9 @@ WITHOUT_TORCH = [
     "zoo.files.downloading",
 ]
 LARGEST_LINES = 400
+MAJOR, MINOR = map(int, zoo.__version__.split(".")[:2])
+# The versions of the core, and of each other, that distributions of this repository want.
+RANGE = f">={MAJOR}.{MINOR},<{MAJOR}.{MINOR + 1}"
 # The files at the top that a plugin's author reads.
 SHELF = ["errors", "protocols", "offers", "modules", "hookspecs"]
 # Arrays of NumPy by a name that only type checkers see; and the files of a bundle, which its own methods read.
@@ -304,7 +307,7 @@ def test_a_plugin_pins_the_plugins_that_it_imports(project):
     paths = [path for path in PLUGINS if project.parent in path.parents]
     packages = {module.partition(".")[0] for path in paths for module, _ in imported(path)}
     own = next(part for part in paths[0].parts if part.startswith("zoo_"))
-    wanted = {f"modalzoo-{name.removeprefix('zoo_')}>=0.1,<0.2" for name in packages - {own} if name.startswith("zoo_")}
+    wanted = {f"modalzoo-{name.removeprefix('zoo_')}{RANGE}" for name in packages - {own} if name.startswith("zoo_")}
     assert wanted <= set(tomllib.loads(project.read_text())["project"]["dependencies"])
 
 
@@ -326,7 +329,12 @@ def test_every_distribution_has_one_version_and_wants_this_core():
     versions = {tomllib.loads(path.read_text())["project"]["version"] for path in PROJECTS}
     assert versions == {zoo.__version__}
     for path in PROJECTS[1:]:
-        assert "modalzoo>=0.1,<0.2" in tomllib.loads(path.read_text())["project"]["dependencies"], path
+        assert f"modalzoo{RANGE}" in tomllib.loads(path.read_text())["project"]["dependencies"], path
+
+
+@pytest.mark.parametrize("path", PAGES, ids=shown)
+def test_a_page_pins_this_core(path):
+    assert set(re.findall(r"modalzoo[\w-]*(>=[\d.]+,<[\d.]+)", path.read_text())) <= {RANGE}
 
 
 def test_the_entry_point_of_a_plugin_bears_its_package():

@@ -137,6 +137,12 @@ def test_the_chinese_page_has_the_names_and_rows_of_the_english_one():
         assert names[0] == names[1], number
 
 
+def test_the_chinese_page_has_no_line_break_within_a_sentence():
+    """A browser shows a line break as a space, which stands between no two Chinese characters."""
+    text = re.sub(r"^```.*?^```", "", CHINESE.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert re.findall(r"[\u3000-\uffef]\n[\u3000-\uffef]", text) == []
+
+
 def test_every_command_has_its_function_its_reference_and_its_line_in_chinese():
     """Name what a command lacks: a row of each front page, a function in Python, a place in the reference."""
     lacking = []
@@ -154,8 +160,9 @@ def test_every_command_has_its_function_its_reference_and_its_line_in_chinese():
     assert set(WITHOUT_FUNCTION) <= set(COMMANDS)
 
 
-@pytest.mark.verify
-def test_the_python_of_the_page_runs_and_prints_what_it_says(tmp_path):
+@pytest.fixture
+def folder(tmp_path):
+    """What the examples of the page start from: photos and their captions, a recipe, a run of an entry's model."""
     generator = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
     rows = ["picture,caption"]
@@ -163,14 +170,39 @@ def test_the_python_of_the_page_runs_and_prints_what_it_says(tmp_path):
         Image.fromarray(generator.integers(0, 256, (40, 40, 3), np.uint8)).save(tmp_path / f"photos/img-{number}.jpg")
         rows.append(f"img-{number}.jpg,caption {number}")
     (tmp_path / "photos/captions.csv").write_text("\n".join(rows))
-    (tmp_path / "photos.toml").write_text(zoo.entries()["emoji-search"].recipe.toml())
-    tuned = 'zoo.train("emoji-search", "runs/tuned", options={"training.steps": 5})'
-    script = "\n".join(["import zoo", tuned, *blocks(README, "python")])
+    (tmp_path / "captions.csv").write_text("caption\nred heart\ncrying cat\n")
+    recipe = zoo.entries()["emoji-search"].recipe
+    (tmp_path / "photos.toml").write_text(recipe.toml())
+    zoo.train(recipe, tmp_path / "runs/tuned", options={"training.steps": 5})
+    return tmp_path
+
+
+def run_in(folder, *command):
     env = {name: value for name, value in os.environ.items() if not name.startswith("ZOO_")}
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-    )
+    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.verify
+def test_the_python_of_the_page_runs_and_prints_what_it_says(folder):
+    script = "\n".join(["import zoo", *blocks(README, "python")])
+    printed = run_in(folder, sys.executable, "-c", script)
     for shown in re.findall(r"print\(.*\)  # (.+)$", script, re.MULTILINE):
-        assert shown in done.stdout
-    assert (tmp_path / "site/index.html").exists()
+        assert shown in printed
+    assert (folder / "site/index.html").exists()
+
+
+@pytest.mark.verify
+def test_the_commands_of_the_page_run(folder):
+    own_data = "zoo info emoji-search --recipe"  # which tests/test_own_data.py runs on pictures that can be learnt
+    run_in(
+        folder,
+        "bash",
+        "-euo",
+        "pipefail",
+        "-c",
+        "\n".join(block for block in blocks(README, "sh") if not block.startswith(("make ", "pip ", own_data))),
+    )
+    assert (folder / "site/index.html").exists()
