@@ -23,9 +23,14 @@ DONE = (
     "docs/runtimes.md",
     "exporters/README.md",
     "plugins/README.md",
+    "plugins/audio/zoo_audio",
     "plugins/autoencoding/zoo_autoencoding",
     "plugins/crossmodal/zoo_crossmodal",
+    "plugins/datasets/zoo_datasets",
+    "plugins/graph/zoo_graph",
+    "plugins/image/zoo_image",
     "plugins/joint/zoo_joint",
+    "plugins/text/zoo_text",
 )
 LEFT_OUT = ("tests/words.py", "tests/test_words.py", "tests/released", "tests/scaffolds")
 SUFFIXES = (".py", ".md", ".js", ".html")

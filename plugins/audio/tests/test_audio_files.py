@@ -112,7 +112,7 @@ def test_a_file_without_samples_is_refused(tmp_path):
 def test_a_file_with_samples_that_are_no_numbers_is_refused(tmp_path):
     samples = chirp()
     samples[7] = np.nan
-    with pytest.raises(DataError, match=r"float\.wav\): sample 7 is no finite number, as 1 are"):
+    with pytest.raises(DataError, match=r"float\.wav\): sample 7 is not a finite number \(1 in all\)"):
         waveform(written(tmp_path, "float.wav", samples))
 
 

@@ -157,7 +157,7 @@ def test_sounds_come_back_without_their_padding():
         (np.zeros((0, 2), np.float32), "sound 1: expected at least one sample, it has none; leave it out"),
         (
             np.array([0, np.nan, np.inf, 0], np.float32),
-            "sound 1: sample 1 is no finite number, as 2 are; repair it or leave it out",
+            r"sound 1: sample 1 is not a finite number \(2 in all\); repair it or leave it out",
         ),
         (np.full(5, 1e30), "sound 1: expected float samples from -1 to 1, got 1e.30; divide them by the full scale"),
         (np.full(5, 1e300), "sound 1: expected float samples from -1 to 1, got 1e.300; divide"),

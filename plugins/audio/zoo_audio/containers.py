@@ -1,8 +1,8 @@
-"""What a sound file's container says of its length, compared with what the file holds.
+"""The length that a sound file's container states, compared with the length of the file.
 
-libsndfile takes what is there for all that there was. So the containers that it may read are named here, each with
-where it states how many bytes of sound follow. Sources: RFC 3533 (Ogg), RFC 9639 (FLAC), EBU Tech 3306 (RF64), Apple's
-Core Audio Format 1.0, Sony's Wave64 1.0, and WAVE, AIFF-C, AU and NIST SPHERE as their makers describe them.
+libsndfile reads a truncated file without an error. So the containers that it may read are listed here, each with the
+place where it states how many bytes of sound follow. Sources: RFC 3533 (Ogg), RFC 9639 (FLAC), EBU Tech 3306 (RF64),
+Apple's Core Audio Format 1.0, Sony's Wave64 1.0, and WAVE, AIFF-C, AU and NIST SPHERE as their makers describe them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SUFFIXES = frozenset(
         *(".nist", ".sph", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
     )
 )
-# What a file begins with whose decoder writes nothing to stderr.
+# The first bytes of files whose decoders write nothing to stderr.
 QUIET = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"dns.", b"caff", b"NIST", b"fLaC", b"OggS")
 UNKNOWN_FRAMES = 2**63 - 1
-_UNKNOWN_BYTES = 0x7F000000  # what recorders write that do not know how long they will run
+_UNKNOWN_BYTES = 0x7F000000  # written by recorders that do not know how long they will run
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _TAIL_BYTES = 1 << 17  # a page of Ogg is at most 65,307 bytes
 _PAGE_BYTES = 27  # of its header, without the table of segments
@@ -35,7 +35,7 @@ _LAST_PAGE = 4
 
 
 def is_cut_short(file: BinaryIO, format_name: str) -> bool:
-    """Tell whether a file states more sound than it has, or, of Ogg, whether its last page is not there whole.
+    """Return whether a file states more sound than it has or, for Ogg, whether its last page is incomplete.
 
     FLAC and MP3 state frames, which are compared when they are decoded.
     """
@@ -55,7 +55,7 @@ def _read(file: BinaryIO, form: str) -> tuple[int, ...]:
 
 
 def _chunks_end(file: BinaryIO, name: bytes, order: str) -> int | None:
-    """Return where the chunk ``name`` of a file of chunks should end, None if it does not know."""
+    """Return where the chunk ``name`` of a file of chunks should end; None if the file does not state it."""
     file.seek(12)
     while len(found := file.read(4)) == 4:
         (length,) = _read(file, f"{order}I")

@@ -19,16 +19,16 @@ from zoo_audio.masking import groups_of
 from zoo_audio.spectrogram import LogMel, audio_modality, to_nats
 
 NOISE: Mapping[str, type[Noise]] = {"gaussian": GaussianNoise, "laplace": LaplaceNoise}
-# In nats; narrower, a density would measure how exactly silence is met.
+# In nats; with a smaller scale, a density would measure how exactly silence is reproduced.
 SMALLEST_SCALE = 0.05
 
 
 class MelDecoder(Decoder):
-    """A small spectrogram of ``channels[0]`` channels, then a stage for each of ``channels`` that doubles both sides.
+    """A small spectrogram of ``channels[0]`` channels, then a stage per entry of ``channels`` that doubles both sides.
 
-    It decodes the log-mel of as many frames as the longest sound has, and how long the sound lasts; see ``MelFrames``.
-    ``scale`` fixes the width of the ``likelihood``, in nats of power, from 1e-14 to 1e14; None has it learnt, one for
-    all places, at most e³⁰.
+    It decodes the log-mel spectrogram of as many frames as the longest sound has, and the length of the sound; see
+    ``MelFrames``. ``scale`` fixes the width of the ``likelihood``, in nats of power, from 1e-14 to 1e14. If it is None,
+    one width for all places is learnt, at most e³⁰.
     """
 
     fixed_scale: Tensor
@@ -82,5 +82,5 @@ class _Stage(nn.Sequential):
 
 
 def _doubling(before: int, after: int) -> nn.ConvTranspose2d:
-    # A kernel of twice the stride covers every place equally often, so no checkerboard.
+    # A kernel of twice the stride covers every place equally often, which avoids checkerboard patterns.
     return nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1)

@@ -25,8 +25,8 @@ _MOST_TICKS = 6
 def picture_of(sound: NDArray[np.floating], scale: MelScale) -> Image.Image:
     """Return the log-mel spectrogram, low tones below, with seconds along its lower edge.
 
-    The loudest place is the brightest, but for sounds that are faint throughout; what is ``DECIBELS`` quieter is black,
-    and so is silence.
+    The loudest place is the brightest, except in sounds that are faint throughout. Places ``DECIBELS`` quieter are
+    black, and so is silence.
     """
     log_mel = scale.log_mel(sound)
     reach = np.log(10) / 10 * DECIBELS

@@ -16,7 +16,7 @@ from zoo_audio.spectrogram import LogMel, audio_modality
 
 
 class ConvolutionalEncoder(Encoder):
-    """A stage for each of ``channels`` on the waveform itself, which keeps one sample of each of ``strides``.
+    """One stage per entry of ``channels`` on the waveform itself; each reduces the length by its entry of ``strides``.
 
     Each stage is a convolution over four strides, group normalisation and SiLU. The features are the mean over time,
     ``channels[-1]`` of them.
@@ -58,10 +58,10 @@ class ConvolutionalEncoder(Encoder):
 
 
 class MelConvolutionalEncoder(Encoder):
-    """A stage for each of ``channels`` on the log-mel spectrogram, which halves both its sides.
+    """One stage per entry of ``channels`` on the log-mel spectrogram; each halves both its sides.
 
     Each stage is a convolution, group normalisation and SiLU. The features are the mean over time of the last stage's
-    channels and bands, one beside the other.
+    channels and bands, concatenated.
     """
 
     def __init__(
@@ -87,5 +87,5 @@ class MelConvolutionalEncoder(Encoder):
 
 
 def halved(size: int, stages: int) -> int:
-    """Return what is left of a side that was halved ``stages`` times, rounding up."""
+    """Return the length of a side that was halved ``stages`` times, rounding up."""
     return -(-size // (1 << stages))

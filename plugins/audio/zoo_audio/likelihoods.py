@@ -1,4 +1,4 @@
-"""Distributions over sounds: what a decoder says of every frame of the spectrogram."""
+"""Likelihoods of sounds: distributions over every frame of the spectrogram, as a decoder returns them."""
 
 from __future__ import annotations
 
@@ -56,11 +56,12 @@ class LaplaceNoise:
 
 @dataclass(frozen=True)
 class MelFrames:
-    """A sound of as many frames as the longest has: whether each is a part of it, and if so, what power it has.
+    """A sound of as many frames as the longest has: whether each frame belongs to the sound, and its power.
 
-    Each frame is a coin with ``lasting`` as the logit that the sound lasts until then; only of frames that are a part
-    of the sound the log-mel counts, with ``noise`` of width ``scale`` around ``centre``. So the length is modelled, and
-    padding is nothing to be reconstructed. ``read`` makes log-mel frames and their mask of a waveform of any length.
+    Whether a frame belongs to the sound is a Bernoulli variable with the logit ``lasting``. The log-mel values count
+    only in frames that belong to the sound: they are distributed as ``noise`` of width ``scale`` around ``centre``. So
+    the length is modelled, and padding need not be reconstructed. ``read`` makes log-mel frames and their mask from a
+    waveform of any length.
     """
 
     centre: Float[Tensor, "batch band frame"]
@@ -70,9 +71,9 @@ class MelFrames:
     read: Read
 
     def log_prob(self, tensors: Tensors) -> Float[Tensor, " batch"]:
-        """Return the log-likelihood of each sound, in nats: of its length, and of its frames."""
+        """Return the log-likelihood of each sound, in nats: that of its length plus that of its frames."""
         log_mel, mask = self._as_long(tensors)
-        # What is decoded behind the end is in no score, however far it has gone.
+        # Frames decoded after the end of the sound are in no score, whatever their values.
         deviation = torch.where(mask.unsqueeze(1), (log_mel - self.centre) / self.scale, 0)
         each = self.noise.log_density(deviation) - self.scale.log()
         lasts = mask.to(self.lasting.dtype)
@@ -80,22 +81,22 @@ class MelFrames:
         return length + (each.sum(dim=1) * lasts).sum(dim=-1)
 
     def mode(self) -> Tensors:
-        """Return the centre, silent where the sound is over: a share of it where that is not certain."""
+        """Return the centre, weighted by the probability that the sound still lasts; silence after its end."""
         return {"log_mel": SILENCE + self.lasting.sigmoid().unsqueeze(1) * (self.centre - SILENCE)}
 
     def target(self, tensors: Tensors) -> Tensors:
-        """Return the log-mel of the sounds, with silence behind their end."""
+        """Return the log-mel spectrogram of the sounds, with silence after their end."""
         log_mel, mask = self._as_long(tensors)
         return {"log_mel": torch.where(mask.unsqueeze(1), log_mel, SILENCE)}
 
     def sample(self, generator: torch.Generator) -> Tensors:
-        """Draw which frames there are, and their log-mel; none is below silence."""
+        """Draw which frames the sound has, and their log-mel values; none is below silence."""
         lasts = torch.bernoulli(self.lasting.sigmoid(), generator=generator) > 0
         drawn = self.centre + self.scale * self.noise.draw(self.centre, generator)
         return {"log_mel": torch.where(lasts.unsqueeze(1), drawn.clamp(min=SILENCE), SILENCE)}
 
     def _as_long(self, tensors: Tensors) -> tuple[Float[Tensor, "batch band frame"], Bool[Tensor, "batch frame"]]:
-        """Return log-mel and mask with as many frames as are decoded: more are added, or left out."""
+        """Return log-mel values and mask, padded or cut to the number of decoded frames."""
         log_mel, mask = self.read(tensors)
         lacking = (0, self.lasting.shape[-1] - mask.shape[-1])
         return F.pad(log_mel, lacking), F.pad(mask, lacking)

@@ -1,4 +1,4 @@
-"""Layers over what varies in length: what is padded stays zero, and is counted in no mean."""
+"""Layers over sequences of varying length: padding stays zero, and counts in no mean."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 LARGEST_GROUPS = 8
-# In silence all frames are alike: a group of one channel would hold nothing but its rounding to divide by.
+# In silence all frames are alike: the deviation of a group of one channel would be only its rounding error.
 FEWEST_CHANNELS = 4
 
 
 class MaskedStage(nn.Module):
     """A convolution over time (the last axis), group normalisation, SiLU.
 
-    The convolution has an odd kernel and half of it as padding, so an output stands in the middle of what it sees, and
-    is valid where its middle is.
+    The convolution has an odd kernel and half of it as padding. An output stands at the middle of the frames that it
+    reads, and is valid if the middle frame is.
     """
 
     def __init__(self, convolution: nn.Conv1d | nn.Conv2d) -> None:
@@ -30,13 +30,13 @@ class MaskedStage(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "batch before *place frame"], mask: Bool[Tensor, "batch frame"]
     ) -> tuple[Float[Tensor, "batch after *fewer kept"], Bool[Tensor, "batch kept"]]:
-        """Return the next stage's channels, zero where they are not valid, and where they are."""
+        """Return the next stage's channels, with zeros in invalid frames, and which frames are valid."""
         kept = mask[:, :: self.stride]
         return self.activation(self.norm(self.convolution(hidden), kept)), kept  # SiLU leaves zeros as they are
 
 
 class MaskedGroupNorm(nn.Module):
-    """Group normalisation with the mean and variance of what is valid.
+    """Group normalisation with the mean and variance of the valid frames.
 
     Source: Wu & He 2018, "Group Normalization", arXiv 1803.08494, eq. 1 to 6, with the set of eq. 5 masked.
     """
@@ -51,7 +51,7 @@ class MaskedGroupNorm(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "batch channel *place frame"], mask: Bool[Tensor, "batch frame"]
     ) -> Float[Tensor, "batch channel *place frame"]:
-        """Return the normalised channels, zero where they are not valid."""
+        """Return the normalised channels, with zeros in invalid frames."""
         # Mixed precision would take the means to three digits.
         with torch.autocast(hidden.device.type, enabled=False):
             return self._normalised(hidden.to(self.weight.dtype), mask)
@@ -65,7 +65,7 @@ class MaskedGroupNorm(nn.Module):
         mean = _sum(grouped, valid) / count
         centred = torch.addcmul(grouped, mean, valid, value=-1)
         variance = _sum(centred.square(), valid) / count
-        # Few passes over what is large: all that is multiplied with it is multiplied first.
+        # Few passes over the large tensor: its factors are multiplied with each other first.
         scale = (torch.rsqrt(variance + self.epsilon).flatten(2) * self.weight.reshape(self.groups, -1)).flatten(1)
         flat = centred.reshape(hidden.shape[0], self.weight.shape[0], -1, hidden.shape[-1])
         shift = self.bias[:, None, None] * valid
@@ -73,7 +73,7 @@ class MaskedGroupNorm(nn.Module):
 
 
 def groups_of(channels: int) -> int:
-    """Return into how many groups channels are normalised: as many as go, of a few channels each."""
+    """Return the number of groups: as many as possible, of a few channels each."""
     shared = math.gcd(LARGEST_GROUPS, channels)
     while shared > 1 and channels // shared < FEWEST_CHANNELS:
         shared //= 2
@@ -83,7 +83,7 @@ def groups_of(channels: int) -> int:
 def masked(
     hidden: Float[Tensor, "batch *place frame"], mask: Bool[Tensor, "batch frame"]
 ) -> Float[Tensor, "batch *place frame"]:
-    """Return zeros where the frame is not valid."""
+    """Return the tensor with zeros in invalid frames."""
     there = mask.reshape(mask.shape[0], *(1 for _ in hidden.shape[1:-1]), mask.shape[-1])
     return torch.where(there, hidden, torch.zeros_like(hidden))
 
@@ -91,7 +91,7 @@ def masked(
 def masked_mean(
     hidden: Float[Tensor, "batch feature frame"], mask: Bool[Tensor, "batch frame"]
 ) -> Float[Tensor, "batch feature"]:
-    """Return the mean over the valid frames, zero where none is valid."""
+    """Return the mean over the valid frames; zero if none is valid."""
     valid = mask.to(hidden.dtype)
     with torch.autocast(hidden.device.type, enabled=False):
         return _sum(hidden.unsqueeze(2), valid[:, None, None, :]).flatten(1) / valid.sum(dim=-1, keepdim=True).clamp(
@@ -102,6 +102,6 @@ def masked_mean(
 def _sum(
     grouped: Float[Tensor, "batch group value frame"], valid: Float[Tensor, "batch 1 1 frame"]
 ) -> Float[Tensor, "batch group 1 1"]:
-    """Return the sum over values and valid frames, as a product: a sum is added up one by one by some runtimes."""
+    """Return the sum over values and valid frames, as a product, since some runtimes add up a sum one by one."""
     total: Tensor = (grouped @ valid.transpose(2, 3)).sum(dim=2, keepdim=True)
     return total

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms, with NumPy: the numbers that the graph is made of, and the way back to a sound.
+"""Log-mel spectrograms, with NumPy: the constants of the graph, and the way back to a sound.
 
 There is a frame around every sample that is a multiple of ``hop``. It is weighted by a Hann window of ``window``
 samples, of which the first is zero. Power is scaled so that a sine at full scale has 1 at its frequency; ``FLOOR`` is
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# -80 dB of a sine at full scale: below speech, above what 16 bits round away.
+# -80 dB of a sine at full scale: below speech, above the rounding of 16 bits.
 FLOOR = 1e-8
 _MOMENTUM = 0.99
 _ITERATIONS = 48
@@ -50,7 +50,7 @@ class MelScale:
         return waves
 
     def filters(self) -> Floats:
-        """Return what each frequency gives to each band, (bands, bins)."""
+        """Return the weight of each frequency in each band, (bands, bins)."""
         frequencies = np.arange(1, self.window // 2) * (self.sample_rate_hz / self.window)
         edges = _hertz(np.linspace(0, _mel(self.sample_rate_hz / 2), self.bands + 2))
         rising = (frequencies - edges[:-2, None]) / np.diff(edges)[:-1, None]
@@ -66,11 +66,11 @@ class MelScale:
         return log_mel
 
     def sound(self, log_mel: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return a sound for listening, of about this spectrogram.
+        """Return a sound for listening, with approximately this spectrogram.
 
-        The power of each frequency is what the bands hold of it (by the pseudo-inverse of the filters, never below
-        zero). Phases are found by Griffin-Lim's algorithm from phases of zero, so the same spectrogram always
-        sounds the same. What is louder than full scale is turned down.
+        The power of each frequency is estimated from the bands, by the pseudo-inverse of the filters, and is never
+        below zero. Phases are found by Griffin-Lim's algorithm, beginning with phases of zero, so the same spectrogram
+        always gives the same sound. A sound louder than full scale is scaled down.
         """
         power = np.maximum(np.exp(log_mel.astype(np.float64)) - FLOOR, 0)
         inside = np.sqrt(np.maximum(np.linalg.pinv(self.filters()) @ power, 0)) * (self._hann().sum() / 2)

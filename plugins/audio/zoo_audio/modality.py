@@ -31,13 +31,13 @@ class AudioModality:
     """Sounds of at most ``seconds``, as samples at ``sample_rate_hz``.
 
     A raw value is the path of a sound file, a pair of samples and their rate, or samples alone at the modality's rate.
-    Several channels are mixed down, another rate is resampled, and of what is longer the end is cut off. Silence is a
-    sound; a sound without samples is refused.
+    Several channels are mixed down, another rate is resampled, and longer sounds are truncated. Silence is a sound; a
+    sound without samples is refused.
 
     Models that read log-mel spectrograms compute them inside the graph, as ``mel_bands`` every ``hop_ms``, from windows
     of ``window_ms``.
 
-    Raises SpecError where two sizes do not fit each other.
+    Raises SpecError if two sizes do not fit each other.
     """
 
     length_option: ClassVar[str] = "seconds"
@@ -58,7 +58,7 @@ class AudioModality:
             )
         if self.hop_ms > self.window_ms / 2:
             raise SpecError(
-                f"the option 'hop_ms' is at most half of 'window_ms', lest sound fall between two frames, got hop_ms "
+                f"the option 'hop_ms' is at most half of 'window_ms', so that every sample is in a frame, got hop_ms "
                 f"{self.hop_ms} and window_ms {self.window_ms}"
             )
         if not self.mel.filters().any(axis=1).all():
@@ -82,7 +82,7 @@ class AudioModality:
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:
-        """``waveform``, full scale at -1 and 1, zero where padded, and ``mask``, true where a sample stands."""
+        """``waveform``, full scale at -1 and 1, with zeros as padding, and ``mask``, false in the padding."""
         return {
             "waveform": TensorSpec("float32", ("batch", "samples")),
             "mask": TensorSpec("bool", ("batch", "samples"), 0, 1),
@@ -113,8 +113,8 @@ class AudioModality:
     def to_arrays(self, values: Sequence[Any]) -> Mapping[str, Array]:
         """Return waveform and mask, as long as the longest sound.
 
-        Raises DataError, naming the position and the file, where a value is no sound or a file is broken, UsageError
-        where a lone sound is given in place of a list.
+        Raises DataError, naming the position and the file, if a value is not a sound or a file is broken, and
+        UsageError if a single sound is given in place of a list.
         """
         refuse_lone(listed(values, "sounds"))
         rows = [self._reader.read(value, position) for position, value in enumerate(values)]
@@ -127,7 +127,7 @@ class AudioModality:
         return {"waveform": waveform, "mask": mask}
 
     def truncated(self, values: Sequence[Any], arrays: Mapping[str, Array]) -> list[int]:
-        """Return the places of the sounds that last longer than ``seconds``."""
+        """Return the positions of the sounds that last longer than ``seconds``."""
         full = np.flatnonzero(arrays["mask"].sum(axis=1) == self.most_samples).tolist()
         return [place for place in full if self._reader.cuts(values[place], place)]
 
@@ -138,8 +138,8 @@ class AudioModality:
     def from_arrays(self, arrays: Mapping[str, Array]) -> Sequence[NDArray[np.float32]]:
         """Return sounds at the modality's rate, of ``waveform`` and ``mask`` or of a decoder's ``log_mel``.
 
-        A spectrogram says nothing of phases; they are found by Griffin-Lim's algorithm, for listening. Raises DataError
-        where neither is there or a spectrogram is no number.
+        A spectrogram has no phases; they are found by Griffin-Lim's algorithm, for listening. Raises DataError if
+        neither is given, or a spectrogram is not finite.
         """
         if "waveform" in arrays:
             return [sound[mask] for sound, mask in zip(arrays["waveform"], arrays["mask"], strict=True)]
@@ -167,12 +167,12 @@ class AudioModality:
         return ".wav"
 
     def write(self, value: Any, path: Path) -> None:
-        """Write a sound as 16-bit WAV at the modality's rate; what is louder than full scale is clipped."""
+        """Write a sound as 16-bit WAV at the modality's rate; samples beyond full scale are clipped."""
         samples = np.clip(self._reader.read(value, 0), -1, 1)
         soundfile.write(path, samples, self.sample_rate_hz, subtype="PCM_16")
 
     def draw(self, value: Any) -> Image:
-        """Return the picture of a sound's log-mel spectrogram, as far as ``to_arrays`` would read it."""
+        """Return the picture of a sound's log-mel spectrogram, truncated as by ``to_arrays``."""
         return picture_of(self._reader.read(value, 0), self.mel)
 
     @property

@@ -1,4 +1,4 @@
-"""Opens whatever a sound comes as: a file, samples with their rate, or samples alone; mixed down and resampled."""
+"""Reads sounds: a file, samples with their rate, or samples alone; mixes them down and resamples them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo_audio.containers import NAMES, QUIET, UNKNOWN_FRAMES, is_cut_short
 MOST_CHANNELS = 64
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 768_000
 LOUDEST = 8.0
-# Read past the cut, so that what stands behind it is known to the filter that resamples.
+# Read past the cut, since the filter that resamples needs the samples after it.
 _MARGIN_SECONDS = 0.05
 _KNOWN = ", ".join(dict.fromkeys(NAMES.values()))
 _EXPECTED = (
@@ -31,7 +31,7 @@ _EXPECTED = (
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads sounds at ``sample_rate_hz``, of at most ``most_samples``; what is longer is cut at the end."""
+    """Reads sounds at ``sample_rate_hz``; longer ones are truncated to ``most_samples``."""
 
     sample_rate_hz: int
     most_samples: int
@@ -39,8 +39,8 @@ class Reader:
     def read(self, value: Any, position: int) -> NDArray[np.float32]:
         """Return a raw value as samples of one channel, at least one of them.
 
-        ``position`` is for the message. Raises DataError where ``value`` is no sound, a file is missing, broken or cut
-        short, or there is no sample or one that is no number.
+        ``position`` is for the message. Raises DataError if ``value`` is not a sound, if a file is missing, broken or
+        cut short, or if there are no samples or one is not finite.
         """
         if isinstance(value, str | Path):
             what = f"sound {position} ({value})"
@@ -55,7 +55,7 @@ class Reader:
         return resampled if len(resampled) else mono[:1]
 
     def cuts(self, value: Any, position: int) -> bool:
-        """Return whether a raw value that ``read`` takes is longer than what it reads."""
+        """Return whether ``read`` truncates a raw value."""
         if isinstance(value, str | Path):
             about = soundfile.info(value)
             length, rate_hz = about.frames, float(about.samplerate)
@@ -65,7 +65,7 @@ class Reader:
         return bool(round(length * self.sample_rate_hz / rate_hz) > self.most_samples)
 
     def _enough(self, rate_hz: float) -> int:
-        """Return how many samples of a sound at ``rate_hz`` count, with a margin."""
+        """Return how many samples of a sound at ``rate_hz`` are read, with a margin."""
         return math.ceil((self.most_samples / self.sample_rate_hz + _MARGIN_SECONDS) * rate_hz)
 
     def _opened(self, path: Path, what: str) -> tuple[NDArray[Any], float]:
@@ -123,9 +123,9 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
 
 
 def refuse_lone(values: Any) -> None:
-    """Raise UsageError if ``values`` is one sound, or may be: its samples, or a pair, would be taken for sounds.
+    """Raise UsageError if ``values`` may be one sound: its samples, or a pair, would be taken for sounds.
 
-    Of sounds in one array, (row, samples), each has more samples than a sound has channels.
+    An array of several sounds is (row, samples), with more samples than a sound has channels.
     """
     is_pair = isinstance(values, tuple) and len(values) == 2 and isinstance(values[1], Real)
     is_array = isinstance(values, np.ndarray) and values.dtype != object
@@ -149,7 +149,7 @@ def _scaled(samples: NDArray[Any], what: str) -> NDArray[np.float32]:
     wrong = np.flatnonzero(~np.isfinite(samples).reshape(len(samples), -1).all(axis=1))
     if len(wrong):
         raise DataError(
-            f"{what}: sample {wrong[0]} is no finite number, as {len(wrong)} are; repair it or leave it out"
+            f"{what}: sample {wrong[0]} is not a finite number ({len(wrong)} in all); repair it or leave it out"
         )
     loudest = float(np.abs(samples).max())
     if loudest > LOUDEST:

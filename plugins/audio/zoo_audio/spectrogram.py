@@ -13,21 +13,21 @@ from zoo import Modality, Tensors, modality_of
 from zoo_audio.mel import FLOOR
 from zoo_audio.modality import AudioModality
 
-# Speech lies between about e⁻¹⁶ and 1; so the features are about zero on average, and about one in size.
+# The power of speech lies between about e⁻¹⁶ and 1, so the features have a mean of about 0 and a size of about 1.
 CENTRE, SPREAD = -9.0, 4.0
 SILENCE = math.log(FLOOR)
 
 
 def audio_modality(modality: Modality, component: str) -> AudioModality:
-    """Return ``modality`` as one of sounds; raise SpecError, naming ``component``, where it is not."""
+    """Return ``modality`` if it is of sounds; raise SpecError, naming ``component``, if not."""
     return modality_of(AudioModality, "audio", modality, component=component)
 
 
 class LogMel(nn.Module):
     """Reads the logarithm of the power in each mel band of each frame; see ``zoo_audio.mel`` for their places.
 
-    A frame is valid where a sample stands in its middle. What lies behind a sound's own end is silence to the frames
-    that reach over it, whatever stands there.
+    A frame is valid if its middle is a sample of the sound. Frames that reach over the end of a sound read silence
+    there, whatever the padding holds.
     """
 
     kernels: Tensor
@@ -53,12 +53,12 @@ class LogMel(nn.Module):
             return torch.log1p(self.filters @ (cosines + sines)) + SILENCE, mask[:, :: self.hop]
 
     def forward(self, tensors: Tensors) -> tuple[Float[Tensor, "batch band frame"], Bool[Tensor, "batch frame"]]:
-        """Return the spectrogram in the units of features, zero in frames that are not valid, and which are."""
+        """Return the spectrogram in the units of features, with zeros in invalid frames, and which frames are valid."""
         log_mel, mask = self.nats(tensors)
         features = (log_mel - CENTRE) / SPREAD
         return torch.where(mask.unsqueeze(1), features, torch.zeros_like(features)), mask
 
 
 def to_nats(features: Float[Tensor, "*batch band frame"]) -> Float[Tensor, "*batch band frame"]:
-    """Return the logarithm of the power that stands behind a spectrogram in the units of features."""
+    """Return the logarithm of the power of a spectrogram in the units of features."""
     return features * SPREAD + CENTRE

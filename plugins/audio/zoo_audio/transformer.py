@@ -16,10 +16,10 @@ POSITION_SCALE = 0.02
 
 
 class TransformerEncoder(Encoder):
-    """A pre-norm transformer over the log-mel frames, ``hop`` of which become one token.
+    """A pre-norm transformer over the log-mel frames; ``hop`` frames become one token.
 
-    The features are a class token's, which stands in front of every sound, so that a wholly masked row has something to
-    attend to. ``width`` is a multiple of ``heads``.
+    The features are those of a class token, which stands in front of every sound, so that a completely masked row has a
+    token to attend to. ``width`` is a multiple of ``heads``.
 
     Source: after Gong et al. 2021, "AST: Audio Spectrogram Transformer", arXiv 2104.01778, with tokens that hold all
     bands, as Radford et al. 2022 have them, arXiv 2212.04356, section 2.2.

@@ -27,8 +27,8 @@ _FONT_PIXELS = 56
 def draw_emoji(font: Path, emoji: Sequence[str], *, size: int) -> list[Image.Image]:
     """Return a square picture of each emoji, ``size`` pixels wide, on white.
 
-    They are drawn at 72 pixels, or at ``size`` if that is more, and then reduced. Raises DataError where the font has
-    no glyph for one of them.
+    They are drawn at 72 pixels, or at ``size`` if that is more, and then reduced. Raises DataError if the font has no
+    glyph for one of them.
     """
     content = font.read_bytes()
     cell = max(_CELL_PIXELS, size)

@@ -1,8 +1,8 @@
 """Speaks texts by espeak-ng, from the package ``espeakng-loader``.
 
-What espeak-ng makes of a text depends on all that it said before: its oscillators are never set back, not even by a new
-start. So texts are spoken in order by a process of their own, which runs this file and ends. The same list sounds the
-same, bit for bit, whatever else was spoken; and the library, which is under the GPL, is loaded into no other process.
+The sound that espeak-ng makes of a text depends on all that it said before: its oscillators are never reset, not even
+by a new start. So texts are spoken in order by a separate process, which runs this file and ends. The same list gives
+the same sounds, bit for bit; and the library, which is under the GPL, is loaded into no other process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from zoo import DataError, MissingExtraError
 
 RATE_HZ = 22_050
-# A share of the loudest sample; quieter ends are no speech.
+# A fraction of the loudest sample; quieter parts at the ends are not speech.
 _QUIET = 0.01
 
 # From espeak-ng's speak_lib.h.
@@ -40,9 +40,9 @@ class Utterance:
 
 
 def spoken(utterances: Sequence[Utterance]) -> list[NDArray[np.int16]]:
-    """Return what each text sounds like, at ``RATE_HZ``, without the silence in front and behind.
+    """Return the sound of each text, at ``RATE_HZ``, without silence at its beginning and end.
 
-    Raises MissingExtraError where espeak-ng is not installed, DataError where it has no such voice or fails otherwise.
+    Raises MissingExtraError if espeak-ng is not installed, DataError if it has no such voice or fails otherwise.
     """
     if importlib.util.find_spec("espeakng_loader") is None:
         remark = ", which makes the speech; it is under the GPL, so it does not come by itself"
@@ -64,14 +64,14 @@ def spoken(utterances: Sequence[Utterance]) -> list[NDArray[np.int16]]:
 
 
 def _trimmed(sound: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return the sound from its first to its last sample that can be heard; one sample of silence where none can."""
+    """Return the sound from its first to its last audible sample; one sample of silence if there are none."""
     loudness = np.abs(sound.astype(np.int32))
     heard = np.flatnonzero(loudness > _QUIET * loudness.max(initial=0))
     return sound[heard[0] : heard[-1] + 1] if len(heard) else np.zeros(1, np.int16)
 
 
 def _started() -> tuple[Callable[[str], None], Callable[[str], bytes]]:
-    """Load and start espeak-ng; return what changes its voice, and what turns a text into samples of 16 bits."""
+    """Load and start espeak-ng; return a function that sets its voice, and one from a text to 16-bit samples."""
     import espeakng_loader
 
     espeak = ctypes.CDLL(espeakng_loader.get_library_path())

@@ -81,8 +81,8 @@ _SPLITS = {"train": slice(0, 55000), "validation": slice(55000, 60000), "test": 
 class FashionMNIST:
     """Grey pictures of 28 by 28 pixels, with the name of their class as ``caption`` and as the label ``class``.
 
-    The environment variable ``ZOO_FASHION_MNIST`` names another folder or address that the training files are taken
-    from; their hashes are fixed.
+    The environment variable ``ZOO_FASHION_MNIST`` names another folder or address of the training files; their hashes
+    are fixed.
     """
 
     license = "MIT"
@@ -95,7 +95,7 @@ class FashionMNIST:
     def split(self, name: str) -> Sequence[Sample]:
         """Return the samples of one split; validation is the end of the training set.
 
-        Raises OfflineError where the training pictures are neither on this machine nor within reach.
+        Raises OfflineError if the training pictures are neither on this machine nor can be fetched.
         """
         if name not in _SPLITS:
             raise NotFoundError(f"the data set 'fashion-mnist' has no split {name!r}; it has {', '.join(_SPLITS)}")

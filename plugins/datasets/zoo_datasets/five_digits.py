@@ -1,9 +1,9 @@
-"""One digit in five hands, each over a photo of its own: a data set in the manner of PolyMNIST.
+"""Five pictures of one handwritten digit, each over a different photo: a data set like PolyMNIST.
 
 It is not PolyMNIST, and numbers measured on it compare with published ones in kind only. As there, a row's inputs are
-independent pictures of one digit, each picture of MNIST serves once an input, and its pixels above 128 invert a random
-28 by 28 crop of the input's photo. What differs: the photos, since no package has PolyMNIST's, and their scale; 10,000
-pictures of MNIST instead of 70,000; a split of our own; sha256 in place of a random generator.
+independent pictures of one digit, each picture of MNIST is used once per input, and its pixels above 128 invert a
+random 28 by 28 crop of the input's photo. What differs: the photos, since no package has PolyMNIST's, and their scale;
+10,000 pictures of MNIST instead of 70,000; a split of our own; sha256 in place of a random generator.
 
 Source: Sutter, Daunhawer & Vogt 2021, Generalized Multimodal ELBO, arXiv 2105.02470.
 """
@@ -40,9 +40,9 @@ Numbers = NDArray[np.int64]
 class FiveDigits:
     """Five pictures of one digit, 28 by 28 pixels in colour, in inputs named after the photos behind them.
 
-    The label ``digit`` says which digit. The splits share no picture of MNIST: of each digit 70 % train, 10 % validate
-    and 20 % test. In training, a picture serves ``passes`` times an input, each time in other company and over another
-    place of the photo.
+    The label ``digit`` is the digit. The splits share no picture of MNIST: of each digit, 70 % are for training, 10 %
+    for validation and 20 % for tests. In training, a picture is used ``passes`` times per input, each time with other
+    partners and over another part of the photo.
     """
 
     passes: Annotated[int, Interval(ge=1, le=_MOST_PASSES)] = 1
@@ -71,7 +71,7 @@ class FiveDigits:
 
 
 def _pictures_by_digit(split: str, pictures: Pixels, digits: Pixels) -> list[Numbers]:
-    """Return which pictures a split has of each digit: those whose sha256 are the lowest test, the highest train."""
+    """Return the pictures of each digit in a split: those with the lowest sha256 test, those with the highest train."""
     found = []
     for digit in range(10):
         numbers = np.flatnonzero(digits == digit)
@@ -82,9 +82,9 @@ def _pictures_by_digit(split: str, pictures: Pixels, digits: Pixels) -> list[Num
 
 
 def _drawn(pictures_by_digit: Sequence[Numbers], turns: Iterable[int]) -> Numbers:
-    """Return (photos, rows, 4): a picture of the row's digit, three numbers below 2**32 that its hash holds.
+    """Return (photos, rows, 4): the number of a picture of the row's digit, and three numbers from its hash.
 
-    The first number has put the pictures of a digit in order, photo by photo; so the company of a row is by chance.
+    The first of them orders the pictures of a digit, photo by photo, so the pictures of a row are random partners.
     """
     groups = [(turn, pictures) for turn in turns for pictures in pictures_by_digit]
     drawn = np.stack([np.concatenate([_shuffled(photo, *group) for group in groups]) for photo in PHOTOS])
@@ -98,7 +98,7 @@ def _shuffled(photo: str, turn: int, pictures: Numbers) -> Numbers:
 
 
 def _over(photo: str, pictures: Pixels, drawn: Numbers) -> Pixels:
-    """Return crops of a photo, (rows, 28, 28, 3), with their colours inverted where a picture is light."""
+    """Return crops of a photo, (rows, 28, 28, 3), with colours inverted in the light pixels of a picture."""
     with Image.open(_BUNDLED / f"{photo}.jpg") as opened:
         crops = sliding_window_view(np.asarray(opened), (SIDE_PIXELS, SIDE_PIXELS), axis=(0, 1))
     tops, lefts = (drawn[:, 2 + axis] * crops.shape[axis] >> 32 for axis in range(2))

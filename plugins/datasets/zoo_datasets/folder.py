@@ -1,4 +1,4 @@
-"""A folder of one's own: pictures, sounds or texts, and a table that says what belongs together."""
+"""Your own folder of pictures, sounds or texts, with a table of what belongs together."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ class Folder:
     """The files of a folder, by the table ``captions`` in it: CSV, TSV or JSON lines, as spreadsheets export them.
 
     ``split`` is train, validation or test; ``class`` and ``label:…`` are labels; any other column is an input, named
-    like the column. ``picture`` and ``sound`` hold paths, relative to the folder, and so does a column most of whose
-    cells end as files of pictures or of sounds do; ``pictures``, ``sounds`` and ``texts`` name columns for which that
-    tells wrong. An empty cell is a missing value. Files must lie in the folder, unless ``outside`` is true: neither an
-    absolute path nor a symbolic link leads out.
+    like the column. ``picture`` and ``sound`` hold paths, relative to the folder, and so does a column if most of its
+    cells have the suffix of a picture or sound file; ``pictures``, ``sounds`` and ``texts`` name columns for which this
+    guess is wrong. An empty cell is a missing value. Files must lie in the folder, unless ``outside`` is true: neither
+    an absolute path nor a symbolic link leads out.
 
     Without ``captions`` it is ``captions.csv``. If there is none, each picture and each sound is a sample, or a picture
-    and a sound together if their names differ by the ending alone.
+    and a sound together if their names differ only by the suffix.
 
-    Without a column ``split``, eight files of ten train, one validates and one tests: a hash of the name of a row's
-    picture, or else of its sound, decides, so a file stays where it is as others come and go, the first and last by
-    hash excepted: these always train and test. A row of texts alone goes by all that stands in it.
+    Without a column ``split``, 80 % of the files are for training, 10 % for validation and 10 % for tests. A hash of
+    the name of a row's picture, or else of its sound, decides, so a file keeps its split if others are added or
+    removed. There is one exception: the first and last file by hash always train and test. For a row of texts alone,
+    the hash is that of all its cells.
     """
 
     path: str
@@ -52,15 +53,15 @@ class Folder:
     def inputs(self) -> Mapping[str, str]:
         """The modality of each column that is neither a split nor a label.
 
-        Raises DataError where the table is wrong, SpecError where a column that an option names is not there.
+        Raises DataError if the table is wrong, SpecError if a column that an option names is missing.
         """
         return {name: _MODALITIES[kind] for name, kind in self._kinds.items()}
 
     def split(self, name: str) -> Sequence[Sample]:
         """Return the samples of one split, in the order of the table; files are values of the kind Path.
 
-        Whether a file is there is asked when it is read. Raises DataError, naming the file and the line, where the
-        table is wrong or a path leads out of the folder.
+        Missing files are noticed when they are read. Raises DataError, naming the file and the line, if the table is
+        wrong or a path leads out of the folder.
         """
         if name not in _SPLITS:
             raise NotFoundError(f"the data set 'folder' has no split {name!r}; it has {', '.join(_SPLITS)}")

@@ -1,4 +1,4 @@
-"""What a folder lists: the rows of a table in it or, without a table, its pictures and sounds themselves."""
+"""The samples of a folder: the rows of a table in it or, without a table, its pictures and sounds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TABLES = frozenset([".csv", ".tsv", ".jsonl", ".ndjson"])
 
 @dataclass(frozen=True)
 class Row:
-    """A sample's key, where it stands for messages, and its cells by column; an empty one is None."""
+    """A sample's key, its place for messages, and its cells by column; an empty cell is None."""
 
     key: str
     where: str
@@ -41,9 +41,9 @@ class Listing:
     rows: Sequence[Row]
 
     def kind(self, column: str) -> str:
-        """Return what a column holds by its name and content: PICTURES, SOUNDS, or nothing for texts.
+        """Return the kind of a column by its name and content: PICTURES, SOUNDS, or nothing for texts.
 
-        It holds files of a kind if most of its cells end as such files do.
+        It holds files of a kind if most of its cells have such a suffix.
         """
         if column in SUFFIXES:
             return column
@@ -56,7 +56,8 @@ class Listing:
 def listed(folder: Path, table: str) -> Listing:
     """Return what the table named ``table`` lists; without a name that of ``captions.csv``, or else the files.
 
-    Raises DataError, naming the file and the line, where there is no such folder, nothing in it, or the table is wrong.
+    Raises DataError, naming the file and the line, if there is no such folder, if it is empty, or if the table is
+    wrong.
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}; name the one that holds your files by data.path")
@@ -87,7 +88,7 @@ def _row(path: Path, row: TableRow) -> Row:
 
 
 def _of_files(folder: Path) -> Listing:
-    """Return a row for each picture and sound; a picture and a sound whose names differ by the ending share one."""
+    """Return one row per picture and sound; a picture and a sound whose names differ only by the suffix share one."""
     kinds = {ending: kind for kind, endings in SUFFIXES.items() for ending in endings}
     rows: dict[str, dict[str, str | None]] = {}
     for name in sorted(_files(folder)):
@@ -106,7 +107,7 @@ def _first(cells: Mapping[str, str | None]) -> str:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Yield the names of all files below a folder, relative to it, but for hidden ones."""
+    """Yield the names of all files below a folder, relative to it, except hidden ones."""
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         within = Path(parent).relative_to(folder).as_posix()

@@ -28,7 +28,7 @@ _TEST = Packed("solubility.test.sdf.gz", 245735, "71fbac86a75146b2f7a142f8939c15
 _SPLITS = ("train", "validation", "test")
 _VALIDATION_SHARE = 0.1
 _SMALLEST_SIZE, _LARGEST_SIZE = 16, 512
-_PRIME = "\uffb4"  # what is left in the files of the prime in 4,4'-PCB
+_PRIME = "\uffb4"  # how the files spell the prime in 4,4'-PCB
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def name_of(molecule: Molecule) -> str:
 
 
 def uncharged(molecule: Molecule) -> Molecule:
-    """Return the molecule with a further bond wherever a positive and a negative atom are joined.
+    """Return the molecule with one more bond between each positive and negative atom that are joined.
 
     A nitro group can be written with charges, as the training file does, and without, as the test file does.
     """
@@ -85,7 +85,7 @@ def uncharged(molecule: Molecule) -> Molecule:
 
 
 def without_hydrogen(molecule: Molecule) -> Molecule:
-    """Return the molecule without the atoms of hydrogen, which only the test file draws, and but two of them."""
+    """Return the molecule without atoms of hydrogen; the test file draws two of them, the training file none."""
     kept = [atom for atom, element in enumerate(molecule.elements) if element != "H"]
     place = {atom: number for number, atom in enumerate(kept)}
     return replace(

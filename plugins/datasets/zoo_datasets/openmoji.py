@@ -44,7 +44,7 @@ _CONCEPTS = {variant: concept for concept, variants in _ONE_CONCEPT.items() for 
 
 @dataclass(frozen=True)
 class OpenMoji:
-    """1,914 emoji: a ``picture`` of ``size`` by ``size`` pixels and a ``caption``, one sample a language.
+    """1,914 emoji: a ``picture`` of ``size`` by ``size`` pixels and a ``caption``, one sample per language.
 
     The captions are the emoji's names in ``languages``, as two-letter codes. The splits go by concept, so that all
     variants of an emoji stay on one side, in every language.
@@ -86,10 +86,10 @@ class OpenMoji:
 
 
 def concept_of(name: str) -> str:
-    """Return what an emoji shows, whoever it is that is shown, by its English name.
+    """Return the concept that an emoji shows, regardless of the person shown, by its English name.
 
-    Words for people are left out, as is the direction that somebody faces: "man running facing right" is "running". A
-    person stays one whatever the hair; families are one concept, and so are kisses and couples with hearts.
+    Words for people are left out, as is the direction that somebody faces: "man running facing right" is "running".
+    Persons with different hair are one concept; families are one concept, and so are kisses and couples with hearts.
     """
     words = name.lower().removesuffix(" facing right").split()
     rest = " ".join(word for word in words if word.removesuffix(_GENITIVE) not in _PEOPLE)
@@ -105,7 +105,7 @@ def _emoji(size: int) -> Sequence[tuple[str, NDArray[np.uint8], str]]:
     emoji = []
     for one, image in zip(english, drawn, strict=True):
         picture = np.asarray(image)
-        # Some flags look the same (Norway, Svalbard): one concept, lest a picture be on two sides.
+        # Some flags look the same (Norway, Svalbard): one concept, so that no picture is in two splits.
         concept = concepts.setdefault(image.tobytes(), concept_of(english[one]))
         emoji.append((one, picture, concept))
     return emoji

@@ -1,4 +1,4 @@
-"""Files of MNIST's kind: gzip around one array of bytes, known by the hash of what they hold."""
+"""Files like those of MNIST: one array of bytes under gzip, verified by the hash of its content."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Packed:
     unpacked_sha256: str
 
     def unpacked(self, path: Path) -> bytes:
-        """Return the content of a copy, however it was compressed, read no further than it should be long.
+        """Return the content of a copy, however it was compressed; only the expected length is read.
 
-        Raises DataError where it holds anything else.
+        Raises DataError if it holds anything else.
         """
         try:
             with gzip.open(path) as stream:
@@ -46,12 +46,12 @@ class Packed:
 
 
 def images_bytes(count: int) -> int:
-    """Return how long a file of pictures is once unpacked."""
+    """Return the length in bytes of an unpacked file of pictures."""
     return _IMAGES_HEADER_BYTES + count * SIDE_PIXELS**2
 
 
 def labels_bytes(count: int) -> int:
-    """Return how long a file of labels is once unpacked."""
+    """Return the length in bytes of an unpacked file of labels."""
     return _LABELS_HEADER_BYTES + count
 
 

@@ -1,7 +1,7 @@
 """Reads molecules from SD files: atoms, bonds and places of the V2000 form, and the data that follows them.
 
-Source: Dassault Systèmes, "CTfile Formats", the chapters on molfiles and SDfiles. What would change a molecule and is
-not read here, such as isotopes, radicals and query bonds, is refused.
+Source: Dassault Systèmes, "CTfile Formats", the chapters on molfiles and SDfiles. Properties that change a molecule but
+are not supported, such as isotopes, radicals and query bonds, are refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Bond:
 
 @dataclass(frozen=True)
 class Molecule:
-    """What one record of an SD file holds; charges and places are one an atom."""
+    """The content of one record of an SD file, with one charge and one place per atom."""
 
     title: str
     elements: tuple[str, ...]
@@ -41,7 +41,7 @@ class Molecule:
 def read_sdf(text: str, source: str) -> list[Molecule]:
     """Return the molecules of an SD file, whichever line ends it has; ``source`` is its name, for messages.
 
-    Raises DataError, naming the line, where a record is cut off or holds something else than is read here.
+    Raises DataError, naming the line, if a record is cut off or holds something that is not supported.
     """
     lines = text.splitlines()
     found = []

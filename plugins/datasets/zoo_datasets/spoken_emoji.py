@@ -25,9 +25,9 @@ VOICES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class SpokenEmoji:
-    """1,914 emoji: a ``picture``, its name as ``caption``, and as ``speech`` what the name sounds like.
+    """1,914 emoji: a ``picture``, its name as ``caption``, and the spoken name as ``speech``.
 
-    There is one sample a language, of ``languages`` English and Mandarin; the splits are those of ``openmoji``. Each
+    There is one sample per language; ``languages`` are English and Mandarin. The splits are those of ``openmoji``. Each
     name is said by one of a few voices, which its key decides. ``speech`` is a pair: samples of 16 bits and their rate.
     """
 
@@ -50,7 +50,7 @@ class SpokenEmoji:
     def split(self, name: str) -> Sequence[Sample]:
         """Return the samples of one split; its names are spoken on first use, which takes a few seconds.
 
-        Raises MissingExtraError where espeak-ng is not installed.
+        Raises MissingExtraError if espeak-ng is not installed.
         """
         written = OpenMoji(self.languages, self.size).split(name)
         said = {language: _said(name, language) for language in self.languages}
@@ -65,7 +65,7 @@ def _with_speech(sample: Sample, said: tuple[str, NDArray[np.int16]]) -> Sample:
 
 @functools.cache
 def _said(split: str, language: str) -> Mapping[str, tuple[str, NDArray[np.int16]]]:
-    """Return the voice and the sound of each sample by its key; always all of a split, since the order counts."""
+    """Return the voice and sound of each sample by its key; always a whole split, since the order affects sounds."""
     samples = OpenMoji((language,)).split(split)
     voices = [_voice(sample.key, language) for sample in samples]
     sounds = spoken([Utterance(s.inputs["caption"], voice) for s, voice in zip(samples, voices, strict=True)])
@@ -73,6 +73,6 @@ def _said(split: str, language: str) -> Mapping[str, tuple[str, NDArray[np.int16
 
 
 def _voice(key: str, language: str) -> str:
-    """Return one of the voices of a language: the sha256 of the sample's key, as a number, counts them through."""
+    """Return one of the voices of a language, chosen by the sha256 of the sample's key, modulo their number."""
     number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
     return VOICES[language][number % len(VOICES[language])]

@@ -30,11 +30,11 @@ _ARTICLES = frozenset(["a", "an", "some", "the"])
 
 @dataclass(frozen=True)
 class Stamps:
-    """A ``picture``, its ``caption`` and ``speech``, a person who says the caption: one sample a language.
+    """A ``picture``, its ``caption`` and ``speech``, a person who says the caption: one sample per language.
 
-    The captions are in ``languages``, the speech is in ``speech_language``; either is None where a stamp has none in
-    that language. Stamps drawn as SVG alone are left out. The splits go by the English caption, so that two pictures
-    of a frog are on one side. The labels are ``concept``, ``group`` (animals, food, …) and ``language``.
+    The captions are in ``languages``, the speech is in ``speech_language``; either is None if a stamp has none in that
+    language. Stamps drawn as SVG alone are left out. The splits go by the English caption, so that two pictures of a
+    frog are in one split. The labels are ``concept``, ``group`` (animals, food, …) and ``language``.
 
     The environment variable ``ZOO_STAMPS`` names another folder of stamps.
     """
@@ -57,7 +57,7 @@ class Stamps:
     def split(self, name: str) -> Sequence[Sample]:
         """Return the samples of one split: three quarters of the concepts train, a tenth validates, the rest tests.
 
-        Raises NotFoundError where the package is not installed, SpecError where no stamp has a language.
+        Raises NotFoundError if the package is not installed, SpecError if no stamp has a language.
         """
         if name not in SHARES:
             raise NotFoundError(f"the data set 'stamps' has no split {name!r}; it has {', '.join(SHARES)}")
@@ -139,7 +139,7 @@ def _captions(path: Path) -> dict[str, str]:
 
 
 def _recordings(files: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
-    """Return the recordings of each stamp by language; where there are two, the .ogg."""
+    """Return the recordings of each stamp by language; if there are two, the .ogg."""
     found: dict[str, dict[str, Path]] = {}
     for file, path in files.items():
         if spoken := _SPOKEN.fullmatch(file):

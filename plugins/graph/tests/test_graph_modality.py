@@ -149,10 +149,10 @@ def test_drawn_graphs_hold_no_edge_twice_and_none_of_a_node_with_itself():
         ({"nodes": ["C"], "atoms": []}, "has 'atoms'; expected nodes, edges, edge_labels, positions and nothing else"),
         (
             {"nodes": ["C", "C"], "edges": [[0, 1]], "edge_labels": ["1", "2"]},
-            "has 1 edges and 2 edge labels; give one an edge, or none at all",
+            "has 1 edges and 2 edge labels; give one per edge, or none at all",
         ),
         ({"nodes": ["C", "C"], "edges": [[0, 1]], "edge_labels": [2]}, r"edge label 0 is 2; expected a label"),
-        ({"nodes": ["C"], "positions": [[0, 0], [1, 1]]}, "has 1 nodes and 2 positions; give one a node"),
+        ({"nodes": ["C"], "positions": [[0, 0], [1, 1]]}, "has 1 nodes and 2 positions; give one per node"),
         ({"nodes": ["C"], "positions": [[0, float("nan")]]}, r"position 0 is \[0, nan\]; expected two finite numbers"),
         ({"nodes": ["C"] * 13}, "has 13 nodes, expected at most 12; leave it out, or .* option 'max_nodes'"),
         (
@@ -178,7 +178,7 @@ def test_what_is_no_graph_is_refused_by_its_position(value, message):
         (b"[" * 200_000, "cannot be read as JSON: "),
         (b"[1, 2]", "expected a JSON object with nodes, edges, edge_labels, positions; got one of type list"),
         (b'{"nodes": ["C"], "edges": [[0, 5]]}', "edge 0 joins the nodes 0 and 5; expected numbers from 0 to 0"),
-        (b"[" + b" " * 2**26, "expected at most 67108864 bytes; write one graph a file"),
+        (b"[" + b" " * 2**26, "expected at most 67108864 bytes; write one graph per file"),
     ],
     ids=["text", "bytes", "deep", "list", "edge", "large"],
 )

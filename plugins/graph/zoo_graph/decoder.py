@@ -16,7 +16,7 @@ from zoo_graph.neighbourhoods import graph_modality
 
 
 class AdjacencyDecoder(Decoder):
-    """From a latent to an embedding for each of ``max_nodes`` places, and from these to labels and edges.
+    """From a latent to one embedding per place (there are ``max_nodes``), and from these to labels and edges.
 
     The label of a node, or that there is none, follows from its embedding; the label of an edge, or that there is none,
     from the inner product of two of them, each dimension weighed by the label. A graph of up to ``max_nodes`` of the
@@ -48,7 +48,7 @@ class AdjacencyDecoder(Decoder):
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:
-        """The probability of each label of each node, and of each edge; id 0 is that there is none."""
+        """The probability of each label of each node and edge; id 0 means that there is none."""
         nodes = ("batch", self.places, self.node.out_features)
         edges = ("batch", self.places, self.places, len(self.bias))
         return {
@@ -57,7 +57,7 @@ class AdjacencyDecoder(Decoder):
         }
 
     def forward(self, latent: Float[Tensor, "batch latent"]) -> IndependentGraph:
-        """Return the distribution over graphs that each latent stands for."""
+        """Return the distribution over graphs given each latent."""
         hidden = self.norm(self.layers(latent.to(self.bias.dtype)).unflatten(-1, (self.places, -1)))
         embedded = self.embedding(hidden).unsqueeze(1)  # batch, 1, place, width
         weighed = embedded * self.relations[:, None, :] / self.relations.shape[-1] ** 0.5

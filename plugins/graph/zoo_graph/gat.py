@@ -17,10 +17,10 @@ _NEGATIVE_SLOPE = 0.2
 
 
 class GATEncoder(Encoder):
-    """A graph attention network: each layer weighs a node's neighbours and itself by attention, in ``heads`` ways.
+    """A graph attention network: each layer weights a node and its neighbours by attention, with ``heads`` heads.
 
-    Every layer joins its heads, the last one too, where the paper averages. Attention sees which nodes are joined; the
-    labels of edges are in what nodes start from, see ``GraphReader``.
+    Every layer concatenates its heads, also the last one, for which the paper averages them. Attention sees which nodes
+    are joined; the labels of edges are part of the nodes' initial features, see ``GraphReader``.
 
     Source: Veličković et al. 2018, arXiv 1710.10903, equations 3 and 5.
     """
@@ -47,9 +47,9 @@ class GATEncoder(Encoder):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
-        """Return one row of features a graph."""
+        """Return one row of features per graph."""
         hidden, adjacency = self.read(tensors)
-        # A node sees itself, padding too: no softmax is over nothing.
+        # Each node attends to itself, also in padding, so no softmax is empty.
         seen = with_self(adjacency) > 0
         for layer in self.layers:
             hidden = F.elu(layer(self.dropout(hidden), seen))
@@ -71,7 +71,7 @@ class _Attention(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "batch node width"], seen: Bool[Tensor, "batch node node"]
     ) -> Float[Tensor, "batch node width"]:
-        """Return what each node gathers from those that it sees."""
+        """Return the attention-weighted sum of each node's neighbours."""
         values = self.projection(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # batch, head, node, width
         logits = F.leaky_relu(values @ self.looking + (values @ self.looked_at).transpose(-1, -2), _NEGATIVE_SLOPE)
         attention = logits.masked_fill(~seen.unsqueeze(1), -torch.inf).softmax(dim=-1)

@@ -14,10 +14,13 @@ from zoo_graph.neighbourhoods import GraphReader, Pool, graph_modality, pooled, 
 
 
 class GCNEncoder(Encoder):
-    """A graph convolutional network: each layer mixes a node with its neighbours, then what is left is pooled.
+    """A graph convolutional network: each layer mixes a node with its neighbours, then all nodes are pooled.
 
-    A layer is H' = relu(D̃^-1/2 (A + I) D̃^-1/2 H W + b), with D̃ the degrees of A + I. Edges are all alike to a layer;
-    their labels are in what nodes start from, see ``GraphReader``.
+    A layer is, with A the adjacency matrix and D̃ the degrees of A + I,
+
+        H' = relu(D̃^-1/2 (A + I) D̃^-1/2 H W + b)
+
+    A layer treats all edges alike; their labels are part of the nodes' initial features, see ``GraphReader``.
 
     Source: Kipf & Welling 2017, arXiv 1609.02907, equation 2, with a bias.
     """
@@ -41,7 +44,7 @@ class GCNEncoder(Encoder):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
-        """Return one row of features a graph."""
+        """Return one row of features per graph."""
         hidden, adjacency = self.read(tensors)
         propagation = normalised(adjacency)
         for layer in self.layers:

@@ -16,11 +16,15 @@ from zoo_graph.neighbourhoods import GraphReader, Pool, graph_modality, pooled
 class GINEncoder(Encoder):
     """A graph isomorphism network: sums over neighbours through two layers, which tell graphs apart as well as can be.
 
-    A layer is h' = MLP((1 + ε) h + the sum of the neighbours' h), with ε learnt. The features are what is pooled of
-    each layer, and of what nodes start from (see ``GraphReader``), side by side: ``width`` times ``depth`` + 1.
+    A layer is, for a node v with neighbours N(v) and a learnt ε,
 
-    Source: Xu et al. 2019, arXiv 1810.00826, equations 4.1 and 4.2; layer normalisation stands where the paper has that
-    of the batch, in which rows would see each other.
+        h'_v = MLP((1 + ε) h_v + Σ_{u in N(v)} h_u)
+
+    The features are the pooled nodes of each layer and of the initial features (see ``GraphReader``), concatenated:
+    ``width`` times (``depth`` + 1) numbers.
+
+    Source: Xu et al. 2019, arXiv 1810.00826, equations 4.1 and 4.2; layer normalisation replaces the paper's batch
+    normalisation, by which rows would affect each other.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class GINEncoder(Encoder):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
-        """Return one row of features a graph."""
+        """Return one row of features per graph."""
         hidden, adjacency = self.read(tensors)
         levels = [hidden]
         for layer, epsilon in zip(self.layers, self.epsilon, strict=True):

@@ -1,4 +1,4 @@
-"""Lays out a graph that has no positions: distances in the picture as they are along the edges."""
+"""Lays out a graph without positions, so that distances in the picture are like those along the edges."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def positions_of(nodes: int, edges: Sequence[tuple[int, int]]) -> NDArray[Any]:
 
 
 def _distances(nodes: int, edges: Sequence[tuple[int, int]]) -> NDArray[Any]:
-    """Return the number of edges on the shortest path between any two nodes; more than the longest where none is."""
+    """Return the number of edges on the shortest path between any two nodes; more than the longest if there is none."""
     distances = np.full((nodes, nodes), np.inf)
     np.fill_diagonal(distances, 0)
     for first, second in edges:

@@ -1,4 +1,4 @@
-"""A distribution over graphs of at most so many nodes."""
+"""A distribution over graphs with a largest number of nodes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from zoo import Tensors
 
 
 class IndependentGraph:
-    """Every place has a node of some label or none; every two nodes that are there are joined by some edge or none.
+    """Each place has a node of some label or none; each two nodes are joined by an edge of some label or not.
 
     ``node_logits`` is batch x place x id of a node, ``edge_logits`` batch x place x place x id of an edge, the same
-    from either side; id 0 is that there is none. Given the latent, all choices are independent. A graph is scored in
+    from either side; id 0 means that there is none. Given the latent, all choices are independent. A graph is scored in
     the order of its own nodes: the first node takes the first place. Another order is another outcome.
 
     Source: Simonovsky & Komodakis 2018, arXiv 1802.03480, equation 2, without its matching of nodes.
@@ -27,7 +27,7 @@ class IndependentGraph:
         self.edge_logits = edge_logits
 
     def log_prob(self, tensors: Tensors) -> Float[Tensor, " batch"]:
-        """Return the sum over all places, and over all pairs of nodes that are there, in nats."""
+        """Return the sum over all places, and over all pairs of the graph's nodes, in nats."""
         nodes, edges = self._ids(tensors)
         of_nodes = _of(self.node_logits, nodes).sum(dim=1)
         pairs = _pairs(nodes > 0).triu(diagonal=1)
@@ -35,9 +35,9 @@ class IndependentGraph:
         return of_nodes + of_edges.sum(dim=(1, 2))
 
     def mode(self) -> Tensors:
-        """Return the probability of each label of a node, and of an edge, ids 0 being that there is none.
+        """Return the probability of each label of a node, and of an edge; id 0 means that there is none.
 
-        An edge is there where both its nodes are: its probability is a product of three.
+        An edge needs both its nodes, so its probability is a product of three.
         """
         nodes, edges = self.node_logits.softmax(dim=-1), self.edge_logits.softmax(dim=-1)
         there = 1 - nodes[..., 0]
@@ -50,13 +50,13 @@ class IndependentGraph:
         return self._certain(*self._ids(tensors))
 
     def sample(self, generator: torch.Generator) -> Tensors:
-        """Draw the nodes, then the edges between those that are there."""
+        """Draw the nodes, then the edges between them."""
         nodes, edges = _drawn(self.node_logits, generator), _drawn(self.edge_logits, generator).triu(diagonal=1)
         edges = edges * _pairs(nodes > 0)
         return self._certain(nodes, edges + edges.transpose(1, 2))
 
     def _ids(self, tensors: Tensors) -> tuple[Int[Tensor, "batch node"], Int[Tensor, "batch node node"]]:
-        """Return the id of each place and of each pair, 0 where there is none."""
+        """Return the id of each place and of each pair; 0 means that there is none."""
         places = self.node_logits.shape[1]
         given = tensors["node_ids"] * tensors["node_mask"]
         nodes = F.pad(given, (0, places - given.shape[1]))  # what a negative number cuts off is padding

@@ -19,7 +19,7 @@ from zoo_graph.reading import GraphValue, graph_of
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ABSENT = 0  # padding; to a decoder, that no node or no edge is there
+ABSENT = 0  # padding; for a decoder, no node or no edge
 UNKNOWN = 1
 FIRST_LABEL = 2
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
@@ -27,7 +27,7 @@ UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 
 @dataclass(frozen=True)
 class _Labels:
-    """What ``fit`` learnt: the labels of nodes and of edges, whose ids follow those of padding and the unknown."""
+    """The labels of nodes and edges that ``fit`` learnt; their ids follow those of padding and the unknown label."""
 
     nodes: tuple[str, ...]
     edges: tuple[str, ...]
@@ -38,9 +38,9 @@ class GraphModality:
     """Graphs of at most ``max_nodes`` labelled nodes and ``max_edges`` labelled edges without direction.
 
     A raw value is a ``GraphValue``, a mapping such as ``{"nodes": ["C", "O"], "edges": [[0, 1]], "edge_labels":
-    ["2"]}``, JSON of the same form or the path of such a file. ``fit`` learns the labels; one that it did not meet is
-    the unknown one. An edge joins two different nodes, and no two nodes are joined twice. A larger graph is refused:
-    nothing can be cut off without making another graph of it.
+    ["2"]}``, JSON of the same form or the path of such a file. ``fit`` learns the labels; any other label becomes the
+    unknown one. An edge joins two different nodes, and no two nodes are joined twice. A larger graph is refused, not
+    truncated, since that would make it a different graph.
     """
 
     max_nodes: Annotated[int, Ge(1)] = 64
@@ -49,17 +49,17 @@ class GraphModality:
 
     @property
     def node_count(self) -> int:
-        """The number of ids of nodes: padding, the unknown label and those that were learnt."""
+        """The number of ids of nodes: padding, the unknown label and the learnt labels."""
         return FIRST_LABEL + len(self._labels.nodes)
 
     @property
     def edge_count(self) -> int:
-        """The number of ids of edges: padding, the unknown label and those that were learnt."""
+        """The number of ids of edges: padding, the unknown label and the learnt labels."""
         return FIRST_LABEL + len(self._labels.edges)
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:
-        """Ids of nodes and of edges, zero where padded, with their masks, and the two nodes that each edge joins."""
+        """Ids of nodes and edges, with zeros as padding, their masks, and the two nodes that each edge joins."""
         return {
             "node_ids": TensorSpec("int64", ("batch", "nodes"), 0, self.node_count - 1),
             "node_mask": TensorSpec("bool", ("batch", "nodes"), 0, 1),
@@ -103,8 +103,8 @@ class GraphModality:
     def to_arrays(self, values: Sequence[Any]) -> Mapping[str, NDArray[Any]]:
         """Return ids, ends and masks, as long as the largest graph has nodes and edges.
 
-        Raises DataError, naming the position, the file and the edge, where a value is no graph or is too large,
-        UsageError where a lone graph is given in place of a list, or the labels have not been learnt.
+        Raises DataError, naming the position, the file and the edge, if a value is not a graph or is too large, and
+        UsageError if a single graph is given in place of a list, or if the labels have not been learnt.
         """
         graphs = [
             self._fitting(graph_of(value, position), position)
@@ -124,10 +124,10 @@ class GraphModality:
         return arrays
 
     def from_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Sequence[GraphValue]:
-        """Return graphs of what ``to_arrays`` made, or of the probabilities that a decoder made.
+        """Return graphs, from the arrays of ``to_arrays`` or from the probabilities of a decoder.
 
-        Of these a node bears its most probable label, and is left out where that there is none is more probable; so it
-        is with edges. A label that was unknown comes back as the replacement character.
+        From probabilities, a node gets its most probable label, and is left out if its absence is more probable; the
+        same holds for edges. An unknown label becomes the replacement character.
         """
         if "node_probability" in arrays:
             return [
@@ -140,7 +140,7 @@ class GraphModality:
     def example(
         self, batch: int, sizes: Mapping[str, int], *, generator: np.random.Generator
     ) -> Mapping[str, NDArray[Any]]:
-        """Draw random graphs of unequal sizes; the first row has as many nodes and edges as there is room for."""
+        """Draw random graphs of unequal sizes; the first row fills the axes."""
         arrays = _blank(batch, sizes["nodes"], sizes["edges"])
         for row in range(batch):
             nodes = sizes["nodes"] if row == 0 else int(generator.integers(1, sizes["nodes"], endpoint=True))
@@ -155,7 +155,7 @@ class GraphModality:
         return arrays
 
     def draw(self, value: Any) -> Image:
-        """Return a picture of the graph, laid out where it has no positions."""
+        """Return a picture of the graph, laid out if it has no positions."""
         return picture_of(value if isinstance(value, GraphValue) else graph_of(value, 0))
 
     @property
@@ -206,7 +206,7 @@ def _blank(rows: int, nodes: int, edges: int) -> dict[str, NDArray[Any]]:
 
 
 def _best(probability: NDArray[Any]) -> NDArray[Any]:
-    """Return the most probable id along the last axis, none of them the unknown one."""
+    """Return the most probable id along the last axis, except that of the unknown label."""
     known = probability.copy()
     known[..., UNKNOWN] = -1
     best: NDArray[Any] = known.argmax(axis=-1)
@@ -218,7 +218,7 @@ def _ranked(counts: Counter[str]) -> tuple[str, ...]:
 
 
 def _written(state: Mapping[str, NDArray[Any]], name: str) -> tuple[str, ...]:
-    """Return the labels that ``state`` holds under ``name``; raise DataError where it holds something else."""
+    """Return the labels that ``state`` holds under ``name``; raise DataError if it holds something else."""
     try:
         labels = json.loads(state[name].astype(np.uint8, casting="no").tobytes())
         if not isinstance(labels, list):

@@ -1,4 +1,4 @@
-"""What encoders of graphs share: features of nodes, who neighbours whom, and what is pooled of them."""
+"""The common part of encoders of graphs: features of nodes, adjacency, and pooling."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Pool = Literal["mean", "sum", "max"]
 class GraphReader(nn.Module):
     """Turns ids into features of nodes and an adjacency matrix.
 
-    A node starts from the embedding of its label plus those of the labels of its edges, one an edge. Without
-    ``edge_labels`` it starts from its own label alone, and edges are all alike.
+    A node's initial features are the embedding of its label plus those of the labels of its edges, one per edge.
+    Without ``edge_labels`` they are those of its own label alone.
 
-    The matrix is dense, so that memory grows with the square of the number of nodes; up to some hundreds of them it is
-    faster than sums over a list of edges, in torch and in onnxruntime.
+    The matrix is dense, so memory grows with the square of the number of nodes. Up to some hundred nodes this is faster
+    than sums over a list of edges, in torch and in onnxruntime.
     """
 
     def __init__(self, modality: GraphModality, width: int, *, edge_labels: bool) -> None:
@@ -45,7 +45,7 @@ class GraphReader(nn.Module):
 def _joined(
     tensors: Tensors, dtype: torch.dtype
 ) -> tuple[Int[Tensor, "batch edge"], Int[Tensor, "batch edge"], Float[Tensor, "batch edge"]]:
-    """Return the two ends of each edge, and 1 where the edge is there: what points to no node is none."""
+    """Return the two ends of each edge, and 1 for each edge that joins two nodes, else 0."""
     ends, mask = tensors["edge_ends"], tensors["node_mask"]
     inside = ends.clamp(max=mask.shape[1] - 1)
     first, second = inside.unbind(dim=-1)
@@ -60,7 +60,7 @@ def _counts(
     height: int | torch.SymInt,
     width: int | torch.SymInt,
 ) -> Float[Tensor, "batch row column"]:
-    """Return a matrix a row, ``height`` by ``width``, that counts, at each row and column, the edges that are there."""
+    """Return one matrix per row, ``height`` by ``width``, that counts the edges at each place."""
     batch = there.shape[0]
     start = torch.arange(batch, device=there.device).unsqueeze(1).mul(height)
     index = (start + row).mul(width) + column
@@ -76,7 +76,7 @@ def with_self(adjacency: Float[Tensor, "batch node node"]) -> Float[Tensor, "bat
 def pooled(
     hidden: Float[Tensor, "batch node width"], mask: Bool[Tensor, "batch node"], pool: Pool
 ) -> Float[Tensor, "batch width"]:
-    """Return the mean, the sum or the largest of the nodes that are there; zero of a graph without any."""
+    """Return the mean, the sum or the maximum over a graph's nodes; zero if it has none."""
     there = mask.unsqueeze(-1)
     if pool == "max":
         highest = hidden.masked_fill(~there, -torch.inf).amax(dim=1)
@@ -87,5 +87,5 @@ def pooled(
 
 
 def graph_modality(modality: Modality, component: str) -> GraphModality:
-    """Return ``modality`` where it is of graphs; raise SpecError, naming ``component``, where it is not."""
+    """Return ``modality`` if it is of graphs; raise SpecError, naming ``component``, if not."""
     return modality_of(GraphModality, "graph", modality, component=component)

@@ -1,4 +1,4 @@
-"""What a graph comes as, and how it is read: a value, a mapping, JSON text or the path of a JSON file."""
+"""Reads graphs: a value, a mapping, JSON text or the path of a JSON file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _EXPECTED = f"a GraphValue, a mapping with {', '.join(_KEYS)}, JSON of the same 
 
 @dataclass(frozen=True)
 class GraphValue:
-    """A graph: a label for each node, edges without direction, and what is known of them.
+    """A graph: one label per node, undirected edges with labels, and positions if they are known.
 
-    An edge is a pair of node numbers from 0. ``edge_labels`` holds one an edge; without them every edge bears the empty
-    label. ``positions`` are for drawing alone, x to the right and y upwards; without them a picture lays the graph out.
+    An edge is a pair of node numbers from 0. ``edge_labels`` holds one label per edge; without them every edge has the
+    empty label. ``positions`` are only for drawing, x to the right and y upwards; without them a picture lays the graph
+    out.
     """
 
     nodes: tuple[str, ...]
@@ -33,15 +34,15 @@ class GraphValue:
 
     @property
     def labels_of_edges(self) -> tuple[str, ...]:
-        """A label for each edge, whether it was given one or not."""
+        """One label per edge, the empty one if none were given."""
         return ("",) * len(self.edges) if self.edge_labels is None else self.edge_labels
 
 
 def graph_of(value: Any, position: int) -> GraphValue:
     """Return a raw value as a graph, checked; ``position`` is for the message.
 
-    Raises DataError where ``value`` is no graph, a file is missing or no JSON, there is no node, an edge points to no
-    node, joins a node with itself or comes twice, or labels or positions are of another number.
+    Raises DataError if ``value`` is not a graph, a file is missing or not JSON, there are no nodes, an edge names a
+    missing node, joins a node with itself or comes twice, or the number of labels or positions is wrong.
     """
     if isinstance(value, GraphValue):
         return _checked(asdict(value), f"graph {position}")
@@ -63,7 +64,7 @@ def _content(path: Path, what: str) -> bytes:
     except (OSError, ValueError) as error:
         raise DataError(f"{what}: cannot be read: {error}; name a JSON file") from error
     if len(content) > LARGEST_FILE_BYTES:
-        raise DataError(f"{what}: expected at most {LARGEST_FILE_BYTES} bytes; write one graph a file")
+        raise DataError(f"{what}: expected at most {LARGEST_FILE_BYTES} bytes; write one graph per file")
     return content
 
 
@@ -89,12 +90,12 @@ def _checked(found: Mapping[Any, Any], what: str) -> GraphValue:
     edge_labels = None if found.get("edge_labels") is None else _labels(found["edge_labels"], "edge label", what)
     if edge_labels is not None and len(edge_labels) != len(edges):
         raise DataError(
-            f"{what}: has {len(edges)} edges and {len(edge_labels)} edge labels; give one an edge, or none at all"
+            f"{what}: has {len(edges)} edges and {len(edge_labels)} edge labels; give one per edge, or none at all"
         )
     positions = None if found.get("positions") is None else _positions(found["positions"], what)
     if positions is not None and len(positions) != len(nodes):
         raise DataError(
-            f"{what}: has {len(nodes)} nodes and {len(positions)} positions; give one a node, or none at all"
+            f"{what}: has {len(nodes)} nodes and {len(positions)} positions; give one per node, or none at all"
         )
     return GraphValue(nodes, edges, edge_labels, positions)
 

@@ -1,7 +1,7 @@
 """Decoders of pictures.
 
-The option ``likelihood`` names the distribution over the pixels; ``scale`` fixes its width, in brightness from 0 to 1,
-where it has one. Without ``scale`` one width for all pixels is learnt.
+The option ``likelihood`` names the distribution over the pixels. If it has a width, ``scale`` fixes it, in brightness
+from 0 to 1; without ``scale``, one width for all pixels is learnt.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class MLPDecoder(Decoder):
 
 
 class ConvolutionalDecoder(Decoder):
-    """A small picture of ``channels[0]`` channels, then a stage for each of ``channels`` that doubles it.
+    """A small picture of ``channels[0]`` channels, then one stage per entry of ``channels``; each doubles the picture.
 
-    Works for any size: the stages start from the size rounded up, and what is too much is cut off around the middle.
+    Works for any size: the stages start from the size rounded up, and the surplus is cut off at the edges.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class ConvolutionalDecoder(Decoder):
 
 
 def _doubling(before: int, after: int) -> nn.ConvTranspose2d:
-    # A kernel of twice the stride covers every place equally often, so no checkerboard.
+    # A kernel of twice the stride covers every place equally often, which avoids checkerboard patterns.
     return nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1)
 
 

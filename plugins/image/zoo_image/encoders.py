@@ -17,7 +17,7 @@ LARGEST_GROUPS = 8
 
 
 class MLPEncoder(Encoder):
-    """All pixels in one row, through layers of ``hidden`` units."""
+    """Layers of ``hidden`` units on the flattened pixels."""
 
     def __init__(
         self, modality: Modality, *, hidden: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (512,)
@@ -38,16 +38,16 @@ class MLPEncoder(Encoder):
 
 
 class ConvolutionalEncoder(Encoder):
-    """A stage for each of ``channels`` that halves the picture: convolution, group normalisation, SiLU.
+    """One stage per entry of ``channels``; each halves the picture: convolution, group normalisation, SiLU.
 
-    ``pooling = "none"`` keeps what stands where, as a reconstruction needs: one feature a channel and remaining place.
-    ``"mean"`` averages over places, which is enough to tell pictures apart and leaves ``channels[-1]`` features
-    whatever the size. Large pictures want more stages.
+    ``pooling = "none"`` keeps positions, as a reconstruction needs: there is one feature per channel and remaining
+    place. ``"mean"`` averages over places: this is enough to distinguish pictures, and gives ``channels[-1]`` features
+    at every size. Large pictures need more stages.
     """
 
     parity_ulps: ClassVar[int] = 128
     parity_reason: ClassVar[str] = (
-        "in a flat picture every place rounds alike, so the layers behind add the errors up and do not average them out"
+        "in a uniform picture every place is rounded alike, so later layers add errors up instead of averaging them"
     )
 
     def __init__(
@@ -78,7 +78,7 @@ def _halving(before: int, after: int) -> nn.Sequential:
 
 
 def normalised_activation(channels: int) -> tuple[nn.Module, nn.Module]:
-    """Return group normalisation, in which rows do not see each other, and the activation."""
+    """Return group normalisation, in which rows do not affect each other, and the activation."""
     return nn.GroupNorm(math.gcd(LARGEST_GROUPS, channels), channels), nn.SiLU()
 
 

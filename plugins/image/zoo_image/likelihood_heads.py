@@ -1,4 +1,4 @@
-"""From the numbers of a decoder's last layer to a distribution over pictures, by the name that a spec gives."""
+"""Heads from a decoder's last layer to a distribution over pictures, by the name in the spec."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from zoo_image.pixels import PixelReader
 
 LikelihoodName = Literal["bernoulli", "gaussian", "laplace", "discretised-logistic"]
 
-# Narrower than a step between two of the 256 levels, a density would measure nothing but the rounding.
+# Narrower than a step between two of the 256 levels, a density would measure only the rounding.
 SMALLEST_SCALE = 1 / 255
-# A mass is at most one; its scale has a bound for the sake of the gradients, about that of PixelCNN++.
+# A probability mass is at most one; its scale is bounded only to keep gradients finite, about as in PixelCNN++.
 SMALLEST_SCALE_OF_MASS = 1 / 2550
 _FIRST_LOG_SCALE = -2.0
 # Far narrower and far wider than any use, and the inverse of their square still fits float32.
@@ -27,10 +27,10 @@ FixedScale = Annotated[float, Interval(ge=1e-14, le=1e14)]
 
 
 def likelihood_head(image: ImageModality, name: LikelihoodName, scale: float | None) -> nn.Module:
-    """Return the module from one number a value of a pixel to the distribution ``name``.
+    """Return the module from one number per channel of a pixel to the distribution ``name``.
 
-    ``scale`` fixes the width of the distribution, in brightness; None has it learnt, one for all pixels, at most e³⁰.
-    Raises SpecError for a scale where the distribution has none.
+    ``scale`` fixes the width of the distribution, in brightness. If it is None, one width for all pixels is learnt, at
+    most e³⁰. Raises SpecError for a scale if the distribution has none.
     """
     if name == "bernoulli":
         if scale is not None:
@@ -58,7 +58,7 @@ class _BernoulliOf(nn.Module):
 
 
 class _ScaledOf(nn.Module):
-    """A centre for each value of a pixel, and one scale that is fixed or learnt."""
+    """A centre for each channel of each pixel, and one scale that is fixed or learnt."""
 
     fixed_scale: Tensor
 
@@ -90,5 +90,5 @@ class _ScaledOf(nn.Module):
 def _unbounded(
     logits: Float[Tensor, "batch channel size size"],
 ) -> Float[Tensor, "batch channel size size"]:
-    """Return brightness with black at -1 and white at 1, and beyond: the ends are open."""
+    """Return brightness, with black at -1 and white at 1; values beyond these are possible."""
     return 0.5 + 0.5 * logits

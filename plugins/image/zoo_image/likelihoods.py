@@ -1,4 +1,4 @@
-"""Distributions over pictures: what a decoder says of the brightness of every pixel."""
+"""Likelihoods of pictures: distributions over the brightness of every pixel, as a decoder returns them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ Read = Callable[
 
 @dataclass(frozen=True)
 class Bernoulli:
-    """Every value of every pixel is a coin, as likely to be lit as the picture is bright there.
+    """Each channel of each pixel is a Bernoulli variable, lit with the probability p that the decoder gives.
 
-    A brightness between 0 and 1 counts as that share of a lit one. This is the cross-entropy in general use, which is
-    no normalised density of grey levels: values compare between models of this kind only. ``read`` makes brightness of
-    pixels of any size.
+    With x the brightness from 0 to 1,
+
+        log_prob = Σ x log p + (1 - x) log(1 - p)
+
+    This is the cross-entropy in general use. It is not a normalised density of grey levels, so compare its values only
+    between models with this likelihood. ``read`` makes brightness from pixels of any size.
 
     Source: Kingma & Welling 2014, appendix C.1, arXiv 1312.6114; on grey levels Loaiza-Ganem & Cunningham 2019,
     arXiv 1907.06845.
@@ -40,7 +43,7 @@ class Bernoulli:
         return self.repeated_log_prob(tensors, 1)[0]
 
     def repeated_log_prob(self, tensors: Tensors, times: int) -> Float[Tensor, "times batch"]:
-        """Return the same of pictures whose logits stand ``times`` times over, one run of the batch after another."""
+        """Return the same if the logits hold ``times`` predictions per picture, one copy of the batch after another."""
         intensity = self.read(tensors["pixels"])
         logits = self.logits.reshape(times, *intensity.shape)
         entropy = F.binary_cross_entropy_with_logits(logits, intensity.expand_as(logits), reduction="none")
@@ -61,9 +64,9 @@ class Bernoulli:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Brightness with noise of one standard deviation, ``scale``, around ``mean``.
+    """Gaussian brightness: each value x is distributed as N(mean, scale²), with one ``scale`` for all pixels.
 
-    ``read`` makes brightness of pixels of any size. Where the scale is learnt, it becomes the root mean square error.
+    ``read`` makes brightness from pixels of any size. A learnt scale becomes the root mean square error.
 
     Source: Kingma & Welling 2014, appendix C.2, arXiv 1312.6114; a learnt shared scale is the sigma-VAE of Rybkin et
     al. 2021, arXiv 2006.13202.
@@ -88,17 +91,17 @@ class Gaussian:
         return {"intensity": self.read(tensors["pixels"])}
 
     def sample(self, generator: torch.Generator) -> Tensors:
-        """Draw pictures, clipped to what can be shown."""
+        """Draw pictures, clipped to the range from 0 to 1."""
         noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype, device=self.mean.device)
         return {"intensity": (self.mean + self.scale * noise).clamp(0, 1)}
 
 
 @dataclass(frozen=True)
 class Laplace:
-    """Brightness with noise around ``median`` whose mean size is ``scale``.
+    """Laplace brightness: each value x has the density exp(-|x - median| / scale) / (2 scale).
 
-    A few pixels that are far off cost less than under a Gaussian, so edges blur less. Where the scale is learnt, it
-    becomes the mean absolute error.
+    A few pixels with large errors cost less than under a Gaussian, so edges are less blurred. A learnt scale becomes
+    the mean absolute error.
     """
 
     median: Float[Tensor, "batch channel size size"]
@@ -120,7 +123,7 @@ class Laplace:
         return {"intensity": self.read(tensors["pixels"])}
 
     def sample(self, generator: torch.Generator) -> Tensors:
-        """Draw pictures, clipped to what can be shown."""
+        """Draw pictures, clipped to the range from 0 to 1."""
         share = _uniform(self.median, generator) - 0.5
         noise = -share.sign() * torch.log1p(-2 * share.abs())
         return {"intensity": (self.median + self.scale * noise).clamp(0, 1)}
@@ -128,11 +131,15 @@ class Laplace:
 
 @dataclass(frozen=True)
 class DiscretisedLogistic:
-    """A probability for each of the 256 levels of a value: the share of a logistic distribution that rounds to it.
+    """A probability for each of the 256 levels of a value: the mass of a logistic distribution that rounds to it.
 
-    Black has all that lies below, white all that lies above. The probabilities of all pictures sum to one, so scores
-    are nats of the stored picture, which compare between models. ``mean`` may leave the range from 0 to 1. A picture of
-    another size is resized first, and then rounded to the nearest of the levels.
+    With F the logistic function, s the scale and h half a step between levels, the level x has the probability
+
+        F((x + h - mean) / s) - F((x - h - mean) / s)
+
+    Black also has all mass below it, and white all mass above it. The probabilities of all pictures sum to one, so
+    scores are nats of the stored picture and can be compared between models. ``mean`` may leave the range from 0 to 1.
+    A picture of another size is first resized, then rounded to the nearest level.
 
     Source: Salimans et al. 2017, "PixelCNN++", eq. 2, arXiv 1701.05517, with one component; first in Kingma et al.
     2016, arXiv 1606.04934.
@@ -145,8 +152,8 @@ class DiscretisedLogistic:
     def log_prob(self, tensors: Tensors) -> Float[Tensor, " batch"]:
         """Return the log-probability of each picture, summed over pixels and channels, in nats.
 
-        With F the logistic function, F(a) - F(b) = F(a) F(-b) (1 - exp(b - a)), where no term is a small difference of
-        large ones; an open end leaves only F(a) or F(-b).
+        With F the logistic function, F(a) - F(b) = F(a) F(-b) (1 - exp(b - a)). No factor on the right is a small
+        difference of large numbers; at the lowest and highest level only F(a) or F(-b) remains.
         """
         levels = (self.read(tensors["pixels"]) * BRIGHTEST).round()
         from_mean, width = levels - BRIGHTEST * self.mean, BRIGHTEST * self.scale
@@ -162,7 +169,7 @@ class DiscretisedLogistic:
         return score.flatten(1).sum(dim=-1)
 
     def mode(self) -> Tensors:
-        """Return the mean, clipped to what can be shown and not rounded, so that it can be differentiated."""
+        """Return the mean, clipped to the range from 0 to 1, and not rounded, so that it has a gradient."""
         return {"intensity": self.mean.clamp(0, 1)}
 
     def target(self, tensors: Tensors) -> Tensors:

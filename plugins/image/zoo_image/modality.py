@@ -1,4 +1,4 @@
-"""Pictures: how a picture becomes pixels of one size, and how pixels become a picture again. No torch."""
+"""The modality ``image``: turns pictures into pixels, and pixels into pictures, without torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ImageModality:
     """Pictures of ``size`` by ``size`` pixels, in colour or (``channels = 1``) in grey.
 
     A raw value is a Pillow image, an array of uint8, (height, width) or (height, width, 3 or 4), or the path of a
-    picture file. A value of another size is resized, each side by itself. What is transparent becomes white.
+    picture file. A value of another size is resized, each side separately. Transparent parts become white.
     """
 
     size: Annotated[int, Ge(1)] = 32
@@ -60,8 +60,8 @@ class ImageModality:
     def to_arrays(self, values: Sequence[Any]) -> Mapping[str, Array]:
         """Return ``pixels``, (batch, channels, size, size).
 
-        Raises DataError, naming the position and the file, where a value is no picture or a file is broken, UsageError
-        where a lone picture is given in place of a list.
+        Raises DataError, naming the position and the file, if a value is not a picture or a file is broken, and
+        UsageError if a single picture is given in place of a list.
         """
         _refuse_lone(listed(values, "pictures"))
         if self._are_pixels_already(values):
@@ -76,7 +76,7 @@ class ImageModality:
     def from_arrays(self, arrays: Mapping[str, Array]) -> Sequence[Image.Image]:
         """Return pictures of ``pixels``, or of a decoder's ``intensity`` from 0 (black) to 1.
 
-        Raises DataError where neither is there or an intensity is no number.
+        Raises DataError if neither is given, or an intensity is NaN.
         """
         if "pixels" in arrays:
             pixels = arrays["pixels"]
@@ -120,9 +120,9 @@ class ImageModality:
 
 
 def _refuse_lone(values: Any) -> None:
-    """Raise UsageError if ``values`` is an array that is one picture, or may be: its rows would be taken for pictures.
+    """Raise UsageError if ``values`` is an array that may be one picture: its rows would be taken for pictures.
 
-    Of pictures in one array each has two axes, or three: (row, height, width) or (row, height, width, channels).
+    An array of several pictures is (row, height, width) or (row, height, width, channels).
     """
     if isinstance(values, np.ndarray) and (values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (3, 4))):
         raise UsageError(

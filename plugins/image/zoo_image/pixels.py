@@ -1,4 +1,4 @@
-"""From stored pixels to numbers that networks like, at one size, inside the graph."""
+"""Turns stored pixels into brightness at one size, inside the graph."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from zoo_image.modality import ImageModality
 
 
 def image_modality(modality: Modality, component: str) -> ImageModality:
-    """Return ``modality`` where it is of images; raise SpecError, naming ``component``, where it is not."""
+    """Return ``modality`` if it is of images; raise SpecError, naming ``component``, if not."""
     return modality_of(ImageModality, "image", modality, component=component)
 
 
 class PixelReader(nn.Module):
     """Reads uint8 pixels of any height and width as numbers of one size.
 
-    The resizing is bilinear with antialiasing, the same as ``Pillow``'s and as ``interpolate(antialias=True)``, but
-    written as two products with matrices of weights: every runtime computes products alike, and some ignore the flag.
+    The resizing is bilinear with antialiasing, the same as ``Pillow``'s and as ``interpolate(antialias=True)``. It is
+    written as two products with matrices of weights, since every runtime computes products alike, and some ignore the
+    flag.
     """
 
     brightest: Tensor
@@ -35,7 +36,7 @@ class PixelReader(nn.Module):
         """Return brightness from 0 to 1, the target of the likelihoods."""
         read = pixels.to(self.brightest.dtype) / self.brightest
         height, width = pixels.shape[-2:]
-        # A graph must hold the resizing even where the example that it is traced with needs none.
+        # A graph must contain the resizing even if the example that it is traced with needs none.
         if torch.compiler.is_exporting() or height != self.size or width != self.size:
             exact = torch.promote_types(read.dtype, torch.float32)
             down = resizing_weights(height, self.size, exact).to(read)
@@ -51,10 +52,11 @@ class PixelReader(nn.Module):
 
 
 def resizing_weights(source: int, target: int, dtype: torch.dtype) -> Float[Tensor, "target source"]:
-    """Return what each of ``source`` pixels in a line gives to each of ``target`` pixels; rows sum to one.
+    """Return the weight of each of ``source`` pixels in a line for each of ``target`` pixels; rows sum to one.
 
-    A target pixel is a triangle around its centre, as wide as two of the larger pixels. In units of half a pixel of
-    either line's common refinement all centres are whole, so the weights are exact before they are divided.
+    The weights of a target pixel form a triangle around its centre, as wide as two of the larger pixels. In units of
+    half a pixel of the common refinement of both lines, all centres are whole numbers, so the weights are exact before
+    they are divided.
     """
     centres = (2 * torch.arange(target)[:, None] + 1) * source
     places = torch.arange(source) * (2 * target) + target

@@ -1,4 +1,4 @@
-"""Opens whatever a picture comes as: a file, an array or a Pillow image, of any mode, upright and without alpha."""
+"""Reads pictures: a file, an array or a Pillow image of any mode becomes upright and loses its alpha channel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from zoo import DataError, LibraryMessages, library_messages
 
 LARGEST_PIXELS = 2**26
-# Named, so that no other decoder of Pillow runs on a stranger's file: one of them starts a PostScript interpreter.
+# Listed, so that no other decoder of Pillow runs on an untrusted file: one of them starts a PostScript interpreter.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = frozenset(
     (".bmp", ".gif", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".pbm", ".pgm", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
@@ -25,9 +25,9 @@ _EXPECTED = "a Pillow image, an array of uint8, (height, width) or (height, widt
 def picture_of(value: Any, position: int) -> Image.Image:
     """Return a raw value as a picture of mode L or RGB: upright, transparent parts white, 16 bits scaled to 8.
 
-    Grey levels that are stored as integers of 32 bits count as 16 bits. Of an animation it is the first frame.
-    ``position`` is for the message. Raises DataError where ``value`` is no picture, a file is missing, broken or of
-    another format, or there is no pixel or more than ``LARGEST_PIXELS``.
+    Grey levels stored as integers of 32 bits count as 16 bits. From an animation the first frame is read. ``position``
+    is for the message. Raises DataError if ``value`` is not a picture, if a file is missing, broken or of another
+    format, or if there are no pixels or more than ``LARGEST_PIXELS``.
     """
     if isinstance(value, str | Path):
         return _opened(Path(value), f"picture {position} ({value})")
@@ -58,7 +58,7 @@ def _from_array(value: Any, what: str) -> Image.Image:
 
 
 def _decoded(image: Image.Image, what: str, *, ours: bool = False) -> Image.Image:
-    """Return a picture, which is turned upright as it is if it is ``ours``, else as a copy."""
+    """Return a picture turned upright: in place if it is ``ours``, else as a copy."""
     pixels = image.width * image.height
     if pixels > LARGEST_PIXELS:
         raise DataError(f"{what}: {_too_large()}: it has {image.width} by {image.height}")

@@ -15,10 +15,10 @@ from zoo_image.pixels import PixelReader, image_modality
 
 
 class ResidualEncoder(Encoder):
-    """A stage for each of ``channels``: ``blocks`` residual blocks, the first of which halves the picture.
+    """One stage per entry of ``channels``: ``blocks`` residual blocks, the first of which halves the picture.
 
-    ``pooling`` is as in the encoder ``convolutional``: ``"none"`` keeps what stands where, ``"mean"`` averages over
-    places and leaves ``channels[-1]`` features whatever the size.
+    ``pooling`` is as in the encoder ``convolutional``: ``"none"`` keeps positions, ``"mean"`` averages over places and
+    gives ``channels[-1]`` features at every size.
 
     Source: He et al. 2016, "Identity Mappings in Deep Residual Networks", arXiv 1603.05027, with group normalisation,
     Wu & He 2018, arXiv 1803.08494, in place of batch normalisation.
@@ -26,7 +26,7 @@ class ResidualEncoder(Encoder):
 
     parity_ulps: ClassVar[int] = 512
     parity_reason: ClassVar[str] = (
-        "in a flat picture every place rounds alike, and each of the many layers behind adds to the same error"
+        "in a uniform picture every place is rounded alike, and each of the many later layers adds to the same error"
     )
 
     def __init__(
@@ -55,7 +55,7 @@ class ResidualEncoder(Encoder):
 
 
 class _Block(nn.Module):
-    """Two convolutions, each behind normalisation and activation, added to what came in."""
+    """Two convolutions, each after normalisation and activation, added to the block's input."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()

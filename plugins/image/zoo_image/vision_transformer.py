@@ -19,7 +19,8 @@ POSITION_SCALE = 0.02
 class VisionTransformer(Encoder):
     """Cuts the picture into squares of ``patch`` pixels and lets a pre-norm transformer attend to them.
 
-    The features are a class token's. ``width`` is a multiple of ``heads``, the picture's size one of ``patch``.
+    The features are those of a class token. ``width`` is a multiple of ``heads``, and the picture's size is a multiple
+    of ``patch``.
 
     Source: Dosovitskiy et al. 2021, arXiv 2010.11929, eq. 1 to 4.
     """

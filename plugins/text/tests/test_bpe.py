@@ -135,8 +135,11 @@ def test_byte_pairs_that_were_not_learnt_are_asked_for():
     [
         ({}, "with the tokenizer 'bpe' holds 'tokenizer' as bytes; this one holds nothing; take the state of"),
         ({"vocabulary": b"red"}, "holds 'tokenizer' as bytes; this one holds vocabulary"),
-        ({"tokenizer": b"{"}, "the state 'tokenizer' of a text modality is no JSON of a tokenizer: .*; fetch or train"),
-        ({"tokenizer": b"\xff"}, "the state 'tokenizer' of a text modality is no UTF-8 from byte 0 on; fetch or train"),
+        (
+            {"tokenizer": b"{"},
+            "the state 'tokenizer' of a text modality is not the JSON of a tokenizer: .*; fetch or train",
+        ),
+        ({"tokenizer": b"\xff"}, "the state 'tokenizer' of a text modality is not UTF-8 from byte 0 on; fetch or"),
     ],
 )
 def test_a_state_that_cannot_be_read_is_refused(state, message):

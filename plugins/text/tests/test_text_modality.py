@@ -197,7 +197,7 @@ def test_a_text_that_is_no_word_for_very_long_is_read_no_further():
 
 
 def test_a_vocabulary_that_is_no_utf8_is_refused():
-    message = "the state 'vocabulary' of a text modality is no UTF-8 from byte 1 on; fetch or train the model again"
+    message = "the state 'vocabulary' of a text modality is not UTF-8 from byte 1 on; fetch or train the model again"
     with pytest.raises(DataError, match=message):
         TextModality().with_state({"vocabulary": np.frombuffer(b"a\xff", dtype=np.uint8)})
 

@@ -34,11 +34,11 @@ def zoo_decoders() -> Mapping[str, str]:
 
 @hookimpl
 def zoo_fronts() -> Mapping[str, str]:
-    """Register what reads UTF-8 inside a graph."""
+    """Register the front, which reads UTF-8 inside a graph."""
     return {"text": "zoo_text.front:TextFront"}
 
 
 @hookimpl
 def zoo_translations() -> Mapping[str, str]:
-    """Register how the packed LSTM is written."""
+    """Register the translation of the packed LSTM."""
     return {"onnx/zoo_text::packed_lstm": "zoo_text.packed_lstm:in_onnx"}

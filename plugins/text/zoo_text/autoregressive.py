@@ -1,4 +1,4 @@
-"""Distributions over texts that are written token by token."""
+"""Distributions over texts that are generated token by token."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from zoo import Tensors
 
 @runtime_checkable
 class TokenModel(Protocol):
-    """Tells what follows: logits with a column an id, given the ids before it.
+    """Predicts the next id: logits with one column per id, given the ids before it.
 
-    Id 0, the padding, stands in front of the first token, and following the last one it is the end of the text.
+    Id 0, the padding, also marks the place in front of the first token and the end of the text.
     """
 
     @property
@@ -25,18 +25,21 @@ class TokenModel(Protocol):
         """The state in front of the first token."""
 
     def all_logits(self, previous: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token id"]:
-        """Return, for each place, the logits of what follows ``previous`` up to there."""
+        """Return, for each place, the logits of the id that follows ``previous`` up to this place."""
 
     def next_logits(
         self, previous: Int[Tensor, " batch"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "batch id"], Float[Tensor, "batch state"]]:
-        """Return the logits of what follows one more id, and the state after it."""
+        """Return the logits of the id that follows one more id, and the state after it."""
 
 
 class AutoregressiveTokens:
     """Texts of at most ``length`` tokens, each token drawn given those before it, up to the end of the text.
 
-    A text of ``length`` tokens needs no end: none is scored, none is written. The unknown word is a token like others.
+        log_prob = Σ_t log p(token_t | token_1 … token_{t-1}, latent)
+
+    where the end of the text counts as a last token. A text of ``length`` tokens has no such end. The unknown word is a
+    token like others.
     """
 
     def __init__(self, model: TokenModel, *, length: int) -> None:
@@ -48,13 +51,13 @@ class AutoregressiveTokens:
         ids, mask = tensors["ids"] * tensors["mask"], tensors["mask"]
         previous = F.pad(ids, (1, 0))[:, : self.length]
         following = F.pad(ids, (0, 1))[:, : self.length]
-        counted = F.pad(mask, (1, 0), value=True)[:, : self.length]  # the last place that counts is that of the end
+        counted = F.pad(mask, (1, 0), value=True)[:, : self.length]  # the last place that counts is the end of the text
         log_probability = self.model.all_logits(previous).log_softmax(dim=-1)
         of_tokens = log_probability.gather(2, following.unsqueeze(2)).squeeze(2)
         return (of_tokens * counted.to(of_tokens.dtype)).sum(dim=1)
 
     def mode(self) -> Tensors:
-        """Return the text whose each token is the most probable one given those before: greedy, not the best of all."""
+        """Return the text in which each token is the most probable one given those before it: a greedy choice."""
         return self._written(lambda logits: logits.argmax(dim=-1))
 
     def target(self, tensors: Tensors) -> Tensors:

@@ -1,4 +1,4 @@
-"""The tokenizer ``bpe``: pieces of words that ``fit`` learns, down to single bytes, so that no text is unknown."""
+"""The tokenizer ``bpe``: pieces of words that ``fit`` learns, down to single bytes, so no text is unknown."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ LONGEST_TOKEN_BYTES = 32
 
 @dataclass(frozen=True)
 class BytePairs(Tokenizer):
-    """Byte pair encoding of UTF-8: 0 is padding, 1 stays unused, then the bytes and what ``fit`` joined of them.
+    """Byte pair encoding of UTF-8: 0 is padding, 1 is unused, then come the bytes and the pieces that ``fit`` joined.
 
-    The text of the ids of a text is that text in the normal form NFC; nothing else is changed. ``learnt`` is the JSON
+    Decoding the ids of a text gives the text in the normal form NFC; nothing else is changed. ``learnt`` is the JSON
     of the package ``tokenizers``, whose ids are smaller by two.
 
     Source: Sennrich et al. 2016, arXiv 1508.07909; bytes in place of characters as in Radford et al. 2019, "Language
@@ -101,7 +101,7 @@ class BytePairs(Tokenizer):
             json.loads(learnt)
         except (ValueError, RecursionError) as error:
             raise DataError(
-                f"the state 'tokenizer' of a text modality is no JSON of a tokenizer: {error}; fetch or train the "
+                f"the state 'tokenizer' of a text modality is not the JSON of a tokenizer: {error}; fetch or train the "
                 "model again"
             ) from error
         return Tokenizer.from_str(learnt)

@@ -16,14 +16,14 @@ from zoo_text.modality import TextModality
 
 
 class BagOfWordsDecoder(Decoder):
-    """From a latent through ``depth`` layers to the probability of each word, whatever the order.
+    """From a latent through ``depth`` layers to the probability of each word, regardless of order.
 
     Source: Miao et al. 2016, "Neural Variational Inference for Text Processing", arXiv 1511.06038, section 3.
     """
 
     parity_ulps: ClassVar[int] = 64
     parity_reason: ClassVar[str] = (
-        "a probability errs, as a share of itself, by what its logarithm errs: the rounding of a logit that may be 16"
+        "a probability's relative error is its logarithm's absolute error: the rounding of a logit of up to 16"
     )
 
     def __init__(
@@ -51,10 +51,10 @@ class BagOfWordsDecoder(Decoder):
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:
-        """``word_probability``, a column an id."""
+        """``word_probability``, one column per id."""
         return {"word_probability": TensorSpec("float32", ("batch", self.token_count), 0, 1)}
 
     def forward(self, latent: Float[Tensor, "batch latent"]) -> BagOfWords:
-        """Return the bag of words that each latent stands for."""
+        """Return the distribution over bags of words given each latent."""
         logits = self.output(self.layers(latent.to(self.output.weight.dtype)))
         return BagOfWords(logits, first_word=self.first_word, draws=self.draws)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zoo import Encoder, Modality, SpecError, Tensors, modality_of, self_attention
 from zoo_text.modality import TextModality
 
-# Small enough that a few steps of the optimiser outweigh where a rare word started.
+# Small enough that a few steps of the optimiser outweigh a rare word's initial embedding.
 EMBEDDING_SCALE = 0.02
 
 
@@ -40,16 +40,16 @@ class BagOfEmbeddings(Encoder):
         self.layers = nn.Sequential(*(module for layer in layers for module in layer))
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
-        """Return one row of features a text."""
+        """Return one row of features per text."""
         mean = masked_mean(self.embedding(tensors["ids"]), tensors["mask"])
         features: Tensor = self.layers(self.norm(mean))
         return features
 
 
 class TransformerEncoder(Encoder):
-    """A pre-norm transformer with learned positions; the features are a class token's.
+    """A pre-norm transformer with learned positions; the features are those of a class token.
 
-    The class token stands in front of every text, so that a wholly masked row has something to attend to.
+    The class token stands in front of every text, so that a completely masked row has a token to attend to.
 
     Source: Vaswani et al. 2017, arXiv 1706.03762; the norm inside the residual branch as in Xiong et al. 2020,
     arXiv 2002.04745, figure 1b; the class token as in Devlin et al. 2019, arXiv 1810.04805.
@@ -78,7 +78,7 @@ class TransformerEncoder(Encoder):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
-        """Return one row of features a text."""
+        """Return one row of features per text."""
         ids, mask = tensors["ids"], tensors["mask"]
         tokens = self.embedding(ids) + self.positions[: ids.shape[1]]
         first = self.class_token.expand(ids.shape[0], 1, -1)
@@ -130,17 +130,18 @@ class _SelfAttention(nn.Module):
 def masked_mean(
     embedded: Float[Tensor, "batch token width"], mask: Bool[Tensor, "batch token"]
 ) -> Float[Tensor, "batch width"]:
-    """Return the mean over the unmasked tokens, zero where there is none."""
+    """Return the mean over the unmasked tokens; zero if there are none."""
     weight = mask.to(embedded.dtype).unsqueeze(-1)
     return (embedded * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
 
 
 def token_embedding(modality: TextModality, width: int, *, train_embedding: bool = True) -> nn.Embedding:
-    """Return the table of a text's embeddings, a row a token: the modality's vectors where it has some, else small.
+    """Return the table of a text's embeddings, one row per id: the modality's vectors, or else small random ones.
 
-    Without ``train_embedding`` the table stays as it is; words without a vector then keep their small one.
+    Without ``train_embedding`` the table is not trained; words without a vector then keep their small random one.
 
-    Raises SpecError where the vectors have another size than ``width``, or nothing is there to be kept.
+    Raises SpecError if the vectors have another size than ``width``, or if the table is not to be trained but there are
+    no vectors.
     """
     if not train_embedding and modality.vectors is None:
         raise SpecError(
@@ -150,7 +151,7 @@ def token_embedding(modality: TextModality, width: int, *, train_embedding: bool
     embedding = nn.Embedding(modality.token_count, width)
     with torch.no_grad():
         embedding.weight.normal_(std=EMBEDDING_SCALE)
-        # Words that training never meets are all the unknown word: it must not push a text anywhere.
+        # All words that training never meets become the unknown word: it must not move a text's features.
         embedding.weight[: modality.first_word] = 0
         if modality.pretrained is not None:
             ids, vectors = torch.from_numpy(modality.pretrained.ids), torch.from_numpy(modality.pretrained.vectors)

@@ -1,4 +1,4 @@
-"""What reads the UTF-8 of a text inside a graph: bytes to the ids and the mask of the modality ``text``."""
+"""The front of texts: turns UTF-8 into the ids and the mask of the modality ``text``, inside a graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The characters of a vocabulary as tables: what each is after NFKC and case folding, in small integers.
+"""The characters of a vocabulary as tables of small integers: each character after NFKC and case folding.
 
 A character becomes *pieces*, one for each character that NFKC and case folding make of it. A piece is a code and a
 letter. The code is one of the kinds below, plus ``BREAK`` where no word goes on from before the piece. Letters count

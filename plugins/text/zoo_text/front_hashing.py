@@ -50,7 +50,7 @@ class WordTable(nn.Module):
         offset: Int[Tensor, "batch piece"],
         none: Int[Tensor, "batch word"],
     ) -> Int[Tensor, "batch word"]:
-        """Return the ids of the words, 0 or less where none is known.
+        """Return the ids of the words; 0 or less for an unknown word.
 
         ``none`` are zeros for as many words as are asked for; a letter 0 is none.
         """
@@ -66,7 +66,7 @@ class WordTable(nn.Module):
 
 
 class KeyTable(nn.Module):
-    """From whole numbers, each known at most once, to what they stand for; 0 where one is unknown."""
+    """From distinct whole numbers to their values; 0 for an unknown number."""
 
     def __init__(self, keys: NDArray[np.int64], values: NDArray[np.int64]) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class KeyTable(nn.Module):
 def _buckets(hashes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where each bucket begins, and the end of the last; and the words in the order of their buckets.
 
-    Of some numbers of buckets, about two a word, the one is taken whose fullest bucket holds the fewest.
+    Several numbers of buckets are tried, about two per word; the one whose fullest bucket is smallest is taken.
     """
     counts = range(2 * len(hashes) + 1, 2 * len(hashes) + 1 + _TRIED_BUCKETS)
     best = min(counts, key=lambda count: int(np.bincount(hashes % count, minlength=1).max()))

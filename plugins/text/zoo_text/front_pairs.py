@@ -64,7 +64,7 @@ class BytePairsFront(nn.Module):
             while self._goes_on(*state):
                 state = self._join(*state)
             tokens = state[0]
-        # As long as is asked for, however long the text is.
+        # Always as long as requested, however long the text is.
         wide = torch.cat([tokens, tokens[..., :1].expand(-1, self.length) * 0], dim=1)[..., : self.length]
         mask = wide > 0
         return (wide + 1) * mask.to(torch.int64), mask
@@ -74,7 +74,7 @@ class BytePairsFront(nn.Module):
         return (best < self.no_pair).any()
 
     def _join(self, tokens: Tensor, begins: Tensor, best: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Join the best pair of each text; what stands behind it moves up by one place."""
+        """Join the best pair of each text; all later pieces move up by one place."""
         place = torch.arange(tokens.shape[1], device=tokens.device)
         none = tokens[..., :1] * 0
         following = torch.cat([tokens[..., 1:], none], dim=1)
@@ -88,7 +88,7 @@ class BytePairsFront(nn.Module):
 
 
 class Parts(nn.Module):
-    """Where the parts of a text begin, none of which is joined with another: words with the blank before them."""
+    """The beginnings of a text's parts, which are never joined with each other: words with the blank before them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ def _classes() -> NDArray[np.int64]:
 
 
 def _byte_characters() -> list[str]:
-    """Return what stands for each byte in the JSON: its own character where that can be seen, else one from U+0100."""
+    """Return the character for each byte in the JSON: its own if that is visible, else one from U+0100."""
     seen = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     hidden = iter(range(0x100, 0x200))
     return [chr(byte if byte in seen else next(hidden)) for byte in range(256)]

@@ -18,7 +18,7 @@ _SURROGATES = range(0xD800, 0xE000)
 class CharacterRows(nn.Module):
     """From the bytes of texts to the row of the character that each belongs to, and its place among that one's bytes.
 
-    What is no UTF-8 reads as a character from ``END`` on.
+    Invalid UTF-8 is read as a character from ``END`` on.
 
     Source: Unicode 15, section 3.9, table 3-7.
     """

@@ -29,7 +29,7 @@ class WordPiecesFront(nn.Module):
     It reads what ``WordLetters`` reads. Each turn of the loop goes on by one letter in each word: down the tree of
     pieces as long as there is a branch, else back behind the longest piece that was met.
 
-    Raises SpecError where there are too many pieces.
+    Raises SpecError if there are too many pieces.
     """
 
     def __init__(self, pieces: WordPieces, length: int) -> None:
@@ -117,7 +117,7 @@ class WordPiecesFront(nn.Module):
         )
 
     def _child(self, node: Tensor, letter: Tensor) -> Tensor:
-        """Return the node below, 0 where there is none, as there is below no letter."""
+        """Return the child node; 0 if there is none, as for the absence of a letter."""
         child: Tensor = self.branches((node * self.size + letter).flatten(1))
         return child.view(node.shape)
 

@@ -42,8 +42,8 @@ class WordLetters(nn.Module):
     That holds for every text in the normal form NFKC, which the tensor's spec names, and for others whose NFKC is that
     of their characters one by one. In a text of any other form the words would be other ones here.
 
-    All that is found of a character stands at the places of its bytes, and where nothing is found is zero: no shape
-    depends on what a text says.
+    All results for a character stand at the places of its bytes, with zeros elsewhere: no shape depends on the content
+    of a text.
     """
 
     cut_first: Tensor

@@ -19,8 +19,8 @@ from zoo_text.packed_lstm import PackedLSTM
 class LSTMEncoder(Encoder):
     """Reads a text word by word: ``depth`` LSTM layers of ``width``, then a tanh layer for each number in ``hidden``.
 
-    The features are made of the ``last`` state of each direction or of the ``mean`` of all states. A text without words
-    stands at zero in front of the tanh layers. ``dropout`` is of the embedded words and of each layer's states.
+    The features are computed from the ``last`` state of each direction, or from the ``mean`` of all states. For a text
+    without words, this state is zero. ``dropout`` applies to the embedded words and to each layer's states.
 
     An autoencoder of ``width = 64, hidden = [64, 64]``, a latent of 64 or more and the decoder ``bag-of-words`` with
     ``depth = 0`` is a word embedding, LSTM(64), tanh, tanh and a softmax over the vocabulary.
@@ -59,7 +59,7 @@ class LSTMEncoder(Encoder):
         self.hidden = nn.Sequential(*(module for layer in layers for module in layer))
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
-        """Return one row of features a text."""
+        """Return one row of features per text."""
         mask = tensors["mask"]
         lengths = mask.sum(dim=1).clamp(min=1)  # a text without words is read as one word, and then masked
         states = self.dropout(self.embedding(tensors["ids"]))
@@ -72,7 +72,7 @@ class LSTMEncoder(Encoder):
     def _last(
         self, states: Float[Tensor, "batch token state"], mask: Bool[Tensor, "batch token"]
     ) -> Float[Tensor, "batch state"]:
-        """Return the state after the last word of each direction, zero where there is no word."""
+        """Return the state after the last word of each direction; zero if there are no words."""
         place = (mask.sum(dim=1) - 1).clamp(min=0)
         last = states.gather(1, place[:, None, None].expand(-1, 1, states.shape[2])).squeeze(1)
         if self.bidirectional:

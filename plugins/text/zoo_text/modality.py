@@ -38,16 +38,18 @@ class TextModality:
 
     ``tokenizer`` is ``words`` (whole words and single CJK characters, learnt by ``fit``), ``wordpiece`` (the same
     words, the rare ones in pieces, learnt by ``fit``), ``bpe`` (byte pairs: pieces of any text, learnt by ``fit``, none
-    unknown) or ``bytes`` (UTF-8, nothing to learn). Tokens past ``max_length`` are cut off. ``vocabulary_size`` is the
-    largest number of ids that a tokenizer that learns may use, two of which stand for padding and for unknown words.
+    unknown) or ``bytes`` (UTF-8, nothing to learn). Longer texts are truncated to ``max_length`` tokens.
+    ``vocabulary_size`` is the largest number of ids that a learnt tokenizer may use; two of them stand for padding and
+    for unknown words.
 
     ``vectors`` is a word2vec file that words start from, binary or text: a path, or ``package:NAME/PATH`` inside an
-    installed package. ``fit`` reads it; what it learns is the same as without. The words that stand in the file, spelt
-    as ``fit`` learns them (case folded, one CJK character each), start from its vectors, all others as without. A
-    fitted copy carries the vectors, its ``state`` does not: a checkpoint and the runtime never need the file.
+    installed package. ``fit`` reads it; the learnt vocabulary is the same as without it. Words that are in the file,
+    spelt as ``fit`` learns them (case folded, one CJK character each), start from its vectors; all other words start
+    from random ones. A fitted copy holds the vectors, but its ``state`` does not: a checkpoint and the runtime never
+    need the file.
 
-    Raises SpecError where ``vocabulary_size`` is too small for the tokenizer, or ``vectors`` stands beside another one
-    than ``words``.
+    Raises SpecError if ``vocabulary_size`` is too small for the tokenizer, or if ``vectors`` is given for another
+    tokenizer than ``words``.
     """
 
     length_option: ClassVar[str] = "max_length"
@@ -81,12 +83,12 @@ class TextModality:
 
     @property
     def first_word(self) -> int:
-        """The smallest id that names something; those below are padding and, but for ``bytes``, the unknown word."""
+        """The smallest id with a text; those below are padding and, except for ``bytes``, the unknown word."""
         return self.reader.first_word
 
     @property
     def pretrained(self) -> Pretrained | None:
-        """The vectors that words start from: of a copy that ``fit`` returned, where there is a file of them."""
+        """The vectors that words start from: those of a copy that ``fit`` returned, if there is a file of vectors."""
         return self._pretrained
 
     @property
@@ -110,18 +112,18 @@ class TextModality:
 
     @property
     def raw_axes(self) -> Mapping[str, Axis]:
-        """``bytes``: as many as are read of a text, so that none takes long."""
+        """``bytes``: the number of bytes that are read of a text, which bounds the time per text."""
         return {"bytes": Axis(1, self.max_length * MOST_BYTES_A_TOKEN[self.tokenizer], padded=True)}
 
     def to_raw_arrays(self, values: Sequence[str]) -> Mapping[str, NDArray[Any]]:
-        """Return the bytes of each text, as far as they may be read.
+        """Return the bytes of each text, truncated to the number that is read.
 
-        Raises DataError where a value is no text.
+        Raises DataError if a value is not a text.
         """
         return {"utf8": as_utf8(values, self.raw_axes["bytes"].largest, self.raw_tensors["utf8"].normal_form)}
 
     def from_raw_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Sequence[str]:
-        """Return texts; what is no UTF-8 shows as the replacement character."""
+        """Return texts; invalid UTF-8 becomes the replacement character."""
         return from_utf8(arrays["utf8"])
 
     def raw_example(
@@ -139,7 +141,7 @@ class TextModality:
     def fit(self, values: Iterable[str]) -> TextModality:
         """Return a copy that knows the most frequent words, or byte pairs, of ``values``.
 
-        Raises SpecError where the file of ``vectors`` cannot be read or has a vector for none of the words.
+        Raises SpecError if the file of ``vectors`` cannot be read or has vectors for none of the words.
         """
         fitted = self.reader.fit(
             _texts(listed(values, "texts", once=True)), length=self.max_length, token_count=self.vocabulary_size
@@ -147,7 +149,7 @@ class TextModality:
         return replace(self, _fitted=fitted, _pretrained=self._vectors_for(fitted))
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return the vocabulary as UTF-8 bytes: words or pieces a line each, the JSON of ``bpe``, or nothing."""
+        """Return the vocabulary as UTF-8 bytes: words or pieces, one per line, the JSON of ``bpe``, or nothing."""
         return self.reader.state()
 
     def with_state(self, state: Mapping[str, NDArray[Any]]) -> TextModality:
@@ -157,8 +159,8 @@ class TextModality:
     def to_arrays(self, values: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return ids and mask, as long as the longest text, at least 1; an empty text is a wholly masked row.
 
-        Raises DataError where a value is no text, UsageError where a lone text is given in place of a list, or the
-        words have not been learnt.
+        Raises DataError if a value is not a text, and UsageError if a single text is given in place of a list, or if
+        the words have not been learnt.
         """
         rows = [self.reader.ids(text, length=self.max_length) for text in _texts(listed(values, "texts"))]
         length = max((len(row) for row in rows), default=0) or 1
@@ -170,7 +172,7 @@ class TextModality:
         return {"ids": ids, "mask": mask}
 
     def truncated(self, values: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> list[int]:
-        """Return the places of the texts that have more than ``max_length`` tokens, or are too long to be read on."""
+        """Return the positions of the truncated texts: more than ``max_length`` tokens, or too many bytes."""
         full = arrays["mask"].sum(axis=1) == self.max_length
         return [
             place
@@ -180,14 +182,14 @@ class TextModality:
         ]
 
     def unknown(self, arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
-        """Return how many tokens are of the unknown word, and how many there are."""
+        """Return the number of unknown words, and the number of all tokens."""
         tokens = arrays["ids"][arrays["mask"]]
         return int((tokens < self.first_word).sum()), len(tokens)
 
     def from_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Sequence[str]:
         """Return texts, from ``ids`` and ``mask`` or from the ``word_probability`` of a decoder.
 
-        Of probabilities those words are told, best first, that are at least half as probable as the best.
+        From probabilities, the words at least half as probable as the best are returned, best first.
         """
         if "word_probability" in arrays:
             return [self._most_probable(row) for row in arrays["word_probability"]]
@@ -211,7 +213,7 @@ class TextModality:
 
     @property
     def reader(self) -> Tokenizer:
-        """The tokenizer, as it was fitted where it was."""
+        """The tokenizer, fitted if ``fit`` or ``with_state`` was called."""
         return TOKENIZERS[self.tokenizer]() if self._fitted is None else self._fitted
 
     def _vectors_for(self, fitted: Tokenizer) -> Pretrained | None:

@@ -1,8 +1,8 @@
 """An LSTM that stops at each row's end, as an operator that exporters can translate.
 
-torch packs rows of unequal length, which no exporter follows; without packing, states depend on the padding. So the
-packed layer is one operator, ``zoo_text::packed_lstm``, that each exporter writes in its own way. ONNX has the very
-thing: ``LSTM`` with ``sequence_lens``.
+torch packs rows of unequal length, which no exporter supports; without packing, states depend on the padding. So the
+packed layer is one operator, ``zoo_text::packed_lstm``, and each exporter has its own translation of it. In ONNX it is
+``LSTM`` with ``sequence_lens``.
 """
 
 from collections.abc import Sequence
@@ -65,9 +65,9 @@ def _(sequence: Tensor, lengths: Tensor, weights: list[Tensor], width: int, bidi
 
 def in_onnx(sequence: Any, lengths: Any, weights: Sequence[Any], width: int, bidirectional: bool) -> Any:
     """Write the operator as ONNX ``LSTM`` with ``sequence_lens``."""
-    from onnxscript import opset18  # only where an exporter of ONNX is installed
+    from onnxscript import opset18  # only if an exporter of ONNX is installed
 
-    op: Any = opset18  # constants may stand for values, which its annotations do not tell
+    op: Any = opset18  # constants may stand for values, which its annotations do not state
 
     def onnx_gates(gates: Any) -> Any:
         """Return i, f, g, o, the gates as torch has them, as i, o, f, g."""

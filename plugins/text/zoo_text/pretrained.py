@@ -17,7 +17,7 @@ _PACKAGE = "package:"
 
 @dataclass(frozen=True)
 class Pretrained:
-    """The ids that have a vector to start from, and their vectors, a row an id."""
+    """The ids that have a vector to start from, and their vectors, one row per id."""
 
     ids: NDArray[np.int64]
     vectors: NDArray[np.float32]
@@ -26,7 +26,7 @@ class Pretrained:
 def pretrained_vectors(address: str, index: Mapping[str, int]) -> Pretrained:
     """Return the vectors that the file at ``address`` has for the words of ``index``, spelt alike.
 
-    Raises DataError where the file cannot be read or knows none of the words.
+    Raises DataError if the file cannot be read or has none of the words.
     """
     read = read_word2vec(file_at(address), words=index.keys())
     return Pretrained(np.array([index[word] for word in read.words], dtype=np.int64), read.vectors)
@@ -35,7 +35,7 @@ def pretrained_vectors(address: str, index: Mapping[str, int]) -> Pretrained:
 def file_at(address: str) -> Path:
     """Return the path that ``address`` stands for: ``package:NAME/PATH`` lies in an installed package, else a path.
 
-    The package is not imported. Raises DataError where it is not installed or the path leaves it.
+    The package is not imported. Raises DataError if it is not installed or the path leaves it.
 
     >>> file_at("vectors.bin").name
     'vectors.bin'

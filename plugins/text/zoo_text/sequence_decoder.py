@@ -18,10 +18,10 @@ from zoo_text.modality import TextModality
 
 
 class RecurrentDecoder(Decoder):
-    """Writes a text word by word: a GRU of ``width`` that starts from the latent, and sees it again at each step.
+    """Generates a text word by word: a GRU of ``width`` that starts from the latent, and reads it again at each step.
 
-    While training, ``word_dropout`` is the share of words that the GRU does not see when it tells what follows them;
-    it has to ask the latent then.
+    During training, ``word_dropout`` is the fraction of words that are hidden from the GRU when it predicts the next
+    word, so that it must use the latent.
 
     Source: Bowman et al. 2016, "Generating Sentences from a Continuous Space", arXiv 1511.06349, word dropout
     included; the GRU is of Cho et al. 2014, arXiv 1406.1078, its gates and biases as in torch.nn.GRU.
@@ -56,7 +56,7 @@ class RecurrentDecoder(Decoder):
         return {"ids": TensorSpec("int64", axes, 0, self.token_count - 1), "mask": TensorSpec("bool", axes, 0, 1)}
 
     def forward(self, latent: Float[Tensor, "batch latent"]) -> AutoregressiveTokens:
-        """Return the distribution over texts that each latent stands for."""
+        """Return the distribution over texts given each latent."""
         latent = latent.to(self.output.weight.dtype)
         start, context = torch.tanh(self.start(latent)), self.context(latent)
         return AutoregressiveTokens(_GivenLatent(self, start, context), length=self.max_length)
@@ -71,7 +71,7 @@ class _GivenLatent:
     context: Float[Tensor, "batch embedding"]
 
     def all_logits(self, previous: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token id"]:
-        """Return the logits of what follows each of ``previous``."""
+        """Return the logits of the id after each of ``previous``."""
         words = self.decoder.word_dropout(self.decoder.embedding(previous))
         states, _ = self.decoder.gru(words + self.context.unsqueeze(1), self.start.unsqueeze(0))
         logits: Tensor = self.decoder.output(states)
@@ -80,7 +80,7 @@ class _GivenLatent:
     def next_logits(
         self, previous: Int[Tensor, " batch"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "batch id"], Float[Tensor, "batch state"]]:
-        """Return the logits of what follows ``previous``, and the state after it."""
+        """Return the logits of the id after ``previous``, and the state after it."""
         word = self.decoder.embedding(previous) + self.context
         state = torch.gru_cell(word, state, *self.decoder.gru.parameters())
         return self.decoder.output(state), state

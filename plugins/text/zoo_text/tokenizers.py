@@ -33,14 +33,14 @@ SPACE_IN_CJK = re.compile(rf"(?<=[{CJK}]) (?=[{CJK}])")
 # A word is no longer than this.
 STRETCH = 256
 _STRETCH = re.compile(rf"\S{{1,{STRETCH}}}")
-# In it a word is the same however its letters were put together, and however wide they are.
+# In this normal form, a word is the same however its letters are composed, and however wide they are.
 NORMAL_FORM: Literal["NFKC"] = "NFKC"
-# A text that goes on for longer without a word is read no further, so that no text takes long.
+# A longer stretch without a word ends the reading of a text, which bounds the time per text.
 CHARACTERS_A_WORD = 1024
 
 
 class Tokenizer(ABC):
-    """Turns text into ids from 1 to ``token_count - 1``; ids below ``first_word`` name nothing that can be shown.
+    """Turns text into ids from 1 to ``token_count - 1``; ids below ``first_word`` have no text.
 
     ``fewest_tokens`` is the smallest ``token_count`` that ``fit`` takes.
     """
@@ -67,7 +67,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def text(self, ids: Iterable[int]) -> str:
-        """Return the text that the ids stand for; padding says nothing."""
+        """Return the text of the ids; padding is ignored."""
 
     @abstractmethod
     def state(self) -> Mapping[str, NDArray[Any]]:
@@ -116,12 +116,12 @@ class Words(Tokenizer):
         return [self.index.get(word, UNKNOWN) for word in first_words(text, length)]
 
     def text(self, ids: Iterable[int]) -> str:
-        """Return the words with spaces between them, but for CJK characters."""
+        """Return the words with spaces between them, except between CJK characters."""
         words = [UNREADABLE if token == UNKNOWN else self._words[token - self.first_word] for token in ids if token]
         return SPACE_IN_CJK.sub("", " ".join(words))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the words as UTF-8 bytes, one a line."""
+        """Return the words as UTF-8 bytes, one per line."""
         return {"vocabulary": np.frombuffer("\n".join(self._words).encode(), dtype=np.uint8).copy()}
 
     def with_state(self, state: Mapping[str, NDArray[Any]]) -> Words:
@@ -145,12 +145,12 @@ class Words(Tokenizer):
 
 
 def first_words(text: str, length: int) -> Iterator[str]:
-    """Yield the first ``length`` words of a text, of which no more is looked at than they usually take."""
+    """Yield the first ``length`` words of a text; only as much of it is read as they usually take."""
     return islice(_words(normalised(text, NORMAL_FORM, most=length * CHARACTERS_A_WORD)), length)
 
 
 def is_read_to_its_end(text: str, length: int) -> bool:
-    """Return whether nothing but spaces stands behind what is looked at for ``length`` words."""
+    """Return whether only spaces follow the part of a text that is read for ``length`` words."""
     most = length * CHARACTERS_A_WORD
     return len(text) <= most or not normalised(text, NORMAL_FORM)[most:].strip()
 
@@ -164,7 +164,7 @@ class Bytes(Tokenizer):
 
     @property
     def token_count(self) -> int:
-        """One id a byte, and padding."""
+        """One id per byte, and padding."""
         return 257
 
     def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> Bytes:
@@ -191,7 +191,7 @@ class Bytes(Tokenizer):
 def text_of_state(state: Mapping[str, NDArray[Any]], key: str, *, tokenizer: str) -> str:
     """Return what ``state`` holds as UTF-8 bytes under ``key``.
 
-    Raises DataError where it is the state of another tokenizer, or no UTF-8.
+    Raises DataError if it is the state of another tokenizer, or not UTF-8.
     """
     if key not in state or state[key].dtype != np.uint8 or state[key].ndim != 1:
         raise DataError(
@@ -202,6 +202,6 @@ def text_of_state(state: Mapping[str, NDArray[Any]], key: str, *, tokenizer: str
         return bytes(state[key]).decode()
     except UnicodeDecodeError as error:
         raise DataError(
-            f"the state {key!r} of a text modality is no UTF-8 from byte {error.start} on; fetch or train the model "
+            f"the state {key!r} of a text modality is not UTF-8 from byte {error.start} on; fetch or train the model "
             "again"
         ) from error

@@ -20,8 +20,7 @@ from zoo_text.word2vec import WordVectors, write_word2vec
 def trained_vectors(model: Model) -> WordVectors:
     """Return the words of the model's text input and the embeddings that its encoder has for them.
 
-    Raises UsageError where the model has not exactly one text input of whole words, or its encoders not one embedding
-    of them.
+    Raises UsageError if the model does not have exactly one text input of whole words, with exactly one embedding.
     """
     texts = [
         modality

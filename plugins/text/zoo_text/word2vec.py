@@ -34,9 +34,9 @@ _NO_WORD = re.compile(r"[\x00-\x20\x7f]")
 
 @dataclass(frozen=True)
 class WordVectors:
-    """Different words and their vectors, a row a word, of finite float32.
+    """Different words and their vectors, one row per word, of finite float32.
 
-    Raises DataError, naming the word, where the two do not fit together or no file of either format could hold them.
+    Raises DataError, naming the word, if the two do not fit together or no file of either format could hold them.
     """
 
     words: tuple[str, ...]
@@ -69,11 +69,11 @@ class WordVectors:
 def read_word2vec(path: Path | str, *, words: AbstractSet[str] | None = None) -> WordVectors:
     """Read a file of either format; the first lines tell which it is.
 
-    ``words`` are the only ones to keep; the numbers of others are passed over. Memory is bounded by the file's size,
+    Only ``words`` are kept; the numbers of other words are skipped. Memory is bounded by the file's size,
     whatever its header says.
 
-    Raises DataError, naming the file and the byte or line, where it is not what its header promises, holds a number
-    that is not finite, a word twice, or a word that is no UTF-8; and where no word of ``words`` is in it.
+    Raises DataError, naming the file and the byte or line, if its content does not match its header, if it holds a
+    number that is not finite, a word twice or a word that is not UTF-8, or if it has no word of ``words``.
     """
     path = Path(path)
     with _opened(path) as content:
@@ -161,7 +161,7 @@ def _header(path: Path, content: mmap.mmap) -> _Header:
 
 
 def _is_text(content: mmap.mmap, header: _Header) -> bool:
-    """Tell whether nothing but numbers follows the first word, and no control character comes soon after."""
+    """Return whether only numbers follow the first word, without a control character soon after."""
     sample = content[header.end : header.end + max(_SAMPLE_BYTES, LONGEST_WORD_BYTES + 4 * header.size)]
     words = sample.split(b"\n", 1)[0].split(None, 1)
     numbers = words[1][: 4 * header.size] if len(words) == 2 else b"?"
@@ -229,7 +229,7 @@ def _text_numbers(raw: list[bytes], place: str) -> NDArray[np.float32]:
         numbers = [float(item) for item in raw]
     except ValueError as error:
         raise DataError(f"{place}: expected {len(raw)} numbers, but {error}; correct the line") from error
-    with np.errstate(over="ignore"):  # told as what is not finite
+    with np.errstate(over="ignore"):  # reported as not finite
         return np.array(numbers, dtype=np.float32)
 
 

@@ -26,8 +26,8 @@ _INSIDE_FROM = 0xF0000  # code points for private use, in no word
 class WordPieces(Tokenizer):
     """Pieces of words: 0 is padding, 1 any word that the learnt pieces do not spell, the learnt ones follow.
 
-    Words are those of the tokenizer ``words``. Each is cut from its beginning on, every time at the longest piece that
-    is known; pieces that go on with a word are others than those that begin one, and written with ``##``.
+    Words are those of the tokenizer ``words``. Each is cut from its beginning, each time after the longest known piece.
+    Pieces that continue a word differ from those that begin one, and are written with ``##``.
 
     Source: Schuster & Nakajima 2012, "Japanese and Korean Voice Search", in the form of Devlin et al. 2019, arXiv
     1810.04805. Pieces are learnt by their number alone, as byte pairs are, not by likelihood.
@@ -82,13 +82,13 @@ class WordPieces(Tokenizer):
         return self._trained.encode(words, add_special_tokens=False).ids[:length]
 
     def text(self, ids: Iterable[int]) -> str:
-        """Return the words with spaces between them, but for CJK characters."""
+        """Return the words with spaces between them, except between CJK characters."""
         pieces = [UNREADABLE if token == UNKNOWN else self.pieces[token - self.first_word] for token in ids if token]
         joined = " ".join(pieces).replace(f" {INSIDE}", "").removeprefix(INSIDE)
         return SPACE_IN_CJK.sub("", joined)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the pieces as UTF-8 bytes, one a line."""
+        """Return the pieces as UTF-8 bytes, one per line."""
         return {"pieces": np.frombuffer("\n".join(self.pieces).encode(), dtype=np.uint8).copy()}
 
     def with_state(self, state: Mapping[str, NDArray[Any]]) -> WordPieces:
