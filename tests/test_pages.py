@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from zoo.scaffolding import written
 
 ROOT = Path(__file__).parent.parent
 PAGES = {"birds": ROOT / "plugins/README.md", "series": ROOT / "docs/modality.md"}
 NOTEBOOK = ROOT / "docs/python.md"
+DEPLOYMENT, JOINT = ROOT / "docs/deployment.md", ROOT / "docs/joint.md"
+# The Chinese front page has the blocks of the English one; both are in test_readme.py.
+FRONT = {ROOT / "README.md", ROOT / "docs/README.zh.md"}
 # Runs cells as a notebook does: what a cell prints, and the value of its last line, then a line that ends it.
 CELLS = """
 import ast, json, sys
@@ -94,6 +98,40 @@ def test_the_exporter_of_the_page_is_the_one_that_is_scaffolded(blocks_of):
     shown = {path: content for path, _, content in blocks_of(ROOT / "exporters/README.md") if path}
     scaffolded = dict(written("exporter", "programs"))
     assert shown == {path: scaffolded[path] for path in ("zoo_programs/__init__.py", "zoo_programs/exporter.py")}
+
+
+def test_every_page_with_a_program_is_run_by_a_test(blocks_of):
+    pages = [
+        ROOT / "README.md",
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("*/README.md"),
+        *ROOT.glob("plugins/*/README.md"),
+    ]
+    programs = {page for page in pages if "python" in [language for _, language, _ in blocks_of(page)]}
+    run = {*FRONT, *PAGES.values(), NOTEBOOK, DEPLOYMENT, JOINT, ROOT / "exporters/README.md"}
+    assert programs - run == set()
+
+
+@pytest.mark.verify
+def test_the_pages_on_serving_run_as_they_stand(tmp_path, blocks_of):
+    session = Session(tmp_path)
+    session.write("captions.txt", "red heart\nbirthday cake\ncrying cat\n")
+    Image.new("L", (28, 28)).save(tmp_path / "photo.png")
+    session.run("zoo info emoji-search --recipe | sed 's/^steps = .*/steps = 20/' > emoji.toml")
+    session.run(
+        "zoo export fashion-joint --out bundles/fashion-joint --graph embed --graph translate_caption_to_picture"
+    )
+    for _, language, content in [*blocks_of(DEPLOYMENT), *blocks_of(JOINT)]:
+        if language == "python":
+            session.write("program.py", content)
+            session.run("python program.py && rm program.py")
+        elif language == "console":
+            commands = re.findall(r"^\$ (.*)$", content, re.MULTILINE)
+            shown = re.sub(r"^\$ .*$", "", content, flags=re.MULTILINE).split()
+            *_, answer = map(session.run, commands)
+            assert sorted(answer.split()) == sorted(shown)
+        elif not content.startswith("sudo "):
+            session.run(content)
 
 
 def answers_of(cells, folder):
