@@ -122,7 +122,7 @@ def test_memory_that_does_not_suffice_is_told_in_a_paragraph(monkeypatch, capsys
     with pytest.raises(SystemExit, match=r"^1$"):
         main()
     assert capsys.readouterr().err.startswith(
-        "error: more memory is needed than there is (Unable to allocate 2.73 TiB)"
+        "error: more memory is needed than available (Unable to allocate 2.73 TiB)"
     )
 
 

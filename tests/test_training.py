@@ -158,7 +158,7 @@ def test_the_folder_of_a_run_in_the_place_of_an_entry_tells_how_to_go_on(zoo, re
     assert told.exit_code == 2
     assert told.error == (
         "no entry 'run', but a folder with a recipe: train it by `zoo train run/recipe.toml`, and add --out run "
-        "--resume to go on with a run"
+        "--resume to continue a run"
     )
     assert zoo("train", "run/recipe.toml", "--out", "run", "--resume").exit_code == 0
 

@@ -145,7 +145,7 @@ def test_a_recipe_is_trained_by_its_path_or_as_an_object(kind, entry):
 
 
 def test_what_training_cannot_take_is_told(entry):
-    with pytest.raises(UsageError, match="a Recipe has no name that a folder could bear; give the run's folder"):
+    with pytest.raises(UsageError, match="a Recipe has no name for a folder; give the run's folder"):
         train(entry.recipe)
     with pytest.raises(
         UsageError, match=r"expected the name of an entry, the path of a recipe, a Recipe or a Reg.*Check"

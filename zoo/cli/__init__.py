@@ -1,4 +1,4 @@
-"""The command ``zoo``. A file a command, imported when it is called; ``--help`` imports none of them."""
+"""The command ``zoo``. One file per command, imported when it is called; ``--help`` imports none of them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from zoo.recipes.garbage import keep_what_is_there, unsearched
 
 # The help lines stand here, so that `zoo --help` imports no command. A test compares them with the commands.
 COMMANDS = {
-    "quickstart": "Show the whole line in two minutes, on real data, with a page of pictures at the end.",
+    "quickstart": "Show the whole workflow in two minutes, on real data, with a page of pictures at the end.",
     "list": "List the entries of the registry.",
-    "info": "Show the card of an entry, or its recipe to start one's own from.",
+    "info": "Show the card of an entry, or its recipe to start your own from.",
     "fetch": "Fetch the weights of entries, check them and print their paths.",
-    "data": "Tell what a data set holds, and draw some of its samples.",
-    "train": "Train an entry's recipe or one's own.",
+    "data": "Describe the content of a data set, and draw some of its samples.",
+    "train": "Train an entry's recipe or your own.",
     "evaluate": "Measure a model on held-out data.",
     "export": "Export a model as a bundle, judged against torch.",
     "parity": "Judge a bundle again by its own reference, without torch.",
     "run": "Run a graph of a bundle on values, without torch.",
     "embed": "Embed the rows of a file, or the files of a folder, one vector each.",
     "search": "Find the rows whose vectors are nearest to a value's, among those that `zoo embed` wrote.",
-    "plugins": "List what the installed plugins register, and which of them fail.",
-    "plugin": "Write a plugin of one's own, and put it to its contracts.",
-    "doctor": "Tell what is installed, what can run here and what clashes.",
+    "plugins": "List the components of the installed plugins, and the plugins that fail.",
+    "plugin": "Write a plugin of your own, and check it against its contracts.",
+    "doctor": "Report what is installed, what can run here and what conflicts.",
 }
 
 
@@ -42,7 +42,7 @@ class LazyGroup(click.Group):
         return [*COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command, None where there is no such command."""
+        """Import one command; return None if there is no such command."""
         if cmd_name not in COMMANDS:
             return None
         with unsearched():
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; the nearest is named where there is none."""
+        """Find the command; if there is none, name the nearest."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             import difflib
 
@@ -70,7 +70,7 @@ class LazyGroup(click.Group):
 
 
 def _with_data_apart(command: click.Command) -> click.Command:
-    """Return the command as one whose stdout holds nothing but its data; help is printed before that."""
+    """Wrap the command so that its stdout holds only its data; help is printed before that."""
     from zoo.cli.streams import data_apart
 
     kept_apart = copy.copy(command)
@@ -90,7 +90,7 @@ def group() -> None:
 def main() -> None:
     """Run the command and leave with its exit code; an error is one paragraph on stderr, never a traceback."""
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # what a library tells programmers is no word to whoever runs a command
+        warnings.simplefilter("ignore")  # warnings of libraries are for programmers, not for users of a command
     try:
         from zoo.cli.first_log import plain_from_the_first
         from zoo.cli.streams import end_of_data
@@ -123,7 +123,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except MemoryError as error:
-        _leave(f"more memory is needed than there is ({error}); take smaller sizes, or fewer rows at a time", 1)
+        _leave(f"more memory is needed than available ({error}); use smaller sizes, or fewer rows at a time", 1)
     except OSError as error:
         _leave(f"{error.strerror or error}: {error.filename or 'no file named'}; check that path", ZooError.exit_code)
 

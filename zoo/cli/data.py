@@ -27,7 +27,7 @@ _MOST_VALUES = 12
 @click.option("--out", type=click.Path(path_type=Path), help="The picture's file.  [default: data/NAME.png]")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def command(source: str, options: tuple[str, ...], split: str, rows: int, out: Path | None, as_json: bool) -> None:
-    """Tell what a data set holds, and draw some of its samples.
+    """Describe the content of a data set, and draw some of its samples.
 
     The path of the picture is printed last.
     """

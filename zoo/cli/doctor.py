@@ -9,10 +9,10 @@ from zoo.verbs.doctor import HEADER, doctor
 
 @click.command("doctor")
 @click.option(
-    "--limit", default=30.0, show_default=True, help="Seconds after which the import of plugins counts as endless."
+    "--limit", default=30.0, show_default=True, help="Seconds after which an import of plugins counts as never ending."
 )
 def command(limit: float) -> None:
-    """Tell what is installed, what can run here and what clashes. Exits with 1 where something must be mended."""
+    """Report what is installed, what can run here and what conflicts. Exits with 1 if something must be repaired."""
     found = doctor(limit_s=limit)
     print_table(HEADER, found.rows)
     for hint in found.hints:

@@ -46,8 +46,8 @@ def command(
 ) -> None:
     """Embed the rows of a file, or the files of a folder, one vector each.
 
-    A run that was stopped goes on where it stopped when the same command is given again. The path of the vectors is
-    printed; beside them lies what row each one is of.
+    An interrupted run continues if the same command is given again. The path of the vectors is printed. A file beside
+    them says which row each vector belongs to.
     """
     from zoo.runtime.bundle import open_bundle
     from zoo.runtime.ends import inputs_of

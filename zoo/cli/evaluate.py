@@ -21,7 +21,7 @@ def command(source: str, split: str, skip_bad_samples: bool, verified: bool, as_
     from zoo.verbs.evaluate import evaluate, recorded
 
     if verified:
-        recorded(target.entry, split)  # tells before anything is measured whether there is anything to compare with
+        recorded(target.entry, split)  # reports missing recorded metrics before anything is measured
     measured = evaluate(target, split=split, skip_bad_samples=skip_bad_samples, plugins=plugins)
     if told := str(measured.left_out):
         note(told)

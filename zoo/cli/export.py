@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     "--precision",
     "precisions",
     multiple=True,
-    help=f"Also in one of {', '.join(PRECISIONS)}, measured on the entry's data; may be given again.",
+    help=f"Also in one of {', '.join(PRECISIONS)}, measured on the entry's data; may be repeated.",
 )
 @click.option("--layout", "layout_name", help="Add the files of a layout, such as web, a static page.")
 @click.option("--single-file", is_flag=True, help="Keep the weights inside each graph's file.")
 @click.option(
-    "--weights-only", is_flag=True, help="Put these weights into the bundle at --out; its graphs stay as they are."
+    "--weights-only", is_flag=True, help="Put these weights into the bundle at --out; its graphs stay unchanged."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the bundle's manifest.")
 def command(

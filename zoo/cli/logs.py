@@ -1,4 +1,4 @@
-"""What is logged while a command runs, as lines for a person on stderr."""
+"""Log messages of a command, as plain lines on stderr."""
 
 import logging
 
@@ -7,7 +7,7 @@ from zoo.errors import without_secrets
 
 
 class Plain(logging.Formatter):
-    """One line a record, without control characters and without the passwords and tokens of addresses."""
+    """One line per record, without control characters and without the passwords and tokens of addresses."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""

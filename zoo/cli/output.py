@@ -9,17 +9,17 @@ import click
 
 from zoo.verbs.texts import CONTROL, plain, table
 
-# Where data go, the last one first; stdout while there is none.
+# The streams for data, the last one first; stdout if there is none.
 data: list[TextIO] = []
 
 
 def paragraph(text: object) -> str:
-    """Return a text of any number of lines as one, as it may be shown on a terminal."""
+    """Return a text of any number of lines as one line that is safe for a terminal."""
     return plain(" ".join(str(text).split()))
 
 
 def print_exactly(text: object) -> None:
-    """Print a text on stdout as it is, for a program to read: a path, a recipe."""
+    """Print a text on stdout unchanged, for a program to read: a path, a recipe."""
     click.echo(text, file=data[-1] if data else None)
 
 
@@ -37,7 +37,7 @@ def print_lines(lines: Iterable[object]) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print aligned columns on stdout: numbers to the right, all else to the left."""
+    """Print aligned columns on stdout: numbers to the right, other columns to the left."""
     print_lines(table(header, rows))
 
 

@@ -14,8 +14,8 @@ from zoo.cli.output import print_json, print_table
 def command(bundle: Path, provider: str, as_json: bool) -> None:
     """Judge a bundle again by its own reference, without torch.
 
-    Exits with 4 where an answer lies outside the tolerance recorded at the export, or a file was changed. On a GPU it
-    also fails where anything but the arithmetic of shapes runs elsewhere.
+    Exits with 4 if a result lies outside the tolerance recorded at the export, or if a file was changed. On a GPU it
+    also fails if anything except the arithmetic of shapes runs elsewhere.
     """
     from zoo.runtime.bundle import open_bundle
     from zoo.verbs.judge import judge

@@ -1,4 +1,4 @@
-"""``zoo plugin``: for those who write one."""
+"""``zoo plugin``: for authors of plugins."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from zoo.verbs.authoring import HEADER, check_plugin, new_plugin
 
 @click.group("plugin")
 def command() -> None:
-    """Write a plugin of one's own, and put it to its contracts."""
+    """Write a plugin of your own, and check it against its contracts."""
 
 
 @command.command("new")
@@ -24,7 +24,7 @@ def command() -> None:
 def new(kind: str, name: str, out: Path) -> None:
     """Write a plugin to start from.
 
-    It installs, passes its contracts, trains and exports as it stands. The path of its folder is printed.
+    It installs, passes its contracts, trains and exports without changes. The path of its folder is printed.
     """
     path = new_plugin(kind, name, out)
     note(f"its README.md says how to install, test, train and export it: {path / 'README.md'}")
@@ -35,9 +35,9 @@ def new(kind: str, name: str, out: Path) -> None:
 @click.argument("distribution")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
 def check(distribution: str, as_json: bool) -> None:
-    """Put an installed distribution to its contracts.
+    """Check an installed distribution against its contracts.
 
-    Everything that it registers is built by its defaults and tested. Exits with 1 where a test fails.
+    All its components are built with their defaults and tested. Exits with 1 if a test fails.
     """
     found = check_plugin(distribution)
     if as_json:

@@ -14,7 +14,7 @@ from zoo.verbs.plugins import HEADER, OPTIONS, options, plugins, rows
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
 def command(name: str | None, as_json: bool) -> None:
-    """List what the installed plugins register, and which of them fail.
+    """List the components of the installed plugins, and the plugins that fail.
 
     With NAME, tell the options of the components of this name, or of this distribution: what each takes, and its
     default.

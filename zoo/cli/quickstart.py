@@ -21,7 +21,7 @@ from zoo.verbs.progress import progress_bar
 @click.command("quickstart")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("quickstart"), show_default=True)
 def command(out: Path) -> None:
-    """Show the whole line in two minutes, on real data, with a page of pictures at the end."""
+    """Show the whole workflow in two minutes, on real data, with a page of pictures at the end."""
     from zoo.quickstart.line import (
         PICTURE_ENTRY,
         PICTURES,

@@ -1,4 +1,4 @@
-"""Writes the page of all commands: what ``--help`` prints, command by command.
+"""Writes the page of all commands: the output of ``--help``, command by command.
 
 ``python -m zoo.cli.reference docs/commands.md``
 """

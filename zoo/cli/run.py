@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("graph")
 @click.option(
-    "-i", "inputs", multiple=True, metavar="NAME=VALUE", help="A text, a file's path or an .npy; again for more rows."
+    "-i",
+    "inputs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A text, a file's path or an .npy; repeat it for more rows.",
 )
 @serving_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="A folder for the outputs: arrays, and what was decoded as pictures and sounds.",
+    help="A folder for the outputs: arrays, and decoded values as pictures and sounds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one object: outputs, values, what was truncated.")
 def command(
@@ -76,7 +80,7 @@ def command(
 
 
 def _values(bundle: Bundle, outputs: Mapping[str, Array]) -> list[Any]:
-    """Return what was decoded as values for a person; where that cannot be, none, and a note why."""
+    """Return the decoded values for a person; if that is impossible, return none and note why."""
     try:
         return bundle.values(outputs)
     except (DataError, UnknownNameError) as error:
@@ -85,7 +89,7 @@ def _values(bundle: Bundle, outputs: Mapping[str, Array]) -> list[Any]:
 
 
 def _as_json(value: Any) -> Any:
-    """Return a value for a person as JSON has it: texts and numbers as they are, pictures and sounds as numbers."""
+    """Return a value for a person in JSON: texts and numbers unchanged, pictures and sounds as numbers."""
     import numpy as np
 
     if is_dataclass(value) and not isinstance(value, type):
@@ -96,7 +100,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """Return a value for a person in a line: a text whole, of numbers the first, of a picture its size."""
+    """Return a value for a person in one line: a text in full, the first of several numbers, the size of a picture."""
     import numpy as np
 
     known = _as_json(value)
@@ -112,7 +116,7 @@ def _first(array: Array) -> str:
 
 
 def parse_inputs(assignments: tuple[str, ...]) -> dict[str, Any]:
-    """Return the values by name; a name that comes again adds a row, an ``.npy`` file is an array."""
+    """Return the values by name; a repeated name adds a row, an ``.npy`` file is an array."""
     values: dict[str, Any] = defaultdict(list)
     for assignment in assignments:
         name, equals, value = assignment.partition("=")

@@ -1,4 +1,4 @@
-"""What every command that reads samples, and may leave some out, takes."""
+"""The options of commands that read samples and may leave some out."""
 
 from __future__ import annotations
 

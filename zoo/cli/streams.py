@@ -1,4 +1,4 @@
-"""Stdout holds a command's data and nothing else, whatever plugins, libraries and child processes print."""
+"""Keeps stdout for a command's data alone, whatever plugins, libraries and child processes print."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from zoo.discovery.isolation import Aside
 
 @contextmanager
 def data_apart() -> Iterator[None]:
-    """Lead all that is printed in the block to stderr, but for what ``zoo.cli.output`` prints as data.
+    """Redirect all output of the block to stderr, except for data printed by ``zoo.cli.output``.
 
-    The descriptor of stdout is led there too, for what writes to it past Python. Outside the block all is as before.
+    The descriptor of stdout is redirected, too, for code outside of Python. After the block everything is restored.
     """
     shown = sys.stdout
     with ExitStack() as undo:
@@ -30,32 +30,32 @@ def data_apart() -> Iterator[None]:
 
 
 def end_of_data() -> None:
-    """Lead stdout to stderr from here on: what libraries still print while Python ends is no part of the data."""
+    """Redirect stdout to stderr from here on: output of libraries while Python ends does not belong to the data."""
     stdout: TextIO | None = sys.stdout
     stderr: TextIO | None = sys.stderr
     if stdout is not sys.__stdout__ or stdout is None or stderr is None:
         return
-    with suppress(OSError, ValueError):  # one of them is closed, or is no file
+    with suppress(OSError, ValueError):  # one of them is closed, or is not a file
         stdout.flush()
         os.dup2(stderr.fileno(), stdout.fileno())
 
 
 @contextmanager
 def _own(shown: TextIO | None) -> Iterator[TextIO]:
-    """Give a stream to the place where ``shown`` leads, with a descriptor that nobody else knows."""
+    """Return a stream with the destination of ``shown``, on a descriptor that no other code knows."""
     if shown is None:  # it was closed when Python started
         yield io.StringIO()
         return
     try:
         descriptor, stderr = shown.fileno(), sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # one of them is closed, or is no file
+    except (AttributeError, OSError, ValueError):  # one of them is closed, or is not a file
         yield shown
         return
     shown.flush()
     kept = os.dup(descriptor)
     os.dup2(stderr, descriptor)
     try:
-        # A path that is not UTF-8 leaves as the bytes that it has.
+        # A path that is not UTF-8 is written as its bytes.
         with open(kept, "w", encoding=shown.encoding, errors="surrogateescape", closefd=False) as own:
             yield own
     finally:

@@ -21,9 +21,9 @@ from zoo.verbs.train import train
 def command(
     source: str, options: tuple[str, ...], out: Path | None, resume: bool, accept_changes: bool, skip_bad_samples: bool
 ) -> None:
-    """Train an entry's recipe or one's own.
+    """Train an entry's recipe or your own.
 
-    The path of the last checkpoint is printed. Checkpoints, the recipe and a log of JSON lines lie in the run's folder.
+    The path of the last checkpoint is printed. The run's folder holds checkpoints, the recipe and a log of JSON lines.
     """
     run = train(
         source,

@@ -1,1 +1,1 @@
-"""What one does with the zoo, from Python as from the shell: a file for each verb, and what it returns."""
+"""The verbs of the zoo, the same in Python and in the shell: one file per verb, with its result."""

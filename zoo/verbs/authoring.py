@@ -1,4 +1,4 @@
-"""For those who write a plugin: one to start from, and an installed one put to its contracts."""
+"""For authors of plugins: writes a plugin to start from, and checks an installed one against its contracts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADER = ("WHAT", "PASSED", "FAILED", "EXCEPTED")
 
 @dataclass(frozen=True, repr=False)
 class CheckedPlugin:
-    """What the contracts found of each component of a distribution, shown as ``zoo plugin check`` prints it."""
+    """The results of the contracts for each component of a distribution, shown as ``zoo plugin check`` prints them."""
 
     distribution: str
     components: Sequence[Checked]
@@ -32,7 +32,7 @@ class CheckedPlugin:
 
     @property
     def failures(self) -> list[str]:
-        """What failed: the component, the test and the reason of each."""
+        """The failures: component, test and reason of each."""
         return [f"{one.name}: {test}: {reason}" for one in self for test, reason in one.failed]
 
     def rows(self) -> list[tuple[str | int, ...]]:
@@ -45,20 +45,20 @@ class CheckedPlugin:
 
 
 def new_plugin(kind: str, name: str, out: Path | str = ".", *, plugins: Plugins | None = None) -> Path:
-    """Write a plugin of a kind to start from, into a folder of its own in ``out``; return the path of that folder.
+    """Write a plugin of a kind to start from, into a new folder in ``out``; return the path of that folder.
 
-    It installs, passes its contracts, trains and exports as it stands.
+    It installs, passes its contracts, trains and exports without changes.
 
-    Raises UsageError for a kind or name that cannot be, or if the folder is there already.
+    Raises UsageError if the kind or the name is not allowed, or if the folder exists.
     """
     return scaffold(kind, name, Path(out), plugins=plugins or installed())
 
 
 def check_plugin(distribution: str, *, plugins: Plugins | None = None) -> CheckedPlugin:
-    """Put all that an installed distribution registers to its contracts, in a process of its own.
+    """Check all components of an installed distribution against their contracts, in a separate process.
 
-    Raises UnknownNameError if it brings no plugin, PluginError if its plugin is out or the contracts cannot be run,
-    NotFoundError if what they need is not installed.
+    Raises UnknownNameError if it has no plugin, PluginError if its plugin failed to register or the contracts cannot be
+    run, NotFoundError if a package that they need is not installed.
     """
     from zoo.testing.checking import check
 

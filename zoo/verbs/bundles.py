@@ -1,4 +1,4 @@
-"""What a verb takes for a bundle: its folder, or what ``zoo.open_bundle`` returned."""
+"""A verb's bundle argument: a folder, or the result of ``zoo.open_bundle``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zoo.runtime.bundle import Bundle, open_bundle
 
 
 def bundle_of(bundle: str | os.PathLike[str] | Bundle) -> Bundle:
-    """Return a bundle as it was opened; a folder is opened for the CPU.
+    """Return an opened bundle unchanged; a folder is opened for the CPU.
 
     Raises as ``zoo.open_bundle`` does.
     """

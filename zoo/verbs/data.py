@@ -1,4 +1,4 @@
-"""What a data set holds, and a picture of some of its samples."""
+"""The content of a data set, and a picture of some of its samples."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _DATA = "data."
 
 @dataclass(frozen=True, repr=False)
 class DataCard:
-    """What a data set holds, shown as ``zoo data`` prints it.
+    """The content of a data set, shown as ``zoo data`` prints it.
 
     ``samples`` counts those of each split, ``inputs`` those that have an input, by its name and split; ``labels``
-    counts the values of each label. ``left_out`` are samples of which a file is not there, by split.
+    counts the values of each label. ``left_out`` are samples with a missing file, by split.
     """
 
     name: str
@@ -76,7 +76,7 @@ def data(
     out: Path | str | None = None,
     plugins: Plugins | None = None,
 ) -> DataCard:
-    """Tell what a data set holds, by its name, or that of a recipe, by its path or itself; draw samples of a split.
+    """Describe a data set, given by name or by a recipe or its path, and draw samples of a split.
 
     ``options`` are options of the data set or keys of the recipe: ``{"limit": 100}``, or texts as after
     ``zoo data -o``. The picture, a PNG of
@@ -144,7 +144,7 @@ def _of_recipe(options: Mapping[str, object] | Sequence[str]) -> Mapping[str, ob
 def _modalities(
     inputs: Mapping[str, str], recipe: Recipe | None, samples: Sequence[Sample], plugins: Plugins
 ) -> dict[str, Modality]:
-    """Return the modality of each input with the options of the recipe, fitted on what training would be fitted on."""
+    """Return the modality of each input with the options of the recipe, fitted on the same samples as in training."""
     from zoo.discovery.components import make_modality
 
     parts = {entry.name: entry.modality for entry in recipe.spec.inputs} if recipe else {}
@@ -160,7 +160,7 @@ def _modalities(
 
 
 def _save(drawn: Image, picture: Path) -> None:
-    """Write a drawing as PNG; it says who made it, so that a later one may take its place."""
+    """Write a drawing as PNG, marked as the zoo's own, so that a later one may replace it."""
     from PIL.PngImagePlugin import PngInfo
 
     from zoo.files.store import staged_file
@@ -172,7 +172,7 @@ def _save(drawn: Image, picture: Path) -> None:
 
 
 def _labels(samples: Sequence[Sample]) -> dict[str, dict[str, int]]:
-    """Return how many samples bear each value of each label, the most frequent first."""
+    """Return how many samples have each value of each label, the most frequent first."""
     counted: dict[str, Counter[str]] = {}
     for sample in samples:
         for name, value in sample.labels.items():
@@ -181,7 +181,7 @@ def _labels(samples: Sequence[Sample]) -> dict[str, dict[str, int]]:
 
 
 def _sheet(samples: Sequence[Sample], modalities: Mapping[str, Modality], rows: int) -> Image:
-    """Return some samples of a split, evenly taken, a row each; a grey tile where an input is missing."""
+    """Return some samples of a split, evenly spaced, one row each, with a grey tile for a missing input."""
     from PIL import Image as images
 
     from zoo.reporting.sheets import TILE, sheet

@@ -1,4 +1,4 @@
-"""What is installed, what can run here and what clashes."""
+"""Reports what is installed, what can run here and what conflicts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PARTS = (
 
 @dataclass(frozen=True, repr=False)
 class Diagnosis:
-    """What there is, a row of texts per thing below ``HEADER``; what must be mended, and what is but a hint.
+    """The installed parts, one row of texts each below ``HEADER``, the troubles that must be repaired, and hints.
 
     Shown as ``zoo doctor`` prints it, with a line per trouble and hint below.
     """
@@ -46,9 +46,9 @@ class Diagnosis:
 
 
 def doctor(*, limit_s: float = 30.0) -> Diagnosis:
-    """Look at what is installed; a plugin whose import takes longer than ``limit_s`` counts as one without an end.
+    """Examine the installation; an import of plugins that takes longer than ``limit_s`` counts as never ending.
 
-    Plugins are imported in processes of their own first, since one may end or hold the process that imports it.
+    Plugins are first imported in separate processes, since one may end or block the process that imports it.
     """
     versions = {name: _version(name) for name in _PARTS}
     rows = [("modalzoo", __version__, ""), ("python", platform.python_version(), "")]
@@ -73,7 +73,7 @@ def doctor(*, limit_s: float = 30.0) -> Diagnosis:
 
 
 def _files() -> tuple[str, str]:
-    """Return where the cache lies, and what is wrong with that."""
+    """Return the path of the cache, and the troubles with it."""
     try:
         return str(home()), ""
     except DiskError as error:

@@ -35,13 +35,13 @@ def embed(
 
     ``source`` is a ``.txt`` with a value per line, a ``.csv`` with a column per input, a ``.jsonl`` with an object per
     line, or a folder with a file per row; files of other kinds in it are left out with a warning. ``name`` says which
-    input the values are and ``output`` which vector is meant, if the graph has several. ``skip_bad`` leaves rows out
-    that cannot be read, and lists them. A run that was stopped goes on when the same is asked for again. ``progress``
-    is called with rows done and all of them.
+    input the values are and ``output`` which vector is meant, if the graph has several. ``skip_bad`` leaves out rows
+    that cannot be read, and lists them. An interrupted run continues if the same is called again. ``progress`` is
+    called with the number of finished rows and their total.
 
     Raises DataError, naming the line, if a row cannot be read and is not skipped; IntegrityError if ``out`` holds
     vectors of another bundle or source; UsageError if it was begun with other settings, holds something else, or
-    another process is at it.
+    another process is writing to it.
     """
     opened = bundle_of(bundle)
     inputs = inputs_of(opened, graph)

@@ -1,4 +1,4 @@
-"""The entries of the registry, those that are asked for."""
+"""The entries of the registry, filtered and sorted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
 class Entries(Named[RegistryEntry]):
-    """Entries by name, in an order of their own; shown as the table that ``zoo list`` prints."""
+    """Entries by name, in their sorted order; shown as the table that ``zoo list`` prints."""
 
     header = ("NAME", "OBJECTIVE", "MODALITIES", "SIZE", "LICENSE", "SUMMARY")
 
@@ -43,7 +43,7 @@ class _NoEntry(UnknownNameError, KeyError):
     """A name that is not among the entries."""
 
     def __str__(self) -> str:
-        return Exception.__str__(self)  # that of a KeyError puts quotation marks around the message
+        return Exception.__str__(self)  # KeyError would put quotation marks around the message
 
 
 def entries(
@@ -59,7 +59,7 @@ def entries(
 
     ``max_size`` is a number of bytes, or a text such as ``20MB``.
 
-    Raises UsageError for a size that is none, SpecError or NotFoundError for a registry of ``ZOO_REGISTRY`` that
+    Raises UsageError for a malformed size, SpecError or NotFoundError for a registry of ``ZOO_REGISTRY`` that
     cannot be read.
     """
     found = filtered(

@@ -1,4 +1,4 @@
-"""Measures a model on held-out data, and compares with what the registry records."""
+"""Measures a model on held-out data, and compares the metrics with the registry's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from zoo.verbs.texts import table
 class Measured(Mapping[str, float]):
     """Metrics by name, shown as the tables that ``zoo evaluate`` prints.
 
-    ``split`` is the one that was asked for, empty for the recipe's own; ``left_out`` tells, by key, why samples could
+    ``split`` is the requested one, empty for the recipe's own; ``left_out`` tells, by key, why samples could
     not be read; ``entry`` is the one that the model belongs to.
     """
 
@@ -62,7 +62,7 @@ class Measured(Mapping[str, float]):
         return found
 
     def verify(self) -> int:
-        """Compare with the metrics that the registry records of the entry, and return how many they are.
+        """Compare with the metrics that the registry records for the entry, and return their number.
 
         Raises MetricError if one was not measured again within its tolerance, UsageError as ``recorded`` does.
         """
@@ -90,12 +90,12 @@ def evaluate(
     """Measure a model on its recipe's held-out split, or on ``split``.
 
     The model is that of an entry, by its name or itself, of a run's folder, of a checkpoint file, or a Checkpoint. If
-    the recipe's evaluation names a label, the samples are taken apart by it, and each metric begins with the label's
-    value: ``zh.caption_to_picture.recall@10``. ``skip_bad_samples`` leaves samples out that cannot be read.
-    ``progress`` is called with values read and all of them. Deterministic for one ``seed``.
+    the recipe's evaluation names a label, the samples are grouped by it, and each metric begins with the label's
+    value: ``zh.caption_to_picture.recall@10``. ``skip_bad_samples`` leaves out samples that cannot be read.
+    ``progress`` is called with the number of values read and their total. The result depends only on ``seed``.
 
     Raises UnknownNameError with the nearest name; UsageError if the split has no samples or none of the inputs;
-    DataError if no row has what the objective measures or, unless skipped, a sample cannot be read.
+    DataError if no row has the inputs that the objective measures or, unless skipped, a sample cannot be read.
     """
     plugins = plugins or installed()
     left_out = LeftOut()

@@ -19,7 +19,7 @@ from zoo.runtime.records import Origin
 from zoo.verbs.progress import told
 from zoo.verbs.sources import Opened, opened
 
-if TYPE_CHECKING:  # torch takes seconds, and a wrong name is told before it
+if TYPE_CHECKING:  # importing torch takes seconds, and wrong names are reported before it
     from zoo.exporting.judging import Verdict
     from zoo.models.checkpoint import Checkpoint
     from zoo.runtime.bundle import Bundle
@@ -43,14 +43,14 @@ def export(
     """Export the graphs of a model, all or those named, as a bundle in the folder ``out``, and open it.
 
     The model is that of an entry, by its name or itself, of a run's folder, of a checkpoint file, or a Checkpoint. A
-    bundle at ``out`` is replaced as a whole. ``to`` names the exporter, ``precisions`` what is written beside float32
-    and measured on the recipe's data, ``layout`` files to add, such as ``web``, a page that searches in the browser.
+    bundle at ``out`` is replaced as a whole. ``to`` names the exporter, ``precisions`` the ones to write beside float32
+    and to measure on the recipe's data, ``layout`` files to add, such as ``web``, a page that searches in the browser.
     With ``single_file`` each graph holds its own copy of its weights; with ``weights_only`` these weights go into the
-    bundle at ``out``, whose graphs stay as they are. ``origin`` says where the weights come from; that of an entry is
-    known. ``progress`` is called with graphs judged and all of them, ``observe`` with each verdict.
+    bundle at ``out``, whose graphs stay unchanged. ``origin`` says where the weights come from; that of an entry is
+    known. ``progress`` is called with the number of graphs judged and their total, ``observe`` with each verdict.
 
-    Raises UnknownNameError with the nearest name; UsageError if anything but a bundle lies at ``out``, or other files
-    stand in that bundle; ParityError if a graph does not compute what torch computes. ``out`` is then as it was before.
+    Raises UnknownNameError with the nearest name; UsageError if anything except a bundle lies at ``out``, or other
+    files are in that bundle; ParityError if a graph does not compute what torch computes. ``out`` is then unchanged.
     """
     if weights_only and (graphs or precisions or layout or single_file):
         raise UsageError("--weights-only keeps the graphs of the bundle; it goes with --out alone")

@@ -20,7 +20,7 @@ _SHOWN_DIGITS = 12
 
 @dataclass(frozen=True, repr=False)
 class Fetched:
-    """A verified file of this machine, which goes wherever a path does; ``entry`` is the one whose weights it holds."""
+    """A verified file of this machine, which can be used as a path; ``entry`` is the one whose weights it holds."""
 
     name: str
     path: Path
@@ -46,10 +46,10 @@ def fetch(
     """Fetch the weights of an entry, given by its name or itself, or a wanted file, unless they are there; verify them.
 
     Relative sources of a wanted file lie beside ``base``, a folder or an address. ``progress`` is called with the
-    bytes that came and all of them; without it a bar is shown in a terminal and in a notebook.
+    number of bytes that arrived and their total; without it a bar is shown in a terminal and in a notebook.
 
     Raises UnknownNameError with the nearest name; IntegrityError, DiskError, NotFoundError, OfflineError or UsageError,
-    the most telling of what went wrong, with every source and its reason.
+    the most informative of the failures, with every source and why it failed.
     """
     if isinstance(source, Wanted):
         with told(progress, source.name) as advance:

@@ -1,4 +1,4 @@
-"""The card of an entry: what it is, where its weights are, how good it is, how to use it."""
+"""The card of an entry: its facts, the sources of its weights, its metrics, and commands to use it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LABEL = 13
 
 @dataclass(frozen=True, repr=False)
 class Card:
-    """All that is told of an entry, shown as ``zoo info`` prints it; ``missing`` are plugins that it needs."""
+    """All facts of an entry, shown as ``zoo info`` prints it; ``missing`` are plugins that it needs."""
 
     entry: RegistryEntry
     missing: Sequence[str] = ()
@@ -57,7 +57,7 @@ def _commands(entry: RegistryEntry) -> list[tuple[str, str]]:
         (f"zoo fetch {name}", "the weights, verified"),
         (f"zoo evaluate {name} --verify", "measure again, and compare with the numbers above"),
         (f"zoo export {name} --to onnx --out {bundle}", "a bundle that runs without torch"),
-        (f"zoo parity {bundle}", "judge the bundle against torch once more"),
+        (f"zoo parity {bundle}", "judge the bundle against torch again"),
         (f"zoo run {bundle} {graph_name(ENCODE, first)} -i {first}=VALUE", "run it"),
         (f"zoo train {name}", f"the same recipe again; `zoo info {name} --recipe` prints it"),
     ]

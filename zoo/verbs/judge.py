@@ -19,7 +19,7 @@ from zoo.verbs.progress import told
 
 @dataclass(frozen=True)
 class JudgedAgain:
-    """A graph's file: how many cases there were, the nearest to its tolerance, and what was recorded at the export."""
+    """The result for a graph's file: the number of cases, the one closest to its tolerance, the record of the export."""
 
     cases: int
     worst: Compared
@@ -49,10 +49,10 @@ class Judgement(Named[JudgedAgain]):
 def judge(bundle: str | os.PathLike[str] | Bundle, *, progress: Progress | None = None) -> Judgement:
     """Judge a bundle, by its folder or opened, on this machine and by the provider that it was opened for.
 
-    ``progress`` is called with files judged and all of them.
+    ``progress`` is called with the number of files judged and their total.
 
-    Raises ParityError if an answer lies outside the tolerance that was recorded at the export, IntegrityError if a file
-    was changed; on a GPU ParityError, too, if anything but the arithmetic of shapes runs elsewhere.
+    Raises ParityError if a result lies outside the tolerance that was recorded at the export, IntegrityError if a file
+    was changed; on a GPU ParityError, too, if anything except the arithmetic of shapes runs elsewhere.
     """
     opened = bundle_of(bundle)
     if opened.provider != "cpu":

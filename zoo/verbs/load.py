@@ -20,10 +20,10 @@ def load(
 ) -> Checkpoint:
     """Rebuild the model of an entry, by its name or itself, of a run's folder or of a checkpoint file.
 
-    The weights of an entry are fetched; ``progress`` is called with the bytes that came and all of them.
+    The weights of an entry are fetched; ``progress`` is called with the number of bytes that arrived and their total.
 
     Raises UnknownNameError or NotFoundError if there is none, PluginError if an entry needs a plugin that is not
-    installed, IntegrityError if the bytes are not what was saved.
+    installed, IntegrityError if the bytes are not the saved ones.
     """
     with told(progress, "loading") as advance:
         return opened(source, plugins or installed(), advance).checkpoint

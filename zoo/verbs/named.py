@@ -1,4 +1,4 @@
-"""Values by name, in an order of their own, that are shown as a table."""
+"""Values by name, in a fixed order, shown as a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes what a graph answered as files: arrays, and what was decoded as pictures, sounds and the like."""
+"""Writes a graph's outputs as files: arrays, and decoded values as pictures, sounds and the like."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Written:
 def write_outputs(bundle: Bundle, graph: str, outputs: Mapping[str, Array], folder: Path | str) -> Written:
     """Write each output of a graph as ``.npy``, and what a decoder made as a picture and, if it has one, its own file.
 
-    They take the place of what an earlier run of the same graph left in the folder. ``outputs`` are what
-    ``bundle.run(graph, …)`` returned.
+    They replace the outputs of an earlier run of the same graph in the folder. ``outputs`` are the result of
+    ``bundle.run(graph, …)``.
 
-    Raises UsageError if anything but such outputs lies in the folder.
+    Raises UsageError if anything except such outputs lies in the folder.
     """
     folder = Path(folder)
     with sole_writer(folder, OUTPUTS.command, waits=True), staged_folder(folder, replaces=OUTPUTS) as staging:

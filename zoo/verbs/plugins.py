@@ -1,4 +1,4 @@
-"""What the installed plugins register, and what the options of their components take."""
+"""The components of the installed plugins, and the options of each component."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ComponentOptions:
 
 
 def plugins() -> Plugins:
-    """Return the installed plugins, with what they register and which of them fail and why."""
+    """Return the installed plugins, with their components, and the reason for each that fails."""
     return installed()
 
 
@@ -69,7 +69,7 @@ def rows(found: Plugins) -> list[tuple[str, str, str, str]]:
 
 
 def options(name: str, *, plugins: Plugins | None = None) -> ComponentOptions:
-    """Return the options of the components of a name, whatever their kind, or of a distribution.
+    """Return the options of all components with a name, of any kind, or of a distribution.
 
     Raises UnknownNameError with the nearest name.
     """
@@ -80,7 +80,7 @@ def options(name: str, *, plugins: Plugins | None = None) -> ComponentOptions:
 
 
 def _named(found: Plugins, name: str) -> list[Component]:
-    """Return the components of a distribution, or those whose name is ``name``, whatever their modality."""
+    """Return the components of a distribution, or those named ``name``, of any modality."""
     distributions = {plugin.distribution for plugin in found.plugins}
     names = {one: (one.name, one.name.rpartition("/")[2]) for one in found.table.values()}
     if name in distributions:

@@ -1,4 +1,4 @@
-"""How far a long task is, told to whoever asks: a function of one's own, else a bar in a terminal or a notebook."""
+"""Reports the progress of a long task: to a function of yours, else as a bar in a terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from zoo.protocols import Progress
 
-# The rate is that of so many seconds, so that a task that seldom advances has one too.
+# The rate is averaged over this many seconds, so that slow tasks have one, too.
 _PACE_S = 600
 _NOTEBOOK_COLUMNS = 100
 _NOTEBOOK_EVERY_S = 0.1
-# Held by the task whose bar is shown; a task within it, or beside it, shows none.
+# Held by the task whose bar is shown; tasks inside it or beside it show none.
 _one_bar = threading.Lock()
 
 
 @contextmanager
 def told(progress: Progress | None, what: str) -> Iterator[Progress]:
-    """Give what is to be called as a task goes on: ``progress`` itself, a bar named ``what`` if there is none."""
+    """Return the function to call as a task advances: ``progress`` itself, or a bar named ``what`` if it is None."""
     if progress is not None:
         yield progress
         return
@@ -37,10 +37,10 @@ def told(progress: Progress | None, what: str) -> Iterator[Progress]:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Progress]:
-    """Give a function that shows how far a long task is: done, total, a note.
+    """Return a function that shows progress, called with the finished steps, their total, and a note.
 
-    Silent if stderr is no terminal and no notebook runs the code, and within a task that shows its own bar. The bar
-    tells the rate and the time left; colours are left out where NO_COLOR is set.
+    Silent if stderr is not a terminal and no notebook runs the code, and inside a task that shows its own bar. The bar
+    shows the rate and the time left, without colours if NO_COLOR is set.
     """
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
     if not (on_terminal or _in_notebook()) or not _one_bar.acquire(blocking=False):
@@ -109,7 +109,7 @@ def _advancing(bar: Bar) -> Progress:
     task = bar.add_task("", total=None, rate="")
 
     def advance(done: int, total: int, text: str) -> None:
-        if done < bar.tasks[0].completed:  # another stage of the task, at a pace of its own
+        if done < bar.tasks[0].completed:  # another stage of the task, at another pace
             bar.reset(task, total=total)
         bar.update(task, completed=done, total=total, description=plain(text))
         bar.update(task, rate=_rate(bar.tasks[0].speed))
@@ -124,7 +124,7 @@ def _in_notebook() -> bool:
 
 
 def _rate(done_per_s: float | None) -> str:
-    """Return a rate for a person, empty while it is unknown: ``12.3/s``, ``4.0 s each`` where it is slow."""
+    """Return a rate for a person, empty while it is unknown: ``12.3/s``, ``4.0 s each`` if it is slow."""
     if not done_per_s:
         return ""
     return f"{done_per_s:.1f}/s" if done_per_s >= 1 else f"{1 / done_per_s:.1f} s each"

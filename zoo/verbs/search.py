@@ -20,7 +20,7 @@ _MOST_DIGITS = 6
 
 @dataclass(frozen=True)
 class Hit:
-    """A row that was found, from 0, its score, and what is known of it in its source, such as its ``value``."""
+    """A row of the result, counted from 0, its score, and its record in the source, such as its ``value``."""
 
     row: int
     score: float
@@ -28,7 +28,7 @@ class Hit:
 
     @property
     def value(self) -> str:
-        """What a person knows the row by, empty if that was not kept."""
+        """The row's name for a person, empty if it was not kept."""
         return str(self.known.get("value", ""))
 
     def written(self) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class Hit:
 
 
 class Hits(Sequence[Hit]):
-    """The rows that were found, the nearest first; shown as the table that ``zoo search`` prints.
+    """The resulting rows, the nearest first; shown as the table that ``zoo search`` prints.
 
     ``truncated`` tells that the query is longer than what the graph reads.
     """
@@ -80,8 +80,8 @@ def search(
 ) -> Hits:
     """Find the ``k`` rows whose vectors are nearest to that of ``query``, a text, a path or another raw value.
 
-    ``vectors`` are what ``zoo.embed`` wrote, or an ``.npy`` with a vector per row. ``graph`` embeds the query; it must
-    be given if several could. ``by`` is the score: cosine, or dot product.
+    ``vectors`` are the output of ``zoo.embed``, or an ``.npy`` with one vector per row. ``graph`` embeds the query; it
+    must be given if several could. ``by`` is the score: cosine, or dot product.
 
     Raises IntegrityError if the vectors are of another model, UsageError if no graph fits or several do.
     """

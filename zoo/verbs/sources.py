@@ -1,4 +1,4 @@
-"""What a verb takes for a model: an entry by its name or as the object, a path, a run, a checkpoint."""
+"""A verb's model argument: an entry or its name, a path, a run, a checkpoint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EXPECTED = "the name of an entry, a path, a RegistryEntry or a Checkpoint"
 
 @dataclass(frozen=True)
 class Opened:
-    """A model with its weights: what it is called, and the entry that it belongs to if it is one of a registry."""
+    """A model with its weights: its name, and its entry if it belongs to a registry."""
 
     name: str
     checkpoint: Checkpoint
@@ -47,7 +47,7 @@ def target_of(
         target = Target(source.name, fetch_entry(source, progress=arrived), source)
     elif isinstance(source, str) or Path(source).is_dir():
         target = resolve(os.fspath(source), plugins, progress=arrived)
-    else:  # a path that is no text is no name
+    else:  # a path object is not a name
         target = Target(Path(source).stem, Path(source), None)
     if target.entry is not None:
         require_plugins(target.entry, plugins)
@@ -68,6 +68,6 @@ def opened(
         return Opened("", source, None)
     target = target_of(source, plugins, progress)
     with extras_named():
-        from zoo.models.checkpoint import load  # torch takes seconds, and a wrong name is told before it
+        from zoo.models.checkpoint import load  # importing torch takes seconds, and wrong names are reported before it
 
     return Opened(target.name, load(target.weights, plugins=plugins), target.entry)

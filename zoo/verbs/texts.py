@@ -1,11 +1,11 @@
-"""Texts for a person: plain on any terminal, and in columns below each other."""
+"""Texts for a person: safe for any terminal, and aligned in columns."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-# What moves the cursor, colours, rings, ends a line or turns the direction of writing; and halves of characters.
+# Characters that move the cursor, colour, ring, end a line or change the direction of writing; and lone surrogates.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -15,7 +15,7 @@ def plain(text: object) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], *, to_the_right: Sequence[int] = ()) -> list[str]:
-    """Return a line a row, the columns below each other."""
+    """Return one line per row, with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     padded = (
         (

@@ -1,4 +1,4 @@
-"""Trains a recipe, and tells what came of it."""
+"""Trains a recipe, and returns the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.recipes.spec import Recipe
 from zoo.verbs.progress import told
 from zoo.verbs.texts import plain
 
-if TYPE_CHECKING:  # torch takes seconds, and a wrong name is told before it
+if TYPE_CHECKING:  # importing torch takes seconds, and wrong names are reported before it
     from zoo.training.train import TakenStep
 
 _EXPECTED = "the name of an entry, the path of a recipe, a Recipe or a RegistryEntry"
@@ -28,7 +28,7 @@ _EXPECTED = "the name of an entry, the path of a recipe, a Recipe or a RegistryE
 
 @dataclass(frozen=True, repr=False)
 class TrainedRun:
-    """A run that has ended, which goes wherever its folder does.
+    """A finished run, which can be used as the path of its folder.
 
     ``weights`` is its last checkpoint; ``terms`` are those of the loss at the last step that was logged; ``skipped``
     tells, by key, of samples that could not be read. Without a ``report`` the text ``no_report`` says why.
@@ -69,16 +69,16 @@ def train(
     """Train a recipe, or that of an entry, into the folder ``out``, by default ``runs/NAME``; write its report.
 
     ``options`` set keys of the recipe: ``{"training.steps": 100}``, or texts as after ``zoo train -o``. ``resume``
-    goes on from the newest checkpoint in ``out``; without it ``out`` must hold none. If a value on which steps depend
-    is other than it was so far, ``accept_changes`` takes it: a learning rate, an option of the data, but not the spec.
-    ``skip_bad_samples`` leaves samples out that cannot be read, and lists them in ``skipped.jsonl``. ``progress`` is
-    called with steps taken and all of them, and before that with values read; ``observe`` after each step whose terms
-    are logged. SIGTERM and Ctrl-C leave a checkpoint and raise SystemExit with 143 or 130.
+    continues from the newest checkpoint in ``out``; without it ``out`` must hold none. If a setting that affects the
+    steps changed, ``accept_changes`` allows it: a learning rate, an option of the data, but not the spec.
+    ``skip_bad_samples`` leaves out samples that cannot be read, and lists them in ``skipped.jsonl``. ``progress`` is
+    called with the number of steps taken and their total, and before that with values read; ``observe`` after each step
+    whose terms are logged. SIGTERM and Ctrl-C leave a checkpoint and raise SystemExit with 143 or 130.
 
     Raises UnknownNameError with the nearest name, PluginError if an entry needs a plugin that is not installed,
     SpecError for a wrong key, UsageError if ``out`` is taken; IntegrityError, naming each changed key with both values,
-    if one is not accepted; DataError, naming the sample, if one cannot be read; TrainingError, naming the term and the
-    step, if a loss is not finite or the memory does not suffice; the last good checkpoint stays.
+    if a change is not accepted; DataError, naming the sample, if it cannot be read; TrainingError, naming the term and
+    the step, if a loss is not finite or memory runs out; the last good checkpoint stays.
     """
     if accept_changes and not resume:
         raise UsageError("--accept-changes is for --resume, which is not given; add it, or leave this out")
@@ -87,7 +87,7 @@ def train(
     if options:
         recipe = recipe.with_options(options if isinstance(options, Mapping) else listed(options, "options"))
     if out is None and not name:
-        raise UsageError("a Recipe has no name that a folder could bear; give the run's folder: train(recipe, out)")
+        raise UsageError("a Recipe has no name for a folder; give the run's folder: train(recipe, out)")
     folder, start = Path(out) if out is not None else Path("runs") / name, time.monotonic()
     with extras_named():
         from zoo.training.loop import is_first_process
@@ -120,7 +120,7 @@ def train(
 
 
 def _recipe(source: str | os.PathLike[str] | RegistryEntry | Recipe, plugins: Plugins) -> tuple[Recipe, str]:
-    """Return a recipe, and the name that its run may bear."""
+    """Return a recipe, and a name for its run."""
     if isinstance(source, Recipe):
         return source, ""
     if not isinstance(source, RegistryEntry):
@@ -142,7 +142,7 @@ def _entry(name: str, plugins: Plugins) -> RegistryEntry:
             raise
         raise UsageError(
             f"no entry {name!r}, but a folder with a recipe: train it by `zoo train {recipe}`, and add "
-            f"--out {name} --resume to go on with a run"
+            f"--out {name} --resume to continue a run"
         ) from error
 
 
@@ -152,7 +152,11 @@ def _reported(folder: Path, took_s: float, plugins: Plugins) -> tuple[Path | Non
             from zoo.reporting.page import report
 
             return report(folder, took_s=took_s, plugins=plugins), ""
-    except (ZooError, OSError, ValueError) as error:  # the weights are safe, and a missing font must not fail them
+    except (
+        ZooError,
+        OSError,
+        ValueError,
+    ) as error:  # the weights are saved, and a missing font must not make the training fail
         return None, str(error)
 
 

@@ -21,7 +21,7 @@ def layer_norm(file):
     KIND,
     "speech",
     "the last layer normalisation with an epsilon of 1e-6 in place of 1e-5",
-    equivalent="answers have the length 1, which divides the change out but for less than float32 rounds",
+    equivalent="answers are scaled to the length 1, so the change left is smaller than rounding",
 )
 def last_layer_norm(file):
     return file.set(file.node("LayerNormalization", -1), epsilon=1e-6)

@@ -20,7 +20,7 @@ def float64(file):
     return returned(file, name, "Cast", TensorProto.DOUBLE, to=TensorProto.DOUBLE)
 
 
-@fault(KIND, "word probabilities", "an answer without the axis of rows where there is one row", fast=True)
+@fault(KIND, "word probabilities", "an answer without the batch axis when there is one row", fast=True)
 def squeezed(file):
     name = file.graph.output[0].name
     del file.graph.output[0].type.tensor_type.shape.dim[:]
