@@ -19,7 +19,7 @@ from zoo.verbs.progress import told
 
 @dataclass(frozen=True)
 class JudgedAgain:
-    """The result for a graph's file: the number of cases, the one closest to its tolerance, the record of the export."""
+    """A graph's judgement: the number of cases, the one closest to its tolerance, and the record of the export."""
 
     cases: int
     worst: Compared
