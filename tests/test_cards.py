@@ -178,6 +178,6 @@ def test_every_entry_of_the_zoo_has_a_small_picture(entry):
 def test_a_file_that_is_no_registry_is_not_added_to(tmp_path):
     path = tmp_path / "pyproject.toml"
     path.write_text("[project]\nname = 'mine'\n")
-    with pytest.raises(UsageError, match=r"pyproject.toml is no registry: it has 'project'; name another file"):
+    with pytest.raises(UsageError, match=r"pyproject.toml is not a registry: it has 'project'; name another file"):
         recording.record(path, "toy", {}, {"metrics": {}})
     assert path.read_text() == "[project]\nname = 'mine'\n"

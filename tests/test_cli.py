@@ -83,8 +83,12 @@ def test_the_help_line_of_a_command_is_its_own(name):
             "no entry 'absent'",
         ),
         (["export", "absent.safetensors"], 2, "Missing option '--out'."),
-        (["parity", "absent"], 3, "absent is no bundle: it lacks manifest.json; name a folder that `zoo export` wrote"),
-        (["run", "absent", "encode_left"], 3, "absent is no bundle"),
+        (
+            ["parity", "absent"],
+            3,
+            "absent is not a bundle: it lacks manifest.json; name a folder that `zoo export` wrote",
+        ),
+        (["run", "absent", "encode_left"], 3, "absent is not a bundle"),
         (["train", "zoo\n\nreg.toml"], 3, "no file zoo reg.toml; check the path"),
     ],
 )

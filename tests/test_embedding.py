@@ -104,7 +104,9 @@ def test_a_killed_process_loses_no_whole_shard_and_leaves_no_half_one(bundle, li
     process.communicate()
     left = len(list(folder.glob("vectors-*.npy")))
     assert 2 <= left < 10
-    with pytest.raises(UsageError, match=r"parts is not whole yet; run the same `zoo embed` again, it goes on where"):
+    with pytest.raises(
+        UsageError, match=r"parts is not complete yet; run the same `zoo embed` again, it continues where"
+    ):
         Vectors.open(folder)
     stdout, stderr = zoo_process(*arguments, "--json").communicate()
     told = {"truncated": {}, "left_out": []}
@@ -227,7 +229,7 @@ def test_truncated_rows_are_told_by_number_and_marked_at_their_keys(zoo, bundle,
     arguments = ("embed", bundle, "encode_left", "--input", lines(rows), "--out", tmp_path / out, "--shard-rows", 2)
     first = zoo(*arguments, "--json")
     assert first.json["truncated"] == {"left": [2, 4, 5]}
-    message = "3 of 5 values of 'left' are longer than what the graph reads, their end is left out; rows: 2, 4, 5\n"
+    message = "3 of 5 values of 'left' are truncated, since the graph reads only their beginning; rows: 2, 4, 5\n"
     assert message in first.stderr
     again = zoo(*arguments, "--json")
     assert (again.json["before"], again.json["truncated"]) == (5, {"left": [2, 4, 5]})

@@ -55,7 +55,7 @@ def test_a_layout_that_removes_a_file_is_refused(bundle):
 
 
 def test_a_layout_with_folders_is_refused(bundle):
-    with pytest.raises(PluginError, match=r"left 'assets', which is no file; all its files stand in one folder"):
+    with pytest.raises(PluginError, match=r"left 'assets', which is not a file; all its files must be in one folder"):
         add(bundle, Notes(lambda folder: (folder / "assets").mkdir()))
 
 

@@ -113,7 +113,9 @@ def test_a_value_of_another_kind_is_refused_with_its_place(change, message, whol
 def test_what_a_graph_does_is_told_by_names(name, key, whole, rewrite):
     WHOLE.write(whole)
     rewrite(whole, in_graph(key, name))
-    with pytest.raises(IntegrityError, match=r"names a graph or tensor '.*', which is no name; do not use this bundle"):
+    with pytest.raises(
+        IntegrityError, match=r"names a graph or tensor '.*', which is not a valid name; do not use this bundle"
+    ):
         Manifest.read(whole)
 
 

@@ -96,7 +96,7 @@ def double(inputs):
 def test_black_rows_do_not_calibrate_a_file_for_pictures():
     expected = (
         r"^encode_x: the rows that were drawn for calibration have 'x.pixels' from 0 to 0, held-out rows from 0 to 1, "
-        r"67% of them outside: int8-static would cut these off. Let the split 'train'"
+        r"67% of them outside: int8-static would clip these. Let the split 'train'"
     )
     with pytest.raises(ParityError, match=expected):
         check_ranges("encode_x", PRECISIONS["int8-static"], rows_of([[0, 0, 0]]), rows_of([[0, 0.5, 1]]), double)
@@ -241,7 +241,7 @@ def test_a_file_that_misses_the_tolerance_of_its_precision_leaves_no_bundle(chec
                     tensor.CopyFrom(numpy_helper.from_array(values * 2 + 1, tensor.name))
             onnx.save(model, target)
 
-    advice = r"^encode_left, case .*: 'encode_left' is not to be had in int8; leave the graph out by --graph, or"
+    advice = r"^encode_left, case .*: 'encode_left' cannot be written in int8; leave the graph out by --graph, or"
     with pytest.raises(ParityError, match=advice):
         export(checkpoint, Wrong(), tmp_path / "b", origin=Origin("toy"), graphs=["encode_left"], precisions=["int8"])
     assert not list(tmp_path.iterdir())

@@ -134,12 +134,16 @@ def test_a_listed_file_outside_the_bundle_is_refused(bundle, rewrite):
 @pytest.mark.parametrize("name", ["../../outside", "a/b", "", "a\nb"])
 def test_a_tensor_whose_name_could_become_a_path_is_refused(name, bundle, rewrite):
     rewrite(bundle, lambda m: m["graphs"]["decode_left"]["outputs"].update({name: {}}))
-    with pytest.raises(IntegrityError, match=r"names a graph or tensor '.*', which is no name; do not use this bundle"):
+    with pytest.raises(
+        IntegrityError, match=r"names a graph or tensor '.*', which is not a valid name; do not use this bundle"
+    ):
         open_bundle(bundle)
 
 
 def test_a_folder_that_is_no_bundle_is_told(tmp_path):
-    with pytest.raises(NotFoundError, match=r"is no bundle: it lacks manifest.json; name a folder that `zoo export`"):
+    with pytest.raises(
+        NotFoundError, match=r"is not a bundle: it lacks manifest.json; name a folder that `zoo export`"
+    ):
         open_bundle(tmp_path)
 
 

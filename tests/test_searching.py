@@ -153,9 +153,13 @@ def test_what_holds_no_vectors_says_so(bundle, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(NotFoundError, match=r"empty holds no vectors: it lacks manifest.json; name what `zoo embed`"):
         Vectors.open(tmp_path / "empty")
-    with pytest.raises(IntegrityError, match=r"manifest.json is no manifest of vectors \(KeyError\('kind'\)\); name"):
+    with pytest.raises(
+        IntegrityError, match=r"manifest.json is not a manifest of vectors \(KeyError\('kind'\)\); name"
+    ):
         Vectors.open(bundle)
-    with pytest.raises(UsageError, match=r"rows.npy: expected a vector of floats a row, came int64 of shape \(3,\)"):
+    with pytest.raises(
+        UsageError, match=r"rows.npy: expected one vector of floats per row, came int64 of shape \(3,\)"
+    ):
         saved(tmp_path / "rows.npy", np.arange(3))
     (tmp_path / "torn.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(IntegrityError, match=r"torn.npy cannot be read as an array: .*, or embed again"):
@@ -246,7 +250,7 @@ def test_a_query_and_rows_that_were_truncated_are_told(zoo, bundle, tmp_path, mo
     embed(opened, "encode_left", open_source(rows, ("left",)), tmp_path / "vectors")
     arguments = ("search", bundle, tmp_path / "vectors", "--graph", "encode_left", "--query")
     result = zoo(*arguments, "[[1, 2, 9]]", "--json")
-    assert result.stderr == "the query is longer than what the graph reads, its end is left out\n"
+    assert result.stderr == "the query is truncated, since the graph reads only its beginning\n"
     assert [(one["number"], one.get("truncated"), one["query_truncated"]) for one in result.json] == [
         (1, ["left"], True),
         (2, None, True),

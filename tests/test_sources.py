@@ -89,9 +89,7 @@ def test_a_table_gives_all_inputs_that_have_a_column_or_the_one_that_is_named(tm
 
 def test_a_table_without_a_column_for_an_input_says_what_to_call_it(tmp_path):
     (tmp_path / "rows.csv").write_text("text,id\nred,1\n")
-    message = (
-        "has the columns text, id, none of which bears the name of an input; call the column that holds the values "
-    )
+    message = "has the columns text, id, none of which has the name of an input; call the column that holds the values "
     with pytest.raises(UsageError, match=f"{message}'caption' in the first line"):
         open_source(tmp_path / "rows.csv", ("caption",))
 

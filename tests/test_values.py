@@ -121,7 +121,7 @@ def test_the_first_run_that_cuts_values_logs_how_many(opened, caplog):
         for _ in range(2):
             opened.run("encode_left", {"left": VECTORS})
     assert [record.getMessage() for record in caplog.records] == [
-        "encode_left: 2 of 3 values of 'left' are longer than what the graph reads, their end is left out; "
+        "encode_left: 2 of 3 values of 'left' are truncated, since the graph reads only their beginning; "
         "Bundle.truncated tells which; this is logged once"
     ]
 

@@ -1,1 +1,1 @@
-"""The registry: entries found, measured, recorded and shown."""
+"""The registry: its entries are found, measured, recorded and shown."""

@@ -1,4 +1,4 @@
-"""What is told of an entry of the registry: as an object, as lines, as tables of what was measured."""
+"""The description of a registry entry: as an object, as lines, and as tables of its metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoo.recipes.spec import InputSpec, Part
 
 
 def described(entry: RegistryEntry) -> dict[str, object]:
-    """Return all that the registry says of an entry, and where its picture lies."""
+    """Return all facts of an entry in the registry, and the path of its picture."""
     picture = entry.installed_picture()
     return {
         **entry.listed(),
@@ -27,7 +27,7 @@ def described(entry: RegistryEntry) -> dict[str, object]:
 
 
 def facts(entry: RegistryEntry, missing: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
-    """Yield what an entry is, a line each: a label, empty where the line belongs to the one before, and a text."""
+    """Yield the facts of an entry, one line each: a label, empty if the line continues the one before, and a text."""
     recipe = entry.recipe
     yield "objective", f"{_written(recipe.spec.objective)}, latent of {recipe.spec.latent_dim}"
     for part in recipe.spec.inputs:
@@ -44,9 +44,9 @@ def facts(entry: RegistryEntry, missing: Sequence[str] = ()) -> Iterator[tuple[s
 
 
 def measured(entry: RegistryEntry) -> list[list[tuple[str, ...]]]:
-    """Return the tables of an entry's metrics, a header first in each, with what chance gives where that is known.
+    """Return the tables of an entry's metrics, each with a header, with the chance level if it is known.
 
-    What was measured of subsets of the inputs makes one table, inputs by metrics; other metrics are told one by one.
+    Metrics of subsets of the inputs make one table, inputs by metrics; other metrics are listed one by one.
     """
     values = {name: metric.value for name, metric in entry.metrics.items()}
     table, others = tabulated(values, [part.name for part in entry.recipe.spec.inputs])

@@ -1,4 +1,4 @@
-"""Writes the page of a registry file: a section an entry, with its picture, what it is and how good it is.
+"""Writes the page of a registry file: one section per entry, with its picture, its facts and its metrics.
 
 ``python -m zoo.catalogue.gallery registry.toml docs/models.md``
 
@@ -20,10 +20,10 @@ from zoo.files.store import staged_file
 _INTRODUCTION = """\
 # Models
 
-What the registry holds, as `zoo info NAME` shows it. Each number was measured on held-out data by the command above its
-table, which anyone can run again; `zoo info NAME --json` tells how far another measurement may lie. Likelihoods
-(`nll`, `reconstruction`, `translation`) are in nats; what is no share otherwise, such as `median_rank`, is a number of
-things. [Several inputs](joint.md) tells what is measured of subsets of the inputs.
+The entries of the registry, as `zoo info NAME` shows them. Each number was measured on held-out data by the command
+above its table, which anyone can run again; `zoo info NAME --json` tells how far another measurement may differ.
+Likelihoods (`nll`, `reconstruction`, `translation`) are in nats; other metrics that are not fractions, such as
+`median_rank`, are counts. [Several inputs](joint.md) explains the metrics of subsets of the inputs.
 
 This page is written by `python -m zoo.catalogue.gallery registry.toml docs/models.md`.
 """

@@ -2,9 +2,9 @@
 
 ``python -m zoo.catalogue.record registry.toml NAME CHECKPOINT --source package:zoo_birds/weights/NAME.safetensors``
 
-The recipe is the checkpoint's own. What only a person can say (summary, licences) is given once and kept afterwards.
-Where the source is a file of this machine, the weights are copied there, and a picture of what the model does with
-held-out samples is drawn beside them.
+The recipe is the checkpoint's own. Facts that only a person knows (summary, licences) are given once and kept
+afterwards. If the source is a file of this machine, the weights are copied there, and a picture of the model's results
+on held-out samples is drawn beside them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ABSOLUTE, _RELATIVE = 0.01, 0.02
 
 
 def described(checkpoint: Checkpoint, path: Path, name: str, plugins: Plugins) -> dict[str, Any]:
-    """Return what can be measured of a checkpoint: recipe, parameters, size, sha256, metrics, the plugins it needs."""
+    """Return the measurable facts of a checkpoint: recipe, parameters, size, sha256, metrics, the plugins it needs."""
     metrics = evaluate(checkpoint.model, checkpoint.recipe, plugins=plugins)
     found = digest(path)
     return {
@@ -53,7 +53,7 @@ def described(checkpoint: Checkpoint, path: Path, name: str, plugins: Plugins) -
 
 
 def tolerance(value: float) -> float:
-    """Return how far another measurement may lie: 0.01 for shares (a tenth of small ones), 2 % of what exceeds 1."""
+    """Return how far another measurement may lie: 0.01 for fractions (a tenth of small ones), 2 % of values above 1."""
     return round(min(_ABSOLUTE, 0.1 * abs(value)) if abs(value) <= 1 else _RELATIVE * abs(value), 6)
 
 
@@ -73,7 +73,7 @@ def needed(spec: ModelSpec, data: Part, plugins: Plugins) -> list[str]:
 def record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
     """Write an entry into a registry file; other entries and comments stay as they are.
 
-    One process at a time: what another writes meanwhile is not lost.
+    Processes take turns, so that no change of another process is lost.
     """
     with FileLock(lock_file(hashlib.sha256(bytes(registry.resolve())).hexdigest())):
         _record(registry, name, said, measured)
@@ -82,7 +82,7 @@ def record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping
 def _record(registry: Path, name: str, said: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
     document = tomlkit.parse(registry.read_text()) if registry.exists() else tomlkit.document()
     if others := [key for key in document if key not in ("schema", "entries")]:
-        raise UsageError(f"{registry} is no registry: it has {', '.join(map(repr, others))}; name another file")
+        raise UsageError(f"{registry} is not a registry: it has {', '.join(map(repr, others))}; name another file")
     document.setdefault("schema", SCHEMA)
     entries = document.setdefault("entries", tomlkit.table(is_super_table=True))
     kept = entries.get(name, {})
@@ -123,7 +123,7 @@ def command(
     data_license: str | None,
     sources: tuple[str, ...],
 ) -> None:
-    """Measure CHECKPOINT, copy it to its first source where that is a file of this machine, draw it, and record it."""
+    """Measure CHECKPOINT, copy it to its first source if that is a file of this machine, draw it, and record it."""
     plugins = installed()
     said = {"summary": summary, "license": license_name, "data_license": data_license, "sources": list(sources)}
     loaded = load(checkpoint, plugins=plugins)

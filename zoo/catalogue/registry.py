@@ -25,7 +25,7 @@ SORT_KEYS = ("name", "size", "parameters", "objective", "license")
 
 @dataclass(frozen=True)
 class RegistryEntry:
-    """A recipe with its trained weights: where they are, what they are, under which licence, and how good."""
+    """A recipe with its trained weights: the sources of the weights, their facts, licences and metrics."""
 
     name: str
     summary: str
@@ -86,8 +86,8 @@ class RegistryEntry:
         return entry
 
     def installed_picture(self) -> Path | None:
-        """Return the path of the entry's picture, None where it has none or its package is not installed."""
-        from zoo.files.fetching import locate  # slow, and a listing needs none of it
+        """Return the path of the entry's picture, None if it has none or its package is not installed."""
+        from zoo.files.fetching import locate  # slow, and not needed by a listing
 
         if not self.picture:
             return None
@@ -113,7 +113,7 @@ class RegistryEntry:
 
 @dataclass(frozen=True)
 class Layer:
-    """One registry file: whose it is, and its entries or why it is left out."""
+    """One registry file: its owner, and its entries or the reason why it is left out."""
 
     owner: str
     entries: Mapping[str, RegistryEntry]
@@ -123,9 +123,9 @@ class Layer:
 def entries(plugins: Plugins) -> dict[str, RegistryEntry]:
     """Return every entry by name.
 
-    A registry that a package brings adds names; one that is left out (see ``layers``) is warned of. An entry of a file
-    that ``ZOO_REGISTRY`` names replaces another of the same name, since the user chose that file, and the log says so.
-    Raises SpecError or NotFoundError for such a file that cannot be read.
+    A registry of a package adds names; one that is left out (see ``layers``) causes a warning. An entry of a file named
+    by ``ZOO_REGISTRY`` replaces another of the same name, since the user chose that file, and the log says so. Raises
+    SpecError or NotFoundError if such a file cannot be read.
     """
     found: dict[str, RegistryEntry] = {}
     for layer in layers(plugins):
@@ -143,9 +143,9 @@ def entries(plugins: Plugins) -> dict[str, RegistryEntry]:
 
 
 def layers(plugins: Plugins) -> list[Layer]:
-    """Return the registries that packages bring, the zoo's own first.
+    """Return the registries of packages, the zoo's own first.
 
-    A registry that cannot be read, or that has a name of an earlier one, is left out whole, with the reason.
+    A registry that cannot be read, or that has a name of an earlier one, is left out as a whole, with the reason.
     """
     found = [Layer("modalzoo", read_registry(own_registry()))]
     owners = dict.fromkeys(found[0].entries, "modalzoo")
@@ -174,8 +174,8 @@ def _check_new(brought: Mapping[str, RegistryEntry], owners: Mapping[str, str], 
 
 @cache
 def _warn(text: str) -> None:
-    """Log a warning once a process."""
-    import logging  # slow, and a listing seldom has anything to warn of
+    """Log a warning once per process."""
+    import logging  # slow, and a listing rarely warns
 
     logging.getLogger(__name__).warning("%s", text)
 
@@ -190,7 +190,7 @@ def read_registry(path: Path) -> dict[str, RegistryEntry]:
 
 
 def named() -> list[Path]:
-    """Return the files that ``ZOO_REGISTRY`` names, the weakest first."""
+    """Return the files that ``ZOO_REGISTRY`` names, the one of lowest priority first."""
     return [Path(file) for file in os.environ.get("ZOO_REGISTRY", "").split(os.pathsep) if file]
 
 
@@ -221,7 +221,7 @@ def filtered(
     max_size_bytes: int | None = None,
     sort: str = "name",
 ) -> list[RegistryEntry]:
-    """Return the entries that fit, sorted by a key of ``SORT_KEYS``."""
+    """Return the entries that match, sorted by a key of ``SORT_KEYS``."""
     kept = [
         entry
         for entry in found

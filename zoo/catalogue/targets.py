@@ -1,4 +1,4 @@
-"""What a command's NAME|CHECKPOINT stands for: a registry entry, whose weights are fetched, or a file of one's own."""
+"""Resolves a command's NAME|CHECKPOINT: a registry entry, whose weights are fetched, or a file of your own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.files.fetching import Wanted, fetch
 
 @dataclass(frozen=True)
 class Target:
-    """A checkpoint file, and the entry that it belongs to where it is one of a registry."""
+    """A checkpoint file, and its entry if it belongs to a registry."""
 
     name: str
     weights: Path
@@ -24,13 +24,13 @@ class Target:
 def resolve(text: str, plugins: Plugins, *, progress: Callable[[int, int], None] | None = None) -> Target:
     """Return the checkpoint that ``text`` names: a file, a folder that ``zoo train`` left, or an entry to fetch.
 
-    Raises UnknownNameError, with the nearest name, where it is none of them.
+    Raises UnknownNameError, with the nearest name, if it is none of them.
     """
     path = Path(text)
     if path.is_dir():
         from zoo.training.runs import newest_weights
 
-        name = path.resolve().name.encode(errors="backslashreplace").decode()  # it goes into texts of UTF-8
+        name = path.resolve().name.encode(errors="backslashreplace").decode()  # it becomes part of UTF-8 texts
         return Target(name, newest_weights(path), None)
     if path.suffix == ".safetensors" or path.is_file():
         return Target(path.stem, path, None)
@@ -39,13 +39,13 @@ def resolve(text: str, plugins: Plugins, *, progress: Callable[[int, int], None]
 
 
 def fetch_entry(entry: RegistryEntry, *, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Return the verified path of an entry's weights, fetched where they are not there yet."""
+    """Return the verified path of an entry's weights, fetched if they are missing."""
     wanted = Wanted(f"{entry.name}.safetensors", entry.size_bytes, entry.sha256, entry.sources)
     return fetch(wanted, base=entry.origin.parent, progress=progress)
 
 
 def require_plugins(entry: RegistryEntry, plugins: Plugins) -> None:
-    """Raise PluginError where the entry needs a distribution that is not installed or not sound."""
+    """Raise PluginError if the entry needs a distribution that is missing or failed to register."""
     missing = missing_plugins(entry, plugins)
     if missing:
         raise PluginError(f"{entry.name} needs {', '.join(missing)}; install it: pip install {' '.join(missing)}")

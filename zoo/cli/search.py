@@ -41,7 +41,7 @@ def command(
     opened = open_bundle(bundle, provider=provider, precision=precision, threads=threads)
     found = search(opened, held, query, k=count, graph=graph, by=by)
     if found.truncated:
-        note("the query is longer than what the graph reads, its end is left out")
+        note("the query is truncated, since the graph reads only its beginning")
     if as_json:
         print_json([{**hit.written(), "query_truncated": found.truncated} for hit in found])
     else:

@@ -32,6 +32,6 @@ def note_truncated(truncated: Mapping[str, Sequence[int]], counts: Mapping[str, 
     for name, rows in truncated.items():
         more = f" and {len(rows) - _MOST_ROWS_TOLD} more" if len(rows) > _MOST_ROWS_TOLD else ""
         note(
-            f"{len(rows)} of {counts[name]} values of {name!r} are longer than what the graph reads, their end is left "
-            f"out; rows: {', '.join(map(str, rows[:_MOST_ROWS_TOLD]))}{more}"
+            f"{len(rows)} of {counts[name]} values of {name!r} are truncated, since the graph reads only their "
+            f"beginning; rows: {', '.join(map(str, rows[:_MOST_ROWS_TOLD]))}{more}"
         )

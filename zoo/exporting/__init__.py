@@ -1,1 +1,1 @@
-"""From a checkpoint to a bundle: each graph written, judged against float64, described and committed."""
+"""From a checkpoint to a bundle: each graph is written, judged against float64, described and committed."""

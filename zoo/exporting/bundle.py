@@ -1,7 +1,7 @@
-"""Writes a bundle: graphs, weights, manifest, what raw values need, a reference to judge it by again, a card.
+"""Writes a bundle: graphs, weights, manifest, the state for raw values, a reference to judge it again, and a card.
 
-Every graph is judged against torch before the bundle gets its name; one miss and there is no bundle. Where the exporter
-can, all graphs share one file of weights, which is the checkpoint itself.
+Every graph is judged against torch before the bundle gets its name; if one fails, there is no bundle. If the exporter
+supports it, all graphs share one file of weights, which is the checkpoint itself.
 """
 
 from __future__ import annotations
@@ -53,15 +53,15 @@ def export(
     layout: Arranged | None = None,
     observe: Callable[[Verdict], None] | None = None,
 ) -> Manifest:
-    """Export the graphs of a model, all or those named, into the folder ``out``, and return the bundle's manifest.
+    """Export the graphs of a model, all or the named ones, into the folder ``out``, and return the bundle's manifest.
 
-    ``exporter_name`` is what the exporter is registered as: files that are no ONNX are run by it wherever they go.
-    ``precisions`` are written beside float32, and measured on the data of the checkpoint's recipe, which are looked at
-    first. Where these cannot be read, a warning tells so, and those that calibrate nothing are judged on drawn cases
+    ``exporter_name`` is the registered name of the exporter; files that are not ONNX need it to be run later.
+    ``precisions`` are written beside float32, and measured on the data of the checkpoint's recipe, which are checked
+    first. If these cannot be read, a warning says so, and precisions without calibration are judged on drawn cases
     alone. With ``single_file`` each graph holds its own copy of its weights. ``layout`` adds its files at the end.
 
-    Raises UsageError if anything but a bundle lies at ``out``, other files stand in that bundle, or the exporter lacks
-    a precision; ParityError where a graph does not compute what torch computes. ``out`` is then as it was before.
+    Raises UsageError if ``out`` holds anything except a bundle, or a bundle with other files in it, or if the exporter
+    lacks a precision; ParityError if a graph does not compute what torch computes. ``out`` is then unchanged.
     """
     asked = asked_precisions(exporter, listed(precisions, "precisions"))
     shares = exporter if isinstance(exporter, SharesWeights) and not single_file else None
@@ -99,14 +99,13 @@ def renew(
     layout: Arranged | None = None,
     observe: Callable[[Verdict], None] | None = None,
 ) -> Manifest:
-    """Put other weights of the same spec into a bundle: its graphs stay what they are, and are judged again.
+    """Put other weights of the same spec into a bundle: its graphs stay the same and are judged again.
 
-    ``layout`` is the one that the bundle has, for its files are made anew.
+    ``layout`` must be the bundle's own, since its files are written again.
 
-    Raises UsageError where the weights are of another spec, files of the bundle hold weights of their own, or files
-    that are not the bundle's stand in its folder;
-    ParityError where a graph does not compute what torch computes with the new weights. The bundle is then as it was
-    before.
+    Raises UsageError if the weights are of another spec, if files of the bundle hold weights of their own, or if its
+    folder contains files that are not part of it; ParityError if a graph does not compute what torch computes with the
+    new weights. The bundle is then unchanged.
     """
     files = bundle.contents.files
     if not isinstance(exporter, SharesWeights) or WEIGHTS not in files.promised or bundle.precisions[1:]:
@@ -130,7 +129,7 @@ def renew(
 
 
 def _data(checkpoint: Checkpoint, precisions: Sequence[Precision]) -> Data | None:
-    """Return the data to judge and to measure on, None where they cannot be read and nothing is calibrated on them."""
+    """Return the data to judge and measure on, None if they cannot be read and no precision needs calibration."""
     try:
         return Data.load(checkpoint.model, checkpoint.recipe, checkpoint.model.plugins)
     except ZooError as error:
@@ -147,15 +146,15 @@ def _placed(
     place: Callable[[Graph, Path], None],
     observe: Callable[[Verdict], None] | None,
 ) -> list[Placed]:
-    """Have ``place`` put each graph into the folder, and judge it there."""
+    """Let ``place`` put each graph into the folder, and judge it there."""
     found = []
     for graph in graphs:
         path = folder / f"{graph.name}{exporter.suffix}"
-        cases = make_cases(graph)  # tells of a module that torch itself cannot run at some size, before it is traced
+        cases = make_cases(graph)  # reports, before tracing, a module that torch itself cannot run at some size
         place(graph, path)
         explain = functools.partial(exporter.first_fault, graph, path) if isinstance(exporter, FindsFault) else None
         verdict = judge(graph, cases, *opened_twice(graph, path, exporter), explain=explain)
-        if verdict.by_rounding:  # another machine may miss in a row where this one was lucky
+        if verdict.by_rounding:  # another machine may miss the tolerance in a row that passed here by luck
             cases = [by_rounding(graph, case) for case in cases]
         found.append(Placed(graph, path, cases, verdict))
         _tell(found[-1:], observe)
@@ -178,7 +177,7 @@ def _completed(
     found: Mapping[str, Worth] = MappingProxyType({}),
     layout: Arranged | None = None,
 ) -> Manifest:
-    """Write everything but the graphs and weights of a bundle, and return its manifest."""
+    """Write everything except the graphs and weights of a bundle, and return its manifest."""
     model = checkpoint.model
     files: dict[Graph, dict[str, JudgedFile]] = {one.graph: {} for one in placed[FULL]}
     for precision, of_precision in placed.items():
@@ -210,6 +209,6 @@ def _completed(
 
 
 def _precisions(placed: Mapping[str, Sequence[Placed]], found: Mapping[str, Worth]) -> Sequence[str]:
-    """Return what the card says of the precisions beside float32, if there are any."""
+    """Return the card's text about the precisions beside float32, if there are any."""
     alone = [one.graph.name for precision in placed.values() for one in precision if one.drawn_alone]
     return table(found, dict.fromkeys(alone)) if found else ()

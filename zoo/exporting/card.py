@@ -1,4 +1,4 @@
-"""What a bundle tells of itself: its card, and what a graph's own file says."""
+"""A bundle's description of itself: its card, and the metadata in each graph's file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.runtime.manifest import Manifest
 
 
 def facts(graph: str, verdict: Verdict, checkpoint: Checkpoint, manifest: Manifest) -> dict[str, str]:
-    """Return what a graph's own file says of itself, should it ever stand alone."""
+    """Return the metadata of a graph's own file, which must also make sense if the file stands alone."""
     origin = manifest.origin
     known = {
         "graph": graph,
@@ -34,7 +34,7 @@ def facts(graph: str, verdict: Verdict, checkpoint: Checkpoint, manifest: Manife
 
 
 def card(model: Model, manifest: Manifest, precisions: Sequence[str] = ()) -> str:
-    """Return the page of a bundle: what it is, what its graphs take and give, how well they agree with torch.
+    """Return the page of a bundle: what it is, what its graphs take and return, and how well they agree with torch.
 
     ``precisions`` are the lines of the table of those that the bundle has beside float32.
     """

@@ -1,17 +1,21 @@
 """The parity contract: an exported graph must compute what torch computes, at sizes that the export never saw.
 
-The reference is the same module in float64. A row of an output may lie from it by at most
-max(8 · |torch32 − f64|, K · 2⁻²³ · |f64|), each the largest over the row, with K the graph's ``parity_ulps``; a row of
-logarithms counts as at least 1 in size. NaN and infinity must stand in the same places; shapes and dtypes must be the
-declared ones; padding must change nothing; two loads of one file must give the same bits.
+The reference is the same module in float64. For each row of an output, with the maxima over the row's numbers and K
+the graph's ``parity_ulps``:
 
-torch32 is one answer of the many that float32 may give, and may lie near float64 by luck. So a row that misses may lie
-as far off as it comes to lie when each number on the way to it is moved by up to ``UNITS`` · 2⁻²³ of itself, which is
-what an answer may be off by (``zoo.exporting.rounding``).
+    |file − float64| ≤ max(8 · max |torch32 − float64|, K · 2⁻²³ · max |float64|)
 
-Whole numbers must be the same but where the weights do not decide them: a row of them may lie as far off, eightfold, as
-it comes to lie when the weights of the float64 module are moved by about K · 2⁻²³ of themselves. So a text may read
-otherwise from where its two most probable words all but tie, which no file in float32 can tell apart.
+For logarithms, max |float64| counts as at least 1. NaN and infinity must be in the same places; shapes and dtypes must
+be the declared ones; padding must change nothing; two loads of one file must give the same bits.
+
+torch32 is one of many results that float32 may give, and may be close to float64 by luck. So a row that fails is judged
+again: it may also differ from float64 as much as the result changes if every intermediate number is perturbed by up to
+``UNITS`` · 2⁻²³ of itself (see ``zoo.exporting.rounding``).
+
+Whole numbers must be equal, unless the weights do not decide them: a row of them may differ by up to eight times the
+change that results if the weights of the float64 module are perturbed by about K · 2⁻²³ of themselves. So a generated
+text may differ from the place on where its two most probable words are almost tied, since no float32 file can tell them
+apart.
 """
 
 from __future__ import annotations
@@ -42,9 +46,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Case:
-    """Inputs that a graph is judged on, what float64 makes of them, and how far a row may lie from it.
+    """Inputs that a graph is judged on, the float64 results, and how far a row may differ from them.
 
-    ``extreme`` says that values lie far outside of what the modality draws: NaN, or numbers of another size.
+    ``extreme`` means that values are far outside of what the modality draws: NaN, or numbers of another magnitude.
     """
 
     name: str
@@ -56,9 +60,9 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How one graph fared: the number of cases, and where it came nearest to its tolerance.
+    """The result of judging one graph: the number of cases, and the row that came closest to its tolerance.
 
-    ``by_rounding`` names the cases that passed by what rounding costs, and not by the distance of torch in float32.
+    ``by_rounding`` names the cases that passed only by the second rule, on perturbed intermediate numbers.
     """
 
     graph: str
@@ -86,11 +90,11 @@ def judge(
 ) -> Verdict:
     """Compare an exported graph with torch on every case; ``again`` is a second load of the same file.
 
-    ``precision`` is that of a file of fewer bits than float32, which is held to ``at_precision`` of the cases.
-    ``explain`` is asked on a miss: it takes the inputs and tells where the fault lies.
+    ``precision`` is given for a file with fewer bits than float32, which is judged by ``at_precision`` of the cases.
+    ``explain`` is called on a failure: it takes the inputs and returns where the fault lies.
 
-    Raises ParityError, naming the graph, the case, the output and the row, where it misses; where torch in float32 is
-    itself not finite, naming the module that is to blame in place of the file.
+    Raises ParityError, naming the graph, the case, the output and the row, if the file fails. If torch in float32 is
+    itself not finite, the error names the module that causes this instead of the file.
     """
     worst = Compared("", "", 0.0, 0.0)
     wider: list[str] = []
@@ -99,7 +103,7 @@ def judge(
         held = case
         for name, inputs in regimes.forms(graph.inputs, graph.axes, case.name, case.inputs):
             try:
-                if not count:  # so that random numbers, should the file draw any, are not the same in both
+                if not count:  # so that random numbers, if the file draws any, differ between the two
                     _run(graph, name, again, inputs)
                 held, compared = _settled(graph, held, name, inputs, runner, again, single=precision is None)
             except ParityError as error:
@@ -172,7 +176,7 @@ def _run(graph: Graph, name: str, runner: RunsArrays, inputs: Mapping[str, Array
 
 
 def make_cases(graph: Graph, *, seed: int = 0) -> list[Case]:
-    """Return the cases of a graph: corners of its sizes, random sizes, and regimes of values."""
+    """Return the cases of a graph: extreme sizes, random sizes, and regimes (families) of values."""
     generator = np.random.default_rng(seed)
     usual = list(regimes.usual(graph, generator))
     cases = _cases(graph, [*usual, *regimes.extreme(graph, generator)], seed)
@@ -193,7 +197,7 @@ def _cases(graph: Graph, named: Iterable[tuple[str, Mapping[str, Array]]], seed:
 
 
 def by_rounding(graph: Graph, case: Case) -> Case:
-    """Return a case whose rows of numbers may lie as far off as those whose numbers on the way are moved by chance."""
+    """Return a case with the wider tolerance of rounding: that of results whose intermediate numbers are perturbed."""
     allowed = dict(case.allowed)
     numbers = graph.outputs.keys() - _whole_numbers(graph)
     for made in moved_on_the_way(graph, case.inputs):
@@ -203,7 +207,7 @@ def by_rounding(graph: Graph, case: Case) -> Case:
 
 
 def at_precision(cases: Iterable[Case], precision: Precision) -> list[Case]:
-    """Return the cases as a file of ``precision`` is judged by them: wider tolerances, and no extreme values."""
+    """Return the cases for a file of ``precision``: with wider tolerances, and without extreme values."""
     kept = [case for case in cases if not case.extreme]
     outputs = kept[0].allowed if kept else ()
     usual = {name: usual_size(case.expected[name] for case in kept) for name in outputs}
@@ -236,7 +240,7 @@ def _case(graph: Graph, double: Any, moved: Sequence[Any], name: str, inputs: Ma
 
 
 def _made(graph: Graph, name: str, module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[str, Array]:
-    """Return what torch makes of a case; raises ParityError if that is not what the graph declares."""
+    """Return torch's results for a case; raises ParityError if they are not as the graph declares."""
     rows = len(next(iter(tensors.values())))
     shapes = ", ".join(f"{key} {tuple(tensor.shape)}" for key, tensor in tensors.items())
     here = f"{graph.name}, case {name!r}, torch itself, on {shapes}"

@@ -1,4 +1,4 @@
-"""Adds a layout, such as a page that serves it, to a bundle that is finished but not yet in its place."""
+"""Adds a layout, which is a set of files such as a page that serves it, to a finished bundle not yet in its place."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Arranged:
-    """A layout by its registered name, and the data that it shows; ``left_out`` are samples without their files."""
+    """A layout by its registered name, and the data that it shows; ``left_out`` are samples whose files are missing."""
 
     name: str
     layout: Layout
@@ -28,9 +28,9 @@ class Arranged:
     left_out: LeftOut = field(default_factory=LeftOut)
 
     def add_to(self, folder: Path, manifest: Manifest) -> Manifest:
-        """Have the layout add its files to the bundle in ``folder``; write and return the manifest that binds them.
+        """Let the layout add its files to the bundle in ``folder``; write and return the manifest that lists them.
 
-        Raises PluginError where it changes a file of the bundle or leaves something that no manifest can bind.
+        Raises PluginError if it changes a file of the bundle or leaves something that a manifest cannot list.
         """
         before = digests(folder)
         self.layout.write(folder, self.dataset)
@@ -43,7 +43,7 @@ class Arranged:
         for path in sorted(folder.iterdir()):
             if path.name not in after:
                 raise PluginError(
-                    f"the layout {self.name!r} left {path.name!r}, which is no file; all its files stand in one folder"
+                    f"the layout {self.name!r} left {path.name!r}, which is not a file; all its files must be in one folder"
                 )
         return replace(manifest, layout=self.name).write(folder)
 

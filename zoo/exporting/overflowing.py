@@ -1,4 +1,4 @@
-"""Tells where torch in float32 is not finite although the same module in float64 is, and which part is to blame."""
+"""Reports that torch in float32 is not finite although the same module in float64 is, and which part causes it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 
 def overflow(graph: Graph, inputs: Mapping[str, Array]) -> str:
-    """Return a sentence on what float32 cannot hold of a graph's values on ``inputs``, empty where it holds them all.
+    """Return a sentence on the first value of a graph on ``inputs`` that does not fit float32, empty if all fit.
 
-    It names the innermost module that is the first to give infinity or NaN where it gives a number in float64, that
-    number, and the largest input.
+    It names the innermost module that first returns infinity or NaN, its result in float64, and the largest input.
     """
     module, tensors = judged(graph, inputs)
     with evaluating(module):
@@ -42,7 +41,7 @@ def overflow(graph: Graph, inputs: Mapping[str, Array]) -> str:
 
 
 def _answers(module: nn.Module, tensors: Mapping[str, Tensor]) -> list[tuple[str, str, list[Tensor]]]:
-    """Return the answers of a module and of all within it, by name and class, in the order in which they are made."""
+    """Return the outputs of a module and of all modules inside, by name and class, in order of computation."""
     found: list[tuple[str, str, list[Tensor]]] = []
 
     def keep(name: str, part: nn.Module, answer: Any) -> None:

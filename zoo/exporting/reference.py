@@ -1,4 +1,4 @@
-"""The reference of a bundle: cases that it can be judged by again, on any machine, without torch."""
+"""The reference of a bundle: cases for judging it again, on any machine, without torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REFERENCE_BYTES = 256 << 10
 def reference(name: str, cases: Sequence[Case]) -> dict[str, Array]:
     """Return cases of the graph ``name`` as arrays for one file: inputs, float64 outputs, tolerances.
 
-    They are those that hold every value of an input, then the smaller ones, as many as fit.
+    These are the cases that hold every value of an input, then the smaller ones, as many as fit.
     """
     fitting = sorted((case for case in cases if _size(case) <= _REFERENCE_BYTES), key=_rank)
     totals = accumulate(map(_size, fitting))

@@ -1,4 +1,4 @@
-"""What rounding costs a module, whoever computes it: its weights, or all numbers on the way, moved by some units."""
+"""The effect of rounding on a module: its results after small perturbations of its weights or intermediate numbers."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ if TYPE_CHECKING:
     from zoo.protocols import Array
 
 DRAWS = 8
-UNITS = 16  # of the last place: what a graph's answers may be off by, if no component states more
+UNITS = 16  # in the last place: the default tolerance of a graph's results
 _ULP = 2.0**-23
-_PAIRS = 2  # each to both sides: of two values that all but tie, one side lifts the one, one the other
+_PAIRS = 2  # each in both directions, so that either of two almost equal values may win
 
 
 @torch.no_grad()
 def moved_on_the_way(graph: Graph, inputs: Mapping[str, Array], *, seed: int = 0) -> Iterator[dict[str, Array]]:
-    """Yield ``DRAWS`` answers of a graph's module in float64 whose every operation errs by up to ``UNITS``, by name.
+    """Yield ``DRAWS`` results, by name, of a graph's module in float64 with every operation perturbed.
 
-    Where float32 does not hold all of a result, each number of it is moved by chance, by up to ``UNITS`` · 2⁻²³ of
-    itself, to one that float32 holds. What is exact in float32, such as a count or a choice between numbers, stays. So
-    they are answers that float32 may give in whatever order and by whatever kernel it is computed, and lie far apart
-    where a later operation enlarges what was rounded, as an exponential does.
+    If a result does not fit float32 exactly, each of its numbers x is replaced by a random one that float32 can hold:
+
+        x · (1 + u · 2⁻²³)   with |u| ≤ UNITS
+
+    Results that are exact in float32, such as a count or a choice between numbers, stay. So these are results that
+    float32 may give in any order of computation and by any kernel. They differ widely if a later operation, such as an
+    exponential, amplifies the rounding.
 
     Source: Parker 1997, "Monte Carlo arithmetic: exploiting randomness in floating-point arithmetic", UCLA CSD-970002.
     """
@@ -45,7 +48,7 @@ def moved_on_the_way(graph: Graph, inputs: Mapping[str, Array], *, seed: int = 0
 
 @torch.no_grad()
 def moved_weights(double: nn.Module, ulps: int, seed: int) -> Iterator[nn.Module]:
-    """Yield copies of a module with its weights moved by about ``ulps`` · 2⁻²³ of themselves."""
+    """Yield copies of a module with its weights perturbed by about ``ulps`` · 2⁻²³ of themselves."""
     for move in range(_PAIRS):
         for side in (-1, 1):
             generator = torch.Generator().manual_seed(seed + move)
@@ -57,7 +60,7 @@ def moved_weights(double: nn.Module, ulps: int, seed: int) -> Iterator[nn.Module
 
 
 class _Moved(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Moves what each operation gives, if float32 does not hold all of it."""
+    """Perturbs the result of each operation, unless float32 holds it exactly."""
 
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -1,1 +1,1 @@
-"""The whole line in two minutes: list, train, fetch, export, judge, search and reconstruct without torch, one page."""
+"""The whole workflow in two minutes: list, train, fetch, export, judge, search and reconstruct without torch."""

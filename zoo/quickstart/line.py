@@ -31,7 +31,7 @@ _EVALUATIONS = 3
 
 @dataclass(frozen=True)
 class ShortTraining:
-    """What a short training showed: the loss by step, and by step the recall on unseen emoji by language."""
+    """The results of a short training: the loss by step, and by step the recall on unseen emoji by language."""
 
     losses: Sequence[tuple[int, float]]
     recalls: Sequence[tuple[int, dict[str, float]]]
@@ -84,7 +84,7 @@ def export_entries(folder: Path, plugins: Plugins, advance: Progress) -> dict[st
 
 
 def serve_without_torch(folder: Path, queries: Sequence[str] = QUERIES) -> dict[str, Any]:
-    """Search and reconstruct in a process of its own that never imports torch; return what it printed."""
+    """Search and reconstruct in a separate process that never imports torch; return its output."""
     command = [sys.executable, "-m", "zoo.quickstart.serving", str(folder / SEARCH_ENTRY), str(folder / PICTURE_ENTRY)]
     (folder / PICTURES).mkdir(exist_ok=True)
     done = subprocess.run([*command, str(folder / PICTURES), *queries], check=True, stdout=subprocess.PIPE, text=True)

@@ -1,7 +1,7 @@
-"""Answers queries and reconstructs pictures from two bundles, without torch; run as a process of its own.
+"""Answers queries and reconstructs pictures from two bundles, without torch; run in a separate process.
 
 ``python -m zoo.quickstart.serving SEARCH_BUNDLE PICTURE_BUNDLE FOLDER QUERY...`` writes pictures into FOLDER and prints
-what it found as JSON.
+the results as JSON.
 """
 
 from __future__ import annotations

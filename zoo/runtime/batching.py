@@ -1,4 +1,4 @@
-"""Many rows in batches of bounded size: rows of like length together, answers in the order of the rows."""
+"""Runs many rows in batches of bounded size: rows of similar length together, results in the order of the rows."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _FEWEST_ROWS = 16
 def in_batches(session: Session, arrays: Mapping[str, Array], *, rows: int, trims: bool) -> dict[str, Array]:
     """Run a graph on all rows, at most ``rows`` at a time.
 
-    With ``trims`` the rows are sorted by length, each batch is padded no further than its longest row needs, and rows
-    of less than half of that begin another batch. A graph whose answers are as long as its inputs is not to be trimmed.
+    With ``trims`` the rows are sorted by length, and each batch is padded only as far as its longest row needs; rows of
+    less than half that length begin another batch. Do not trim a graph whose outputs are as long as its inputs.
     """
     if rows < 1:
         raise UsageError(f"batch_rows is at least 1, got {rows}")
@@ -34,7 +34,7 @@ def in_batches(session: Session, arrays: Mapping[str, Array], *, rows: int, trim
         return dict(session.compute(arrays))
     lengths = own_lengths(arrays, session.inputs, session.axes) if trims else {}
     totals = sum(lengths.values(), np.zeros(count, np.int64))
-    # The longest first: the memory of the first batch is enough for all others.
+    # The longest rows first: the memory of the first batch is enough for all others.
     order = np.argsort(-totals, kind="stable")
 
     def answers() -> Iterator[tuple[NDArray[np.int64], Mapping[str, Array]]]:
@@ -51,7 +51,7 @@ def in_batches(session: Session, arrays: Mapping[str, Array], *, rows: int, trim
 
 
 def _cut(totals: NDArray[np.int64], rows: int) -> Iterator[slice]:
-    """Yield batches of rows whose lengths fall: ``rows`` of them, fewer where the last were less than half as long."""
+    """Yield batches of at most ``rows`` rows, by falling length; no row is less than half as long as the first."""
     start = 0
     while start < len(totals):
         similar = int(np.searchsorted(-totals, -totals[start] // 2, side="right"))
@@ -63,7 +63,7 @@ def _cut(totals: NDArray[np.int64], rows: int) -> Iterator[slice]:
 def own_lengths(
     arrays: Mapping[str, Array], inputs: Mapping[str, TensorSpec], axes: Mapping[str, Axis]
 ) -> dict[str, NDArray[np.int64]]:
-    """Return, by padded axis, how many of its places each row uses: up to the last that is not zero in some tensor."""
+    """Return, by padded axis, how many places each row uses, up to the last one that is not zero in some tensor."""
     found: dict[str, NDArray[np.int64]] = {}
     for name, spec in inputs.items():
         for place, axis in enumerate(spec.axes):
@@ -77,7 +77,7 @@ def own_lengths(
 
 
 def by_shape(values: Mapping[str, Sequence[Any]]) -> list[list[int]]:
-    """Return the places of the rows, those together whose arrays have equal shapes; one group where all have."""
+    """Return the positions of the rows, grouped by the shapes of their arrays; one group if all shapes are equal."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for place, row in enumerate(zip(*values.values(), strict=True)):
         shapes = tuple(value.shape if isinstance(value, np.ndarray) else None for value in row)
@@ -86,7 +86,7 @@ def by_shape(values: Mapping[str, Sequence[Any]]) -> list[list[int]]:
 
 
 def in_order(answers: Iterator[tuple[Any, Mapping[str, Array]]], count: int) -> dict[str, Array]:
-    """Return the answers of some rows after others, as those of ``count`` rows in their own order."""
+    """Return results that come in groups of rows as one result for ``count`` rows in their original order."""
     whole: dict[str, Array] = {}
     for index, found in answers:
         for name, array in found.items():

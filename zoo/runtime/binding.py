@@ -1,4 +1,4 @@
-"""Runs of one shape on memory that stays: what I/O binding saves, and what CUDA graphs demand."""
+"""Runs graphs on fixed memory, one place per shape: this is I/O binding, and CUDA graphs need it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 @dataclass(frozen=True)
 class _Placed:
-    """The inputs and outputs of runs of one shape, where they lie on the device."""
+    """The inputs and outputs of runs of one shape, on the device."""
 
     binding: Any
     inputs: Mapping[str, Any]
@@ -30,12 +30,12 @@ class _Placed:
 
 
 class Bound:
-    """A session whose inputs and outputs keep their place in memory for each shape; answers are the caller's own.
+    """A session whose inputs and outputs stay at one place in memory for each shape; results belong to the caller.
 
-    Threads take turns, since all write to one place.
+    Threads take turns, since all write to the same place.
 
-    The last ``MOST_SHAPES`` shapes have a place. Where the session was loaded with CUDA graphs, one is recorded in the
-    first run of a shape and played back in those that follow.
+    The last ``MOST_SHAPES`` shapes keep a place. If the session was loaded with CUDA graphs, the first run of a shape
+    records one, and later runs replay it.
     """
 
     def __init__(self, session: InferenceSession, outputs: Sequence[str], *, device: str = "cpu") -> None:
@@ -70,7 +70,7 @@ class Bound:
         import onnxruntime as ort
 
         binding = self._session.io_binding()
-        # On the CPU onnxruntime would take the caller's own memory.
+        # On the CPU onnxruntime would use the caller's own memory.
         inputs = {
             name: ort.OrtValue.ortvalue_from_numpy(array.copy(order="C"), self._device, 0)
             for name, array in arrays.items()
@@ -88,7 +88,7 @@ class Bound:
 
 
 def _recording(number: int) -> RunOptions:
-    """Return options of a run that is recorded, or played back, under this number; the CPU knows nothing of them."""
+    """Return options of a run that is recorded, or replayed, under this number; the CPU ignores them."""
     import onnxruntime as ort
 
     options = ort.RunOptions()

@@ -1,4 +1,4 @@
-"""Opens a bundle: the manifest is read, every file compared with it, and graphs are loaded when they are used."""
+"""Opens a bundle: reads the manifest, compares every file with it, and loads graphs when they are first used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zoo.runtime.records import GraphRecord, JudgedFile
 from zoo.runtime.session import Session, open_session
 from zoo.runtime.values import Prepared, Preparing, check_counts, decoded_values
 
-# What reads specs and finds plugins is imported where it is needed: arrays go through a graph without either.
+# Readers of specs and plugins are imported only when needed, since running a graph on arrays needs neither.
 if TYPE_CHECKING:
     import numpy as np
 
@@ -36,8 +36,8 @@ _log = logging.getLogger(__name__)
 class Bundle:
     """A model without torch: graphs by name, and the modalities that turn raw values into arrays.
 
-    Any number of threads may use it. A forked process loads the graphs anew, and so does one that it is pickled to;
-    both refuse a folder that was replaced meanwhile.
+    Any number of threads may use it. A forked process, and one that it is pickled to, loads the graphs anew; both
+    refuse a folder that was replaced meanwhile.
     """
 
     folder: Path
@@ -63,7 +63,7 @@ class Bundle:
 
     @property
     def manifest(self) -> Manifest:
-        """What the bundle says of itself."""
+        """The manifest of the bundle, its description of itself."""
         return self.contents.manifest
 
     @property
@@ -87,7 +87,7 @@ class Bundle:
         return self._sessions[key]
 
     def described(self, name: str) -> GraphRecord:
-        """Return what the manifest says of a graph, without loading it.
+        """Return the manifest's record of a graph, without loading it.
 
         Raises UnknownNameError with the nearest name.
         """
@@ -129,28 +129,28 @@ class Bundle:
         return Session(name, inputs, axes, tuple(outputs), of_this_process(name, compute))
 
     def modality(self, name: str) -> Modality:
-        """Return the modality of an input as it was fitted; its plugin must be installed, no other need be."""
+        """Return the modality of an input as it was fitted; only its plugin must be installed."""
         if name not in self._modalities:
             self._modalities[name] = self.contents.modality(name)
         return self._modalities[name]
 
     def values(self, outputs: Mapping[str, Array]) -> list[Any]:
-        """Return what a decoder answered as values for a person, one per row: texts, pictures, numbers in their units.
+        """Return a decoder's outputs as values for a person, one per row: texts, pictures, numbers in their units.
 
-        ``outputs`` are those of a graph that makes values of an input, as those of the kinds ``decode``,
-        ``reconstruct`` and ``translate`` do; of any other there are no values. Raises UnknownNameError where the plugin
-        of the modality is not installed, DataError where the numbers stand for no value.
+        ``outputs`` are those of a graph that makes values of an input: one of the kinds ``decode``, ``reconstruct`` and
+        ``translate``. Outputs of other graphs stand for no values. Raises UnknownNameError if the plugin of the
+        modality is not installed, DataError if the numbers stand for no value.
         """
         name = self.decoded_input(outputs)
         return decoded_values(outputs, self.modality(name)) if name else []
 
     def decoded_input(self, outputs: Iterable[str]) -> str:
-        """Return the input whose values the outputs of a graph are, by their names, empty if they are of none."""
+        """Return the input whose values the named outputs hold, empty if they hold values of none."""
         names = set(outputs)
         return next((graph.target for graph in self.manifest.graphs.values() if names & graph.outputs.keys()), "")
 
     def known_modality(self, name: str) -> Modality | None:
-        """Return the modality of an input, None where no plugin has it."""
+        """Return the modality of an input, None if no installed plugin has it."""
         try:
             return self.modality(name)
         except UnknownNameError:
@@ -158,15 +158,15 @@ class Bundle:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe that the model was trained by."""
+        """The recipe that the model was trained with."""
         return self.contents.recipe()
 
     def run(self, graph: str, values: Mapping[str, Sequence[Any]], *, batch_rows: int = BATCH_ROWS) -> dict[str, Array]:
         """Run a graph on raw values: texts, pictures, or arrays for inputs that have no modality, such as ``latent``.
 
-        Values are given by input (``caption``), all lists of one length; arrays also by tensor (``picture.pixels``).
-        Where a graph says which inputs are present, one may be left out, and a value may be None. At most
-        ``batch_rows`` rows run at a time: those of like length together, and arrays of other shapes apart.
+        Values are given by input (``caption``), all lists of one length; arrays also by tensor (``picture.pixels``). If
+        a graph has inputs that say which rows are present, an input may be left out, and a value may be None. At most
+        ``batch_rows`` rows run at a time; rows of similar length run together, arrays of different shapes separately.
         """
         check_counts(self.graph(graph), values)
         groups = by_shape({name: given for name, given in values.items() if isinstance(given, list | tuple)})
@@ -181,22 +181,22 @@ class Bundle:
         return in_order(answers(), sum(map(len, groups)))
 
     def run_arrays(self, graph: str, arrays: Mapping[str, Array], *, batch_rows: int = BATCH_ROWS) -> dict[str, Array]:
-        """Run a graph on what ``arrays`` made, in batches."""
+        """Run a graph, in batches, on the result of ``arrays``."""
         outputs = self.described(graph).outputs.values()
         fixed = all(isinstance(axis, int) for spec in outputs for axis in spec.axes[1:])
         return in_batches(self.graph(graph), arrays, rows=batch_rows, trims=fixed)
 
     def arrays(self, graph: str, values: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
-        """Return what a graph takes, by tensor, for raw values by input, and log once that some are truncated.
+        """Return the arrays that a graph takes, by tensor, for raw values by input; truncation is logged once.
 
-        Raises UsageError where a name or the number of values is wrong, DataError where a value cannot be read.
+        Raises UsageError if a name or the number of values is wrong, DataError if a value cannot be read.
         """
         prepared = self.prepared(graph, values)
         for name, rows in prepared.truncated.items():
             if (graph, name) not in self._told:
                 self._told.add((graph, name))
                 _log.warning(
-                    "%s: %d of %d values of %r are longer than what the graph reads, their end is left out; "
+                    "%s: %d of %d values of %r are truncated, since the graph reads only their beginning; "
                     "Bundle.truncated tells which; this is logged once",
                     graph,
                     len(rows),
@@ -206,15 +206,15 @@ class Bundle:
         return prepared.arrays
 
     def truncated(self, graph: str, values: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
-        """Return, by input, the rows, from 0, whose values are longer than what a graph reads; their end is left out.
+        """Return, by input, the rows with truncated values, counted from 0.
 
-        Of a graph that reads the bytes of texts, those that hold too many tokens are told if the modality's plugin is
+        If a graph reads the bytes of texts, texts with too many tokens are included only if the modality's plugin is
         installed. Raises as ``arrays`` does.
         """
         return self.prepared(graph, values).truncated
 
     def prepared(self, graph: str, values: Mapping[str, Sequence[Any]]) -> Prepared:
-        """Return what ``arrays`` and ``truncated`` return; raises as ``arrays`` does."""
+        """Return the results of ``arrays`` and ``truncated`` together; raises as ``arrays`` does."""
         return Preparing(self.graph(graph), self.modality, self.known_modality)(values)
 
 
@@ -233,15 +233,15 @@ def open_bundle(
 ) -> Bundle:
     """Open the bundle in ``folder`` after comparing every file with its manifest.
 
-    With ``fixed_shapes`` inputs and outputs keep their place in memory for each shape that comes, and CUDA plays back
-    what it recorded of the first run. Graphs are kept in the cache as onnxruntime optimised them, so that the next
-    opening is faster, unless ``keeps`` is false. ``precision`` chooses among the files that were exported for a graph.
+    With ``fixed_shapes`` inputs and outputs keep their place in memory for each shape, and CUDA replays its recording
+    of the first run. Graphs are kept in the cache as onnxruntime optimised them, so that the next opening is faster,
+    unless ``keeps`` is false. ``precision`` chooses among the files that were exported for a graph.
 
-    What is read later is compared again: a folder that was replaced meanwhile is refused, and never mixed with what was
-    read before.
+    Files that are read later are compared again: if the folder was replaced meanwhile, it is refused, and never mixed
+    with the part that was read before.
 
-    Raises NotFoundError where it is no bundle, IntegrityError where a file is missing, changed or elsewhere, UsageError
-    where a newer modalzoo wrote it or it lacks the precision.
+    Raises NotFoundError if the folder is not a bundle, IntegrityError if a file is missing, changed or elsewhere,
+    UsageError if a newer modalzoo wrote it or it lacks the precision.
     """
     folder = Path(folder)
     manifest = Manifest.read(folder)

@@ -1,7 +1,7 @@
-"""What is read of an open bundle, when it is needed: always the bytes that its manifest binds, and no file beside them.
+"""The content of an open bundle, read when needed: only bytes that match the manifest, and no other files.
 
-A bundle may be replaced while it is open, by another process or by hand. Nothing of the new one gets in among the old:
-what is not read yet is refused, and the message tells to open the bundle again.
+A bundle may be replaced while it is open, by another process or by hand. Content of the new one is never mixed with the
+old: anything not yet read is refused, and the message says to open the bundle again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zoo.recipes.tables import parse_json
 from zoo.runtime.external import external_files
 from zoo.runtime.manifest import RECIPE, Manifest, manifest_bytes
 
-# What reads specs and finds plugins is imported where it is needed: arrays go through a graph without either.
+# Readers of specs and plugins are imported only when needed, since running a graph on arrays needs neither.
 if TYPE_CHECKING:
     from zoo.protocols import Array, Modality, TensorSpec
     from zoo.recipes.spec import Recipe
@@ -30,12 +30,12 @@ STATE, REFERENCE = "state.safetensors", "reference.safetensors"
 ONNX = ".onnx"
 Read = TypeVar("Read")
 _MOST_TRIES = 3
-_SHARED_MEMORY = Path("/dev/shm")  # it may be written where containers have a read-only disk
+_SHARED_MEMORY = Path("/dev/shm")  # it can be written even in containers with a read-only disk
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The files of a bundle, and what its manifest said when it was opened."""
+    """The files of a bundle, and its manifest at the time of opening."""
 
     manifest: Manifest
     files: BoundFiles
@@ -43,14 +43,14 @@ class Contents:
     def read(self, name: str) -> bytes:
         """Return the bytes of a file.
 
-        Raises IntegrityError where they are not those that were promised, or the manifest lists no such file.
+        Raises IntegrityError if they are not the promised ones, or the manifest lists no such file.
         """
         return self._unless_renewed(lambda: self.files.read(name))
 
     def arrays(self, name: str) -> dict[str, Array]:
         """Return the arrays of a safetensors file.
 
-        Raises IntegrityError where it is none.
+        Raises IntegrityError if it is not such a file.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load
@@ -64,9 +64,9 @@ class Contents:
             ) from error
 
     def recipe(self) -> Recipe:
-        """Return the recipe that the model was trained by.
+        """Return the recipe that the model was trained with.
 
-        Raises IntegrityError where there is none, SpecError where one of its values is wrong.
+        Raises IntegrityError if there is none, SpecError if one of its values is wrong.
         """
         from zoo.recipes.spec import Recipe
 
@@ -74,10 +74,10 @@ class Contents:
         return Recipe.read(parse_json(self.read(RECIPE), where, cure="export the model again"), where)
 
     def modality(self, name: str) -> Modality:
-        """Return the modality of an input as it was fitted; its plugin must be installed, those of others need not be.
+        """Return the modality of an input as it was fitted; only its own plugin must be installed.
 
-        Raises UnknownNameError where there is no such input, IntegrityError where the modality does not make what the
-        graphs take.
+        Raises UnknownNameError if there is no such input, IntegrityError if the modality does not make the tensors that
+        the graphs take.
         """
         from zoo.discovery.components import fitted_modality
         from zoo.discovery.plugins import installed
@@ -98,13 +98,13 @@ class Contents:
 
     @contextmanager
     def placed(self, name: str) -> Iterator[tuple[Path, str]]:
-        """Give a graph's file in a folder of its own, beside the files that it reads, and what stands for their bytes.
+        """Give a graph's file in a folder of its own, beside the files that it reads, and an identity of their bytes.
 
-        So neither onnxruntime nor another runtime opens what was not hashed. The folder is removed at the end; what a
-        runtime has mapped into memory stays.
+        So no runtime opens a file that was not hashed. The folder is removed at the end; memory that a runtime has
+        mapped stays valid.
 
-        Raises IntegrityError where a file is not what was promised or the graph names one that the manifest does not
-        bind, DiskError where there is no room for the folder.
+        Raises IntegrityError if a file is not the promised one, or if the graph names a file that the manifest does not
+        list; DiskError if there is not enough space for the folder.
         """
         with _folder() as folder:
             path, others = self._copied(name, Path(folder))
@@ -128,14 +128,14 @@ class Contents:
             ) from error
 
     def _read_by(self, path: Path) -> list[str]:
-        """Return what a graph's file reads, all files where that is known to its exporter alone."""
+        """Return the files that a graph's file reads; all files, if only its exporter knows which."""
         if path.suffix != ONNX:
             return [name for name in self.files.promised if name != path.name]
         try:
             found = external_files(path.read_bytes())
         except ValueError as error:
             raise IntegrityError(
-                f"{self.files.folder / path.name} is no sound ONNX file ({error}); export the model again"
+                f"{self.files.folder / path.name} is not a valid ONNX file ({error}); export the model again"
             ) from error
         for name in found:
             if name not in self.files.promised:
@@ -146,10 +146,10 @@ class Contents:
         return sorted(found)
 
     def _unless_renewed(self, read: Callable[[], Read]) -> Read:
-        """Return what ``read`` does; of a bundle that was replaced, say so.
+        """Return the result of ``read``; if the bundle was replaced, say so.
 
-        Where files differ and the manifest does not, the bundle may have been replaced and put back meanwhile: what is
-        there then is the bundle that was opened, and is read again.
+        If files differ but the manifest does not, the bundle may have been replaced and then put back. The folder then
+        holds the opened bundle again, so it is read once more.
         """
         tries = 1
         while True:
@@ -173,7 +173,7 @@ class Contents:
 
 
 def _fits(made: TensorSpec, taken: TensorSpec) -> bool:
-    """Return whether a graph takes what a modality makes, as far as sizes are fixed in both."""
+    """Return whether a modality's tensor fits what a graph takes, as far as sizes are fixed in both."""
     fixed = zip(made.axes, taken.axes, strict=False)
     return len(made.axes) == len(taken.axes) and all(
         one == other for one, other in fixed if isinstance(one, int) and isinstance(other, int)

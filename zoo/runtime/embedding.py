@@ -1,4 +1,4 @@
-"""Embeds any number of rows: each shard is whole or not there, so that a second run goes on where one stopped."""
+"""Embeds any number of rows in shards. A shard is complete or missing, so a second run continues an interrupted one."""
 
 from __future__ import annotations
 
@@ -39,11 +39,10 @@ _WINDOW_BYTES = 32 << 20
 
 @dataclass(frozen=True)
 class Embedded:
-    """What lies on the disk after a run, which goes wherever its path does: vectors, rows skipped, rows done before.
+    """The result of a run on the disk: vectors, skipped rows, rows done before. Its ``path`` may be passed as a path.
 
-    Of ``count`` rows in all, ``rows`` have a vector; ``skipped_in`` lists those that were skipped. ``truncated`` has,
-    by input, the numbers of the rows whose value is longer than what the graph reads. ``left_out`` are files of a
-    folder that are of another kind.
+    Of ``count`` rows in all, ``rows`` have a vector; ``skipped_in`` lists the skipped ones. ``truncated`` has, by
+    input, the numbers of the rows whose value was truncated. ``left_out`` are files of another kind in a folder.
     """
 
     path: Path
@@ -75,13 +74,13 @@ def embed(
     skips_bad: bool = False,
     observe: Callable[[int], None] | None = None,
 ) -> Embedded:
-    """Write one vector a row of ``source`` to ``out``: a folder of shards, or a single file where it ends in ``.npy``.
+    """Write one vector per row of ``source`` to ``out``: a folder of shards, or a single file if it ends in ``.npy``.
 
-    Shards that an earlier run left are kept. ``observe`` is told how many rows are done.
+    Shards of an earlier run are kept. ``observe`` is called with the number of finished rows.
 
-    Raises DataError, naming the line, where a row cannot be read and ``skips_bad`` is false; IntegrityError where
-    ``out`` holds vectors of another bundle or source, UsageError where it was begun with other settings or holds
-    something else, or another process is at it.
+    Raises DataError, naming the line, if a row cannot be read and ``skips_bad`` is false; IntegrityError if ``out``
+    holds vectors of another bundle or source; UsageError if it was begun with other settings, if it holds something
+    else, or if another process is writing to it.
     """
     for name, number in (("shard_rows", shard_rows), ("batch_rows", batch_rows)):
         if number < 1:
@@ -125,7 +124,7 @@ def embed(
 
 
 class _Reader:
-    """Reads rows in turn and embeds them; those that cannot be read are collected, or end the run."""
+    """Reads rows in turn and embeds them; unreadable rows are collected, or end the run."""
 
     def __init__(
         self,
@@ -139,7 +138,7 @@ class _Reader:
         observe: Callable[[int], None] | None,
     ) -> None:
         self._bundle, self._graph, self._output = bundle, graph, output
-        bundle.graph(graph)  # here, not by two threads at once
+        bundle.graph(graph)  # loaded here, not by two threads at once
         self._source, self._rows, self._folder = source, source.rows(), folder
         self._batch_rows = batch_rows
         self._skips_bad, self._observe = skips_bad, observe
@@ -147,11 +146,11 @@ class _Reader:
         self.skipped: list[BadRow] = []
 
     def pass_over(self, rows: int) -> None:
-        """Leave rows out that were embedded before."""
+        """Skip rows that were embedded before."""
         self.done += sum(1 for _ in islice(self._rows, rows))
 
     def answers(self, rows: int) -> Iterator[tuple[Sequence[Row], Array]]:
-        """Embed the next rows, some at a time; ``skipped`` are then those of them that could not be read."""
+        """Embed the next rows, some at a time; ``skipped`` then holds the unreadable ones."""
         self.skipped.clear()
         with closing(one_ahead(self._windows(rows))) as windows:
             for count, read, arrays in windows:
@@ -162,8 +161,10 @@ class _Reader:
                     self._observe(self.done)
 
     def _windows(self, rows: int) -> Iterator[tuple[int, list[Row], dict[str, Array]]]:
-        """Read the next rows, some at a time: how many they were, those that could be read, and their arrays."""
-        window_rows = self._batch_rows  # anew for each shard: its bytes do not depend on where a run was stopped
+        """Read the next rows, some at a time: yield their number, the readable ones, and their arrays."""
+        window_rows = (
+            self._batch_rows
+        )  # reset for each shard, so that its bytes do not depend on where a run was stopped
         while window := list(islice(self._rows, min(rows, window_rows))):
             rows -= len(window)
             read, arrays = self._read(window)
@@ -181,7 +182,7 @@ class _Reader:
         return self._prepared(rows)
 
     def _prepared(self, rows: list[Row]) -> tuple[list[Row], dict[str, Array]]:
-        """Return the rows, with a mark at those that are truncated, and their arrays."""
+        """Return the rows, the truncated ones marked, and their arrays."""
         names = dict.fromkeys(name for row in rows for name in row.values)
         values = {name: [row.values.get(name) for row in rows] for name in names}
         if not rows:
@@ -222,7 +223,7 @@ def _write_missing(folder: Path, numbers: range, shape: Sequence[int], shard_row
 
 
 def _check_reads_files(bundle: Bundle, graph: str, source: Source) -> None:
-    """Raise UsageError where the paths of files would be taken for values: where one that is none is read as well."""
+    """Raise UsageError if paths of files would be taken for values, because an input does not read files."""
     first = next(source.rows())
     if isinstance(first, Row):
         absent = str(source.path / "\N{SYMBOL FOR NULL}")
@@ -230,14 +231,14 @@ def _check_reads_files(bundle: Bundle, graph: str, source: Source) -> None:
             bundle.arrays(graph, {name: [absent] for name in first.values})
             raise UsageError(
                 f"{', '.join(first.values)} of {graph!r} reads no files, the path itself would be the value; give a "
-                "file with a value a line"
+                "file with one value per line"
             )
 
 
 def _begun_same(out: Path, folder: Path, task: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the manifest of what an earlier run left, None where there is nothing.
+    """Return the manifest of an earlier run, None if there is none.
 
-    Raises IntegrityError or UsageError where that was begun otherwise.
+    Raises IntegrityError or UsageError if that run had other settings.
     """
     begun = _begun(out, folder)
     if begun is not None and ("shards" in begun or any(folder.glob("vectors-*.npy"))):
@@ -246,9 +247,9 @@ def _begun_same(out: Path, folder: Path, task: Mapping[str, Any]) -> dict[str, A
 
 
 def _begun(out: Path, folder: Path) -> dict[str, Any] | None:
-    """Return the manifest of what an earlier run left, None where there is nothing.
+    """Return the manifest of an earlier run, None if there is none.
 
-    Raises UsageError where something else is there, or in the place of a file that belongs to vectors in one file.
+    Raises UsageError if something else is there, or at the path of a file that belongs to a single file of vectors.
     """
     fillable(folder, VECTORS)
     if folder == out:

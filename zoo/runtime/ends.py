@@ -1,4 +1,4 @@
-"""What goes into a graph of a bundle and what comes out of it, by the names that raw values and vectors go by."""
+"""The inputs and outputs of a bundle's graph, by the names of raw values and of vectors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def inputs_of(bundle: Bundle, graph: str) -> tuple[str, ...]:
 
 
 def file_suffixes(bundle: Bundle, graph: str) -> dict[str, frozenset[str]]:
-    """Return the ends of the names of files that each input of a graph reads, if its installed modality tells them."""
+    """Return the suffixes of files that each input of a graph reads, if its installed modality knows them."""
     found: dict[str, frozenset[str]] = {}
     for name in inputs_of(bundle, graph):
         if name in bundle.described(graph).inputs:
-            continue  # it is a tensor of no input, such as a latent
+            continue  # the tensor belongs to no input, as a latent
         modality = bundle.known_modality(name)
         if isinstance(modality, ReadsFiles):
             found[name] = modality.file_suffixes
@@ -26,9 +26,9 @@ def file_suffixes(bundle: Bundle, graph: str) -> dict[str, frozenset[str]]:
 
 
 def output_of(bundle: Bundle, graph: str, output: str = "") -> str:
-    """Return the output of a graph that is its vector: the embedding or latent, the one of its kind, or ``output``.
+    """Return the output of a graph that is its vector: the embedding or latent, the only candidate, or ``output``.
 
-    Raises UsageError where there are several, or none of one vector a row.
+    Raises UsageError if there are several candidates, or no output with one vector per row.
     """
     outputs = bundle.described(graph).outputs
     vectors = [

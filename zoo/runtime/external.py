@@ -1,7 +1,7 @@
-"""Which other files an ONNX file reads: read off its bytes, since serving does without the package ``onnx``.
+"""The other files that an ONNX file reads: found in its bytes, since serving does not need the package ``onnx``.
 
-The bytes are Protocol Buffers: fields, each a number, a kind and a value, which is a message if the schema says so.
-Only the messages that lead to a tensor are entered. What is read is more than onnxruntime would read, never less.
+The bytes are Protocol Buffers: fields, each with a number, a kind and a value, which may be a message itself. Only the
+messages that lead to a tensor are entered. The result may contain more files than onnxruntime would read, never fewer.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _LOCATION = b"location"
 
 
 def external_files(content: bytes) -> tuple[str, ...]:
-    """Return what an ONNX file names as files of its tensors, each once.
+    """Return the files that an ONNX file names for its tensors, each once.
 
-    Raises ValueError where the bytes are no ONNX file.
+    Raises ValueError if the bytes are not an ONNX file.
     """
     if _LOCATION not in content:
         return ()
@@ -52,7 +52,7 @@ def _locations(message: memoryview, schema: Mapping[int, Any], depth: int) -> It
 
 
 def _location(entry: memoryview) -> Iterator[str]:
-    """Yield what an entry of an external tensor says if it is the location."""
+    """Yield the value of an external tensor's entry if it is the location."""
     values: dict[int, bytes] = {number: bytes(value) for number, value in _fields(entry)}
     if values.get(_KEY) == _LOCATION:
         yield values.get(_VALUE, b"").decode()
@@ -83,7 +83,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    """Return a number that begins at ``place``, and where what follows it begins."""
+    """Return a number that begins at ``place``, and the position after it."""
     if place < len(message) and message[place] < 0x80:
         return message[place], place + 1
     value = 0

@@ -1,7 +1,7 @@
-"""Loaded graphs and forked processes: a fork copies the memory of a graph, and not the threads that run it.
+"""Loaded graphs and forked processes: a fork copies the memory of a graph, but not the threads that run it.
 
-Such a copy can neither be run nor be freed, for both would wait for those threads. So it is refused, and left alone to
-the end of the process; a bundle loads its graphs anew there.
+Such a copy can neither be run nor freed, because both would wait for those threads. So it is refused, and left alone
+until the process ends; a bundle loads its graphs anew in the forked process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _loaded: WeakSet[RunsArrays] = WeakSet()
 
 
 def of_this_process(name: str, compute: RunsArrays) -> RunsArrays:
-    """Return what a loaded graph computes; it raises UsageError in a process that was forked from this one."""
+    """Wrap a loaded graph so that it raises UsageError in a process that was forked from this one."""
     loaded_by = os.getpid()
 
     def guarded(arrays: Mapping[str, Array]) -> Mapping[str, Array]:

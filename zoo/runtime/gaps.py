@@ -1,4 +1,4 @@
-"""Rows that lack a value: zeros that are not present. No torch: batches are made of it, and so is what is served."""
+"""Rows that lack a value (gaps): zeros marked as not present. No torch: both training and serving use it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def no_rows(modality: Modality) -> dict[str, Array]:
 
 
 def with_gaps(array: Array, there: NDArray[np.bool_]) -> Array:
-    """Return the rows of ``array`` at the places that are there, zeros at the others."""
+    """Return the rows of ``array`` where ``there`` is true, and zeros elsewhere."""
     if there.all():
         return array
     full = np.zeros((len(there), *array.shape[1:]), array.dtype)

@@ -1,4 +1,4 @@
-"""Loads a graph into onnxruntime, on the provider that was asked for and with what parity needs."""
+"""Loads a graph into onnxruntime, on the requested provider and with the settings that parity needs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def load(
 ) -> InferenceSession:
     """Return a session of onnxruntime on one provider; there is no silent fall-back to another.
 
-    ``fixed_shapes`` has CUDA record its work once for each shape and play it back from then on; such a session is run
-    by ``Bound`` alone. ``settings`` are entries of onnxruntime's session configuration. Where an ``identity`` is given,
-    which stands for the bytes of the graph and of its weights, the graph is kept in the cache as it was optimised, for
-    the next opening; nobody else may write to the files until the session is there.
+    ``fixed_shapes`` lets CUDA record its work once per shape and replay it later; only ``Bound`` can run such a
+    session. ``settings`` are entries of onnxruntime's session configuration. If an ``identity`` is given, which stands
+    for the bytes of the graph and of its weights, the optimised graph is kept in the cache for the next opening; nobody
+    else may write to the files until the session exists.
 
-    Raises MissingExtraError where onnxruntime is missing, ZooError where it cannot use the provider or read the file.
+    Raises MissingExtraError if onnxruntime is missing, ZooError if it cannot use the provider or read the file.
     """
     with extras_named():
         import onnxruntime as ort
@@ -57,7 +57,7 @@ def load(
         return make(str(path), options)
 
     def from_optimised(content: bytes) -> InferenceSession | None:
-        # Weights that lie beside the graph are still read from there: what is kept refers to them.
+        # Weights beside the graph are still read from there: the cached graph refers to them.
         options = session_options(threads, {**(settings or {}), _WEIGHTS_FOLDER: str(path.parent.absolute())})
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
@@ -89,13 +89,13 @@ def load(
 
 
 def session_options(threads: int, settings: Mapping[str, str] | None = None) -> SessionOptions:
-    """Return options that use as many threads as were asked for, and no more."""
+    """Return options for exactly this number of threads."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised
+    options.log_severity_level = 4  # errors are raised instead
     for key, value in (settings or {}).items():
         options.add_session_config_entry(key, value)
     return options
@@ -109,7 +109,7 @@ def provider_options(provider: str, *, fixed_shapes: bool = False) -> dict[str, 
 
 
 def runtime_errors() -> tuple[type[Exception], ...]:
-    """Return the errors of onnxruntime, which have no class in common; a message that is no text is a ValueError."""
+    """Return the errors of onnxruntime, which have no class in common; a message that is not text is a ValueError."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     own = (kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))
@@ -117,5 +117,5 @@ def runtime_errors() -> tuple[type[Exception], ...]:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error of onnxruntime says, without its trace."""
+    """Return the message of an onnxruntime error, without its trace."""
     return str(error).strip().partition("\n")[0]

@@ -1,6 +1,6 @@
-"""The manifest of a bundle: it binds every file by its hash, and itself by a seal. It is read and written here alone.
+"""The manifest of a bundle: it lists the hash of every file, and has a hash of itself as a seal. Read and written here.
 
-A seal tells of damage and no more, since anyone can put one: what the manifest says is checked as a stranger's word.
+A seal only detects damage, since anyone can write one. So the content is checked like any input from a stranger.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ _MOST_TRIES = 20
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a bundle says of itself.
+    """A bundle's description of itself.
 
-    ``versions`` are those of the tools that wrote it, by distribution. ``precisions`` tell what each is worth, if there
-    are any beside float32; ``recommended`` is the one to take, and ``lost`` says in sentences which lose of the task's
-    metrics. ``files`` are all files of the bundle, ``sha256`` is the seal of what was read or written.
+    ``versions`` are those of the tools that wrote it, by distribution. ``precisions`` describe how good each is, if
+    there are any beside float32; ``recommended`` is the one to use, and ``lost`` says which ones lose some of the
+    task's metrics. ``files`` are all files of the bundle, ``sha256`` is the seal of the bytes that were read or
+    written.
     """
 
     origin: Origin
@@ -53,10 +54,10 @@ class Manifest:
     def read(cls, folder: Path) -> Manifest:
         """Read the manifest of the bundle in ``folder`` and compare every file with it.
 
-        A bundle that is replaced meanwhile is read anew.
+        If the bundle is replaced meanwhile, it is read anew.
 
-        Raises NotFoundError where it is no bundle, UsageError where a newer modalzoo wrote it, IntegrityError where the
-        manifest or a file is damaged, missing, changed or elsewhere.
+        Raises NotFoundError if the folder is not a bundle, UsageError if a newer modalzoo wrote it, IntegrityError if
+        the manifest or a file is damaged, missing, changed or elsewhere.
         """
         for _ in range(_MOST_TRIES):
             content = manifest_bytes(folder)
@@ -74,7 +75,7 @@ class Manifest:
         raise IntegrityError(f"{folder} was replaced {_MOST_TRIES} times while it was opened; open it again")
 
     def written(self) -> dict[str, Any]:
-        """Return the manifest as JSON has it, sealed, and of the newest schema, whichever it was read from."""
+        """Return the manifest as JSON, sealed, in the newest schema, even if it was read from an older one."""
         measured = {
             "precisions": {name: asdict(worth) for name, worth in self.precisions.items()},
             "recommended": self.recommended,
@@ -95,7 +96,7 @@ class Manifest:
         )
 
     def write(self, folder: Path) -> Manifest:
-        """Write it into ``folder``, bound to all files there, and return it as it is then."""
+        """Write it into ``folder`` with the hashes of all files there, and return the written version."""
         files = {path.name: digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
         files.pop(MANIFEST, None)
         bound = replace(self, files=files)
@@ -105,7 +106,7 @@ class Manifest:
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a manifest with the sha256 of all else that it holds."""
+    """Return a manifest with the sha256 of the rest of its content."""
     rest = {key: value for key, value in content.items() if key != _SEAL}
     canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"))
     return {**rest, _SEAL: hashlib.sha256(canonical.encode()).hexdigest()}
@@ -114,16 +115,16 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 def manifest_bytes(folder: Path) -> bytes:
     """Return the manifest of a bundle as it is written.
 
-    Raises NotFoundError where there is none, IntegrityError where it is no file of the folder or too large.
+    Raises NotFoundError if there is none, IntegrityError if it is not a file of the folder or too large.
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise NotFoundError(f"{folder} is no bundle: it lacks {MANIFEST}; name a folder that `zoo export` wrote")
+        raise NotFoundError(f"{folder} is not a bundle: it lacks {MANIFEST}; name a folder that `zoo export` wrote")
     return read_bounded(path, most_bytes=_LARGEST_BYTES)
 
 
 def _checked(folder: Path, content: bytes) -> tuple[Manifest, int]:
-    """Return what a manifest says, and its schema; the files that it binds are not looked at yet."""
+    """Return the content of a manifest, and its schema; its files are not checked yet."""
     path = folder / MANIFEST
     try:
         written = json.loads(content)
@@ -166,11 +167,11 @@ def _checked(folder: Path, content: bytes) -> tuple[Manifest, int]:
 
 
 def _with_kinds(graphs: Mapping[str, GraphRecord], files: BoundFiles) -> dict[str, GraphRecord]:
-    """Return the graphs of a manifest that does not say what they do: their names and the recipe's inputs tell it.
+    """Return the graphs of a manifest without kinds; these are inferred from the graphs' names and the recipe's inputs.
 
-    They have no kind if the recipe cannot be read; arrays go through them all the same.
+    The kinds are empty if the recipe cannot be read; graphs can be run on arrays all the same.
     """
-    from zoo.recipes.spec import Recipe  # what newer manifests say needs no recipe
+    from zoo.recipes.spec import Recipe  # newer manifests do not need the recipe
 
     content = files.read(RECIPE) if RECIPE in files.promised else b""
     try:

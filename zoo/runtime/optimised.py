@@ -1,9 +1,9 @@
-"""Graphs as onnxruntime optimised them, kept in the cache by the first opening for those that follow.
+"""Graphs as onnxruntime optimised them, kept in the cache by the first opening for later ones.
 
-What is kept belongs to one machine, one version of onnxruntime and the bytes of one bundle; it can be deleted at any
-time, and is once nobody has used it for a month. A kept graph that is damaged, or a cache that cannot be written, costs
-time and nothing else. Weights that the optimisation left alone are read from the bundle, those that it changed are
-kept; where they are many, reading and hashing them takes longer than optimising again, and an empty file says so.
+A cached graph belongs to one machine, one version of onnxruntime and the bytes of one bundle. It may be deleted at any
+time, and is deleted if nobody has used it for a month. If it is damaged, or the cache cannot be written, this only
+costs time. Weights that the optimisation did not change are read from the bundle; the changed ones are cached. If they
+are large, reading and hashing them takes longer than optimising again, and an empty file records this.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HASH_BYTES = hashlib.sha256().digest_size
 
 
 class Makes(Protocol):
-    """Makes a session of a graph's own file; leaves the optimised graph at ``save_to``."""
+    """Makes a session from a graph's own file, and writes the optimised graph to ``save_to``."""
 
     def __call__(self, save_to: Path | None = None) -> InferenceSession:
         """Return the session."""
@@ -41,9 +41,9 @@ class Makes(Protocol):
 def kept_or_made(
     identity: str, from_file: Makes, from_optimised: Callable[[bytes], InferenceSession | None]
 ) -> InferenceSession:
-    """Return a session of the kept graph, else of the graph's own file, and keep that as it was optimised.
+    """Return a session of the cached graph, or else of the graph's own file, and cache its optimised form.
 
-    ``from_optimised`` answers None where onnxruntime does not take what was kept.
+    ``from_optimised`` returns None if onnxruntime does not accept the cached graph.
     """
     try:
         path = place_of(identity)
@@ -57,7 +57,7 @@ def kept_or_made(
 
 
 def place_of(identity: str) -> Path:
-    """Return where a graph is kept: what it was optimised for is part of the name."""
+    """Return the path of a cached graph; its name depends on everything that it was optimised for."""
     import onnxruntime
 
     key = hashlib.sha256(f"{identity} {onnxruntime.__version__} {_machine()}".encode()).hexdigest()
@@ -84,7 +84,7 @@ def _made_and_kept(path: Path, from_file: Makes) -> InferenceSession:
 
 
 def _sweep(kept: Path) -> None:
-    """Remove what was not used for a month, such as graphs of bundles that are no more."""
+    """Remove graphs that were not used for a month, such as those of deleted bundles."""
     for path in kept.glob(f"??/{'[0-9a-f]' * 64}"):
         with suppress(OSError):
             if _age_s(path) > UNUSED_S:
@@ -96,20 +96,20 @@ def _age_s(path: Path) -> float:
 
 
 def _kept(path: Path) -> bytes | None:
-    """Return a kept graph, None where there is none or it is damaged."""
+    """Return a cached graph, None if there is none or it is damaged."""
     try:
         held = path.read_bytes()
     except OSError:
         return None
     with suppress(OSError):
         if _age_s(path) > _DAY_S:
-            os.utime(path)  # it was used today
+            os.utime(path)  # records the time of use
     content = held[_HASH_BYTES:]
     return content if hashlib.sha256(content).digest() == held[:_HASH_BYTES] else None
 
 
 def _machine() -> str:
-    """Return what an optimised graph depends on: the layout of weights follows the processor's instructions."""
+    """Return what an optimised graph depends on: the layout of weights depends on the processor's instructions."""
     try:
         with open("/proc/cpuinfo", "rb") as stream:
             first = stream.read(_FIRST_PROCESSOR_BYTES).split(b"\n\n")[0]

@@ -1,8 +1,8 @@
-"""Which provider runs which node of a graph, and whether anything but shape arithmetic leaves the one asked for.
+"""Which provider runs which node of a graph, and whether important nodes run on another one than the requested one.
 
-onnxruntime computes shapes on the CPU wherever the rest runs: a few numbers, which never were on the device. Any other
-node on the CPU costs a copy there and back. Which nodes compute shapes is read off the file, by the package ``onnx``,
-which serving does without.
+onnxruntime computes shapes on the CPU on any provider: a few numbers, which were never on the device. Any other node on
+the CPU costs a copy in each direction. The package ``onnx``, which serving does not need, tells which nodes compute
+shapes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SHAPES = frozenset({"Shape", "Size"})
 
 @dataclass(frozen=True)
 class Node:
-    """A node as onnxruntime placed it, after it joined and removed some."""
+    """A node as onnxruntime placed it, after it fused and removed some."""
 
     name: str
     operator: str
@@ -34,7 +34,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Placement:
-    """The nodes of a graph by provider, and those that stray: on another provider, and no shape arithmetic."""
+    """The nodes of a graph by provider, and those that stray: on another provider, and not computing shapes."""
 
     graph: str
     wanted: str
@@ -47,7 +47,7 @@ class Placement:
         return Counter(node.provider for node in self.nodes)
 
     def require(self) -> None:
-        """Raise ZooError, naming the operators, where a node strays."""
+        """Raise ZooError, naming the operators, if a node strays."""
         if self.strays:
             kinds = Counter(node.operator for node in self.strays)
             listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
@@ -60,7 +60,7 @@ class Placement:
 def placement(path: Path, *, provider: str = "cpu") -> Placement:
     """Return where the nodes of the ONNX file at ``path`` run on a provider.
 
-    Raises MissingExtraError where ``onnx`` is not installed.
+    Raises MissingExtraError if ``onnx`` is not installed.
     """
     try:
         import onnx
@@ -85,7 +85,7 @@ def placed(model: ModelProto, graph: str, wanted: str, nodes: Iterable[Node]) ->
 
 
 def shape_arithmetic(model: ModelProto) -> Iterator[str]:
-    """Yield the names of the nodes that compute from sizes and constants alone."""
+    """Yield the names of the nodes that compute only from sizes and constants."""
     known = {initialiser.name for initialiser in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type in _SHAPES or all(name in known for name in node.input if name):

@@ -1,4 +1,4 @@
-"""Makes the next item of an iterator while the last is being used: rows are read as others run through a graph."""
+"""Makes the next item of an iterator while the last is being used: rows are read while others run through a graph."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Item = TypeVar("Item")
 
 
 def one_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
-    """Yield items, none of them None, each made by a thread of its own while the one before is used.
+    """Yield items, none of them None; a thread makes each one while the item before it is used.
 
-    An error comes in its turn.
+    Errors are raised in the order of the items.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as maker:
         coming = maker.submit(next, items, None)

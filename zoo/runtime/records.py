@@ -1,6 +1,6 @@
-"""The records of a manifest: where a bundle comes from, its graphs and their files, what a precision is worth.
+"""The records of a manifest: the origin of a bundle, its graphs and their files, the quality of each precision.
 
-Each is read from JSON with a look at everything, since anyone may have written it, and written as it is read.
+Each is read from JSON with every value checked, since anyone may have written it; ``written`` gives the same JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zoo.runtime.tensors import checked_name, read_axes, read_tensors, written_a
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the weights of a bundle come from, for its manifest and card."""
+    """The origin of a bundle's weights, for its manifest and card."""
 
     name: str
     license: str = ""
@@ -26,16 +26,16 @@ class Origin:
 
     @classmethod
     def read(cls, table: Table) -> Origin:
-        """Read an origin; raises SpecError where a value is no text."""
+        """Read an origin; raises SpecError if a value is not text."""
         return cls(*(table.take(key, str, "") for key in ("name", "license", "data_license", "revision")))
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How a file agreed with float64 when it was exported, over ``cases``, and where it came nearest to its tolerance.
+    """How a file agreed with float64 at its export, over ``cases``, and where it came closest to its tolerance.
 
-    ``used`` is its largest error as a share of what is allowed there. ``by_rounding`` names the cases that passed by
-    what rounding on the way costs.
+    ``used`` is its largest error as a fraction of the allowed error. ``by_rounding`` names the cases that passed only
+    by the tolerance for rounding of intermediate numbers.
     """
 
     cases: int
@@ -49,7 +49,7 @@ class Parity:
 
     @classmethod
     def read(cls, table: Table) -> Parity:
-        """Read a parity; raises SpecError where the cases or the share are missing, or a value is of another kind."""
+        """Read a parity; raises SpecError if the cases or the fraction are missing, or a value is of another type."""
         return cls(
             table.take("cases", int),
             table.take("parity_ulps", int, 0),
@@ -71,7 +71,7 @@ class JudgedFile:
 
     @classmethod
     def read(cls, table: Table) -> JudgedFile:
-        """Read a file; raises SpecError where it has no name or no parity."""
+        """Read a file; raises SpecError if it has no name or no parity."""
         parity = Parity.read(Table(table.take("parity", dict), f"{table.where}.parity"))
         return cls(table.take("file", str), parity)
 
@@ -83,11 +83,11 @@ class JudgedFile:
 
 @dataclass(frozen=True)
 class GraphRecord:
-    """What a manifest says of a graph: what it does, its tensors, its free axes, its files by precision.
+    """A manifest's record of a graph: what it does, its tensors, its free axes, its files by precision.
 
-    ``kind`` is what it does (``encode``), ``source`` and ``target`` are the model's inputs that it does it from and to;
-    each is empty if there is none or it reads all. ``raw`` tells of one that reads raw values. ``files`` has float32
-    first.
+    ``kind`` is what it does (``encode``), ``source`` and ``target`` are the inputs of the model that it reads and
+    makes. Each is empty if there is none or it reads all inputs. ``raw`` marks a graph that reads raw values. ``files``
+    has float32 first.
     """
 
     inputs: Mapping[str, TensorSpec]
@@ -101,7 +101,7 @@ class GraphRecord:
 
     @classmethod
     def of(cls, graph: Graph, files: Mapping[str, JudgedFile]) -> GraphRecord:
-        """Return what a manifest says of a graph that was written to ``files``, by precision."""
+        """Return the record of a graph that was written to ``files``, by precision."""
         return cls(graph.inputs, graph.outputs, graph.axes, files, graph.kind, graph.source, graph.target, graph.raw)
 
     @property
@@ -116,9 +116,9 @@ class GraphRecord:
 
     @classmethod
     def read(cls, name: str, written: Any, precisions: Iterable[str], *, tells: bool) -> GraphRecord:
-        """Read a graph that has a file at each of ``precisions`` and, if it ``tells``, says what it does.
+        """Read a graph that has a file at each of ``precisions``; with ``tells`` it also states what it does.
 
-        Raises SpecError where something is missing or of another kind, IntegrityError where a name is none.
+        Raises SpecError if something is missing or of another type, IntegrityError if a name is not allowed.
         """
         checked_name(name)
         where = f"graphs.{name}"
@@ -154,9 +154,9 @@ class GraphRecord:
 
 @dataclass(frozen=True)
 class Worth:
-    """What a precision is worth: the bytes of its files, the time of one row through all graphs, the task's metrics.
+    """How good a precision is: the bytes of its files, the time of one row through all graphs, the task's metrics.
 
-    ``used`` is the largest share of the precision's tolerance that a graph used.
+    ``used`` is the largest fraction of the precision's tolerance that any graph used.
     """
 
     size_bytes: int
@@ -166,7 +166,7 @@ class Worth:
 
     @classmethod
     def read(cls, table: Table) -> Worth:
-        """Read a worth; raises SpecError where a value is of another kind."""
+        """Read a worth; raises SpecError if a value is of another type."""
         return cls(
             table.take("size_bytes", int, 0),
             table.take("latency_ms", float, 0.0),

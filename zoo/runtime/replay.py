@@ -1,4 +1,4 @@
-"""Judges a bundle again, at any later time, on any machine, by the reference that lies in it. No torch."""
+"""Judges a bundle again, at any time and on any machine, by the reference cases inside it. No torch."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _PARTS = ("inputs", "expected", "allowed")
 def replay(bundle: Bundle, *, observe: Callable[[int, str], None] | None = None) -> dict[str, tuple[int, Compared]]:
     """Run every graph, at every precision, on its reference cases.
 
-    Return, by the name of the file without its suffix, how many there were and the nearest to its tolerance.
-    ``observe`` is told how many files are judged, and the last one's name.
+    Return, by the name of the file without its suffix, the number of cases and the one closest to its tolerance.
+    ``observe`` is called with the number of judged files and the last one's name.
 
-    Raises ParityError where an answer lies outside the tolerance that was recorded at the export, IntegrityError where
-    the reference is not one of these graphs.
+    Raises ParityError if a result lies outside the tolerance recorded at the export, IntegrityError if the reference
+    does not belong to these graphs.
     """
     from zoo.parity.tolerance import compare
 
@@ -66,7 +66,7 @@ def _cases(bundle: Bundle) -> Mapping[str, Mapping[str, _Case]]:
 
 
 def _require_whole(case: _Case, session: Session, outputs: Mapping[str, TensorSpec], where: str) -> None:
-    """Raise IntegrityError where a case lacks an array, or has one that cannot be compared."""
+    """Raise IntegrityError if a case lacks an array, or has one that cannot be compared."""
     for part, names in zip(_PARTS, (session.inputs, outputs, outputs), strict=True):
         if sorted(case.get(part, ())) != sorted(names):
             raise IntegrityError(f"{where} lacks {part} of {', '.join(names)}; export the model again")

@@ -1,4 +1,4 @@
-"""The nearest of many vectors, exactly: block by block from the disk, the best so far kept."""
+"""The nearest of many vectors, exactly: read from the disk block by block, keeping the best so far."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def nearest(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the rows nearest to each query and their scores, (query, k), the best first.
 
-    Fewer than ``k`` where there are fewer rows; of equal scores the earlier row comes first. A row with a NaN comes
-    last. Rows are ordered by scores in float64, each computed from its row alone.
+    There are fewer than ``k`` if there are fewer rows. Among equal scores the earlier row comes first. A row with a NaN
+    comes last. Rows are ordered by scores in float64, each computed from its row alone.
 
-    Raises UsageError where ``k`` is below 1, the queries are no rows of numbers, or the widths differ.
+    Raises UsageError if ``k`` is below 1, the queries are not rows of numbers, or the widths differ.
     """
     if k < 1:
         raise UsageError(f"expected at least 1 row to find, got {k}")
@@ -55,19 +55,19 @@ def nearest(
             found[place] = best.joined(start, block, query, rough.of(place), k, by)
     shape = len(wanted), min(k, vectors.rows)
     rows = np.array([best.rows for best in found], np.int64).reshape(shape)
-    with np.errstate(over="ignore"):  # a product may be beyond float32
+    with np.errstate(over="ignore"):  # a product may overflow float32
         return rows, np.array([best.scores for best in found]).astype(np.float32).reshape(shape)
 
 
 @dataclass(frozen=True)
 class _Rough:
-    """Scores by a product of float32 matrices, and how far each may lie from the exact one; NaN where nobody knows."""
+    """Scores by a product of float32 matrices, and a bound on the error of each; NaN if unknown."""
 
     scores: Array
     errors: Array
 
     def of(self, query: int) -> tuple[Array, Array]:
-        """Return the least and the most that the score of each row may be for a query."""
+        """Return a lower and an upper bound on the score of each row for a query."""
         scores = self.scores[query].astype(np.float64)
         errors = self.errors[query] if len(self.errors) > 1 else self.errors[0]
         return scores - errors, scores + errors
@@ -81,7 +81,7 @@ class _Best:
     scores: NDArray[np.float64]
 
     def joined(self, start: int, block: Array, query: Array, rough: tuple[Array, Array], k: int, by: By) -> _Best:
-        """Return the ``k`` best of these and of a block; its rows that cannot be among them are not looked at."""
+        """Return the ``k`` best of these and of a block; rows whose bounds exclude them are skipped."""
         least, most = rough
         sure = np.concatenate([self.scores, np.where(np.isnan(least), -np.inf, least)])
         bar = np.partition(sure, -k)[-k] if len(sure) > k else -np.inf
@@ -95,7 +95,7 @@ class _Best:
 
 @dataclass(frozen=True)
 class Query:
-    """The vector of a query, (1, width), and whether the value was longer than what the graph reads."""
+    """The vector of a query, (1, width), and whether the value was truncated."""
 
     vector: Array
     truncated: bool
@@ -107,10 +107,10 @@ def query_vector(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "
 
 
 def query_of(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "") -> Query:
-    """Return the vector of one raw value by the graph that fits: it reads the value and gives what ``vectors`` holds.
+    """Return the vector of one raw value, by the graph that reads the value and returns what ``vectors`` holds.
 
-    Raises IntegrityError where the vectors are of another model, UsageError where no graph fits or several do, or the
-    value is named as a file that one of them would read, and cannot.
+    Raises IntegrityError if the vectors are of another model; UsageError if no graph fits, if several do, or if the
+    value names a file that a graph would read but cannot.
     """
     made_by = vectors.manifest.get("checkpoint", "")
     if made_by and made_by != bundle.manifest.checkpoint_sha256:
@@ -148,7 +148,7 @@ def _ends_as_file(bundle: Bundle, graph: str, value: Any) -> bool:
 
 
 def _graphs_that_give(bundle: Bundle, output: str) -> Iterator[str]:
-    """Yield the encoders whose answer has the name of ``output``: one for each input."""
+    """Yield the encoders whose output has the name of ``output``: one per input."""
     leaf = leaf_of(output)
     seen: set[tuple[str, ...]] = set()
     for name in bundle.graphs:
@@ -173,7 +173,7 @@ def _rough(wanted: Array, block: Array, by: By) -> _Rough:
     with np.errstate(all="ignore"):
         scores = wanted.astype(np.float32) @ block.T
         squared = np.einsum("ij,ij->i", block, block)
-        lengths = np.where(squared > _SMALLEST_SQUARED, np.sqrt(squared), np.nan)  # infinite, too, if it overflows
+        lengths = np.where(squared > _SMALLEST_SQUARED, np.sqrt(squared), np.nan)  # infinite if it overflows
         share = (block.shape[1] + 2) * _EPSILON
         if by == "cosine":
             return _Rough(scores / lengths, np.where(np.isfinite(lengths), share, np.nan)[None])
@@ -181,7 +181,7 @@ def _rough(wanted: Array, block: Array, by: By) -> _Rough:
 
 
 def _exact(rows: Array, query: Array, by: By) -> Array:
-    """Return the score of each row, by sums along it: where it lies in memory changes no bit."""
+    """Return the score of each row, by sums along it, so that its position in memory changes no bit."""
     products: Array = (rows * query).sum(axis=1)
     return products / _lengths(rows) if by == "cosine" else products
 

@@ -1,4 +1,4 @@
-"""One loaded graph: inputs are checked against what it takes."""
+"""One loaded graph; its inputs are checked before each run."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Session:
     def __call__(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Run the graph.
 
-        Raises UsageError, saying what the graph takes and what came, where a name, dtype, rank or size is wrong.
+        Raises UsageError, saying what the graph takes and what came, if a name, dtype, rank or size is wrong.
         """
         self.check(arrays)
         return dict(self.compute(arrays))
 
     def check(self, arrays: Mapping[str, Array]) -> None:
-        """Raise UsageError, saying what the graph takes and what came, where a name, dtype, rank or size is wrong."""
+        """Raise UsageError, saying what the graph takes and what came, if a name, dtype, rank or size is wrong."""
         if not isinstance(arrays, Mapping):
             raise UsageError(f"the graph {self.name!r} takes arrays by tensor; got a {type(arrays).__name__}")
         if arrays.keys() != self.inputs.keys():
@@ -91,7 +91,7 @@ class Session:
 
 @functools.cache
 def _is_narrower(spec: TensorSpec) -> bool:
-    """Return whether a tensor may not hold all whole numbers that its dtype does."""
+    """Return whether the range of a tensor of whole numbers is smaller than that of its dtype."""
     info = np.iinfo(spec.dtype)
     return spec.low > info.min or spec.high < info.max
 
@@ -115,11 +115,11 @@ def open_session(
 ) -> Session:
     """Load a graph on one provider; there is no silent fall-back to another.
 
-    With ``fixed_shapes`` inputs and outputs keep their place in memory for each shape that comes, and CUDA plays back
-    what it recorded of the first run: faster on a GPU where a few shapes come again and again, slower on a CPU. The
-    other settings are those of ``loading.load``.
+    With ``fixed_shapes`` inputs and outputs keep their place in memory for each shape, and CUDA replays its recording
+    of the first run: faster on a GPU if a few shapes recur, slower on a CPU. The other settings are those of
+    ``loading.load``.
 
-    Raises ZooError where onnxruntime is missing, cannot use the provider or cannot read the file.
+    Raises ZooError if onnxruntime is missing, cannot use the provider or cannot read the file.
     """
     with with_plain_name(path) as named:
         session = load(

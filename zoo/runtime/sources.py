@@ -1,6 +1,6 @@
-"""Rows of raw values to be embedded: lines of a text, rows of a table, objects of JSON lines, files of a folder.
+"""Rows of raw values to embed: lines of a text, rows of a table, objects of JSON lines, files of a folder.
 
-Nothing is held but the row at hand (of a folder, the names), so that any number of rows goes through.
+Only the current row is held in memory (for a folder, the names), so any number of rows is possible.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _MOST_TOLD = 8
 
 @dataclass(frozen=True)
 class Row:
-    """The raw values of one row by input, its number from 1, and what a person knows it by.
+    """The raw values of one row by input, its number from 1, and the name by which a person knows it.
 
-    ``truncated`` are the inputs whose value is longer than what the graph reads.
+    ``truncated`` are the inputs whose value was truncated.
     """
 
     number: int
@@ -46,7 +46,7 @@ class BadRow:
 
 @dataclass(frozen=True)
 class Source:
-    """Rows that can be read again: how many there are, and what tells a changed source from the same.
+    """Rows that can be read again, their number, and a fingerprint that changes if the source does.
 
     ``left_out`` are the files of a folder that are of another kind.
     """
@@ -58,24 +58,24 @@ class Source:
     left_out: tuple[str, ...] = ()
 
     def named(self, number: int) -> str:
-        """Return what a message calls a row."""
+        """Return the name of a row in messages."""
         return f"{self.path}, {'file' if self.path.is_dir() else 'line'} {number}"
 
 
 def open_source(
     path: Path | str, inputs: Sequence[str], *, name: str = "", suffixes: Mapping[str, frozenset[str]] | None = None
 ) -> Source:
-    """Return the rows of ``path``, whose name tells what it is; what stands in it may not tell otherwise.
+    """Return the rows of ``path``; its name decides its kind, and its content must agree.
 
-    A folder has a file per row, ``.csv`` and ``.tsv`` a table whose columns bear the inputs' names, ``.jsonl`` and
-    ``.ndjson`` an object per line, ``.txt`` or a name without an end a value per line, in UTF-8. ``inputs`` are those
-    that the graph takes; ``name`` says which one a line or a file is, if there are several.
+    A folder has a file per row, ``.csv`` and ``.tsv`` a table whose columns are named after the inputs, ``.jsonl`` and
+    ``.ndjson`` an object per line, ``.txt`` or a name without a suffix a value per line, in UTF-8. ``inputs`` are those
+    of the graph; ``name`` says to which of them a line or a file belongs, if there are several.
 
-    ``suffixes`` are the ends of the names of files that an input reads, where that is known: of a folder others are
-    left out. A value that names a file is looked for beside the source, then from the working folder.
+    ``suffixes`` are the suffixes of files that an input reads, if these are known: other files of a folder are left
+    out. A value that names a file is searched beside the source, then from the working folder.
 
-    Raises NotFoundError where nothing is there, UsageError where it is empty or of another kind, no column bears an
-    input's name, or ``name`` is wrong or missing; DataError where a table cannot be told into rows.
+    Raises NotFoundError if nothing is there; UsageError if it is empty or of another kind, if no column has an input's
+    name, or if ``name`` is wrong or missing; DataError if a table cannot be divided into rows.
     """
     path, suffixes = Path(path), suffixes or {}
     listed(inputs, "inputs of the graph")
@@ -104,9 +104,9 @@ def open_source(
 
 @dataclass(frozen=True)
 class _Placed:
-    """Puts the path in place of a value that names a file in ``folder``, for the inputs that read files.
+    """Replaces a value that names a file in ``folder`` by its path, for the inputs that read files.
 
-    So does one whose end is that of a file which the input reads, if it is in neither folder: messages name that place.
+    A value with a suffix that the input reads is replaced even if the file is missing: messages then name that path.
     """
 
     folder: Path
@@ -158,7 +158,7 @@ def _of_table(path: Path, wanted: Sequence[str], placed: _Placed) -> Source:
     names = [name for name in wanted if name in table.columns]
     if not names:
         raise UsageError(
-            f"{path} has the columns {', '.join(table.columns)}, none of which bears the name of an input; call the "
+            f"{path} has the columns {', '.join(table.columns)}, none of which has the name of an input; call the "
             f"column that holds the values {' or '.join(map(repr, wanted))} in the first line"
         )
 

@@ -1,4 +1,4 @@
-"""Tensors and free axes as a manifest describes them: read with a look at everything, written as they are read."""
+"""Tensors and free axes as a manifest describes them: every value is checked on reading."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LARGEST_NUMBER = 2**64
 
 
 def read_tensors(table: Table, way: str, axes: Mapping[str, Axis]) -> dict[str, TensorSpec]:
-    """Read the ``inputs`` or the ``outputs`` of a graph with these free axes, whichever ``way`` names.
+    """Read the tensors of a graph with these free axes: ``way`` is ``inputs`` or ``outputs``.
 
-    Raises SpecError where one is described wrongly, IntegrityError where a name is none.
+    Raises SpecError if one is described wrongly, IntegrityError if a name is not allowed.
     """
     written = table.take(way, dict)
     if not written:
@@ -39,7 +39,7 @@ def read_tensors(table: Table, way: str, axes: Mapping[str, Axis]) -> dict[str, 
 
 
 def read_axes(table: Table) -> dict[str, Axis]:
-    """Read the free axes of a graph; raises SpecError where one is described wrongly."""
+    """Read the free axes of a graph; raises SpecError if one is described wrongly."""
     return {name: _axis(axis, f"{table.where}.axes.{name}") for name, axis in table.take("axes", dict).items()}
 
 
@@ -54,9 +54,11 @@ def written_axes(axes: Mapping[str, Axis]) -> dict[str, Any]:
 
 
 def checked_name(name: str) -> None:
-    """Raise IntegrityError where a name is none."""
+    """Raise IntegrityError if a name is not allowed."""
     if not _NAME.fullmatch(name):
-        raise IntegrityError(f"the manifest names a graph or tensor {name!r}, which is no name; do not use this bundle")
+        raise IntegrityError(
+            f"the manifest names a graph or tensor {name!r}, which is not a valid name; do not use this bundle"
+        )
 
 
 def _spec(written: Any, where: str) -> TensorSpec:

@@ -1,7 +1,7 @@
-"""Texts as the numbers that raw graphs take: their bytes in UTF-8, a row each, padded with zeros.
+"""Texts as the numbers that raw graphs take: their UTF-8 bytes, one row per text, padded with zeros.
 
-Unicode writes many texts in several ways: an accent within its letter or behind it, a Hangul syllable whole or in its
-letters. So a text is brought into one normal form first, the one that the tensor's ``TensorSpec.normal_form`` names.
+Unicode can write the same text in several ways: an accent within its letter or after it, a Hangul syllable as a whole
+or letter by letter. So each text is first converted to one normal form, which ``TensorSpec.normal_form`` names.
 
 Source: Unicode Standard Annex 15.
 """
@@ -22,11 +22,11 @@ from zoo.reading.lists import listed
 if TYPE_CHECKING:
     from zoo.protocols import Array, NormalForm
 
-# Of no text does a normal form have fewer bytes than a character for this many.
+# A normal form of a text has at least one byte for this many characters.
 _MOST_JOINED = 8
-# Normalising takes the square of the length of a run of accents, so that no longer run is handed over at once.
+# Normalising a run of accents takes quadratic time, so longer runs are split.
 _LONGEST_RUN = 256
-_ACCENTS_END = 0x1F000  # no character from here on stands in a run
+_ACCENTS_END = 0x1F000  # no character from here on is an accent
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _LONE = re.compile("[\ud800-\udfff]")
 
@@ -34,9 +34,9 @@ _LONE = re.compile("[\ud800-\udfff]")
 def as_utf8(texts: Sequence[Any], most_bytes: int, normal_form: NormalForm = "NFC") -> Array:
     """Return the first ``most_bytes`` bytes of each text in a normal form, as long as the longest and at least one.
 
-    A lone surrogate, which UTF-8 lacks, is U+FFFD, the replacement character, as browsers have it.
+    A lone surrogate, which UTF-8 cannot express, becomes U+FFFD, the replacement character, as in browsers.
 
-    Raises UsageError if ``texts`` is no list of values, DataError if a value is no text.
+    Raises UsageError if ``texts`` is not a list of values, DataError if a value is not text.
     """
     for position, text in enumerate(listed(texts, "texts")):
         if not isinstance(text, str):
@@ -51,17 +51,17 @@ def as_utf8(texts: Sequence[Any], most_bytes: int, normal_form: NormalForm = "NF
 
 
 def from_utf8(array: Array) -> list[str]:
-    """Return the texts again, each without the zeros at its end; what is no UTF-8 becomes the replacement character."""
+    """Return the texts again, each without the zeros at its end; invalid UTF-8 becomes U+FFFD."""
     return [bytes(row).rstrip(b"\0").decode(errors="replace") for row in array]
 
 
 def utf8_bytes(text: str, most_bytes: int, normal_form: NormalForm = "NFC") -> bytes:
-    """Return the first ``most_bytes`` bytes of a text in a normal form, perhaps ending within a character."""
+    """Return the first ``most_bytes`` bytes of a text in a normal form, possibly ending within a character."""
     return normalised(text, normal_form, most=most_bytes).encode()[:most_bytes]
 
 
 def longer(texts: Sequence[str], most_bytes: int, normal_form: NormalForm = "NFC") -> list[int]:
-    """Return the places of the texts that have more than ``most_bytes`` bytes in a normal form."""
+    """Return the positions of the texts that have more than ``most_bytes`` bytes in a normal form."""
     return [
         place
         for place, text in enumerate(texts)
@@ -70,10 +70,10 @@ def longer(texts: Sequence[str], most_bytes: int, normal_form: NormalForm = "NFC
 
 
 def normalised(text: str, normal_form: NormalForm = "NFC", *, most: int | None = None) -> str:
-    """Return the first ``most`` characters of a text in a normal form, all of them if there is no such limit.
+    """Return the first ``most`` characters of a text in a normal form, or all if there is no such limit.
 
-    Lone surrogates become U+FFFD, and two that are a pair become their character. Of accents that stand in a row, more
-    than 256, only so many are brought into order at once.
+    Lone surrogates become U+FFFD, and a pair of surrogates becomes its character. In a run of more than 256 accents,
+    only so many are sorted at once.
     """
     if most is not None:
         text = text[: most * _MOST_JOINED]
@@ -98,7 +98,7 @@ def _whole(text: str) -> str:
 
 @cache
 def _accents() -> str:
-    """Return what stands for the characters that normalising may put into another order, in a regular expression."""
+    """Return, as part of a regular expression, the characters that normalising may reorder."""
     return "".join(map(chr, filter(lambda code: unicodedata.combining(chr(code)), range(_ACCENTS_END))))
 
 

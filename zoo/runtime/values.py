@@ -1,4 +1,4 @@
-"""Raw values by input become the arrays that a graph takes; which of them were too long to be read whole is kept."""
+"""Turns raw values by input into the arrays that a graph takes, and records which values were truncated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.reading.lists import listed
 from zoo.recipes.naming import PRESENT, UTF8, by_leaf, inputs_of, of_owner, presences, tensor_name, with_owner
 from zoo.runtime.session import Session
 
-# What only raw values need is imported where it is needed: arrays go through a graph without it.
+# Modules for raw values are imported only when needed, since running a graph on arrays does not need them.
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
@@ -31,7 +31,7 @@ class Prepared:
 class Preparing:
     """Prepares raw values for a graph.
 
-    ``modality`` gives the modality of an input; ``known`` gives it too, or None if its plugin is not installed.
+    ``modality`` returns the modality of an input; ``known`` does too, or returns None if its plugin is not installed.
     """
 
     session: Session
@@ -39,9 +39,9 @@ class Preparing:
     known: Callable[[str], Modality | None]
 
     def __call__(self, values: Rows) -> Prepared:
-        """Return what the graph takes.
+        """Return the arrays that the graph takes.
 
-        Raises UsageError where a name or the number of values is wrong, DataError where a value cannot be read.
+        Raises UsageError if a name or the number of values is wrong, DataError if a value cannot be read.
         """
         check_counts(self.session, values)
         inputs = self.session.inputs
@@ -63,7 +63,7 @@ class Preparing:
         return Prepared(arrays, truncated)
 
     def _presence(self, name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Return which rows have an input: all, where its tensors are given, or none, with zeros for its tensors."""
+        """Return which rows have an input: all if its tensors are given, otherwise none, with zeros for its tensors."""
         if not arrays:
             raise UsageError("give at least one input; got none")
         import numpy as np
@@ -75,9 +75,9 @@ class Preparing:
         return made
 
     def _made(self, name: str, given: Sequence[Any]) -> tuple[dict[str, Array], list[int]]:
-        """Return the arrays of one input, and which rows were truncated.
+        """Return the arrays of one input, and the truncated rows.
 
-        Where the graph says which rows are present, what is None is a row of zeros.
+        If the graph has a tensor that says which rows are present, a value None becomes a row of zeros.
         """
         import numpy as np
 
@@ -95,10 +95,10 @@ class Preparing:
         return {**arrays, present: there}, rows
 
     def _read(self, name: str, values: Sequence[Any]) -> tuple[Mapping[str, Array], list[int]]:
-        """Return the tensors of values, all of them there, and the places of those that were truncated.
+        """Return the tensors of values, none of them missing, and the positions of the truncated ones.
 
-        A graph that takes the UTF-8 of texts needs no modality; where there is one, it tells of tokens that are left
-        out behind the last one that is read.
+        A graph that takes the UTF-8 of texts needs no modality. If the modality is installed, it also reports texts
+        whose last tokens are left out.
         """
         from zoo.offers import truncated_rows
         from zoo.runtime.utf8 import as_utf8, longer
@@ -122,7 +122,7 @@ class Preparing:
         return arrays, truncated_rows(modality, values, arrays)
 
     def _no_rows(self, name: str) -> dict[str, Array]:
-        """Return the tensors of an input that no row has, for which no modality is needed: as small as they may be."""
+        """Return the smallest possible tensors of an input that no row has; no modality is needed for these."""
         import numpy as np
 
         axes = self.session.axes
@@ -136,12 +136,12 @@ class Preparing:
 
 
 def decoded_values(outputs: Mapping[str, Array], modality: Modality) -> list[Any]:
-    """Return a decoder's answer, one value per row, as its modality tells it to a person."""
+    """Return a decoder's outputs as values for a person, one per row, made by its modality."""
     return list(modality.from_arrays(by_leaf(outputs)))
 
 
 def check_counts(session: Session, values: Rows) -> None:
-    """Raise UsageError if values are no mapping of lists, or not all inputs have as many values, at least one."""
+    """Raise UsageError if values are not a mapping of lists, or the lists are empty or of different lengths."""
     if not isinstance(values, Mapping):
         raise UsageError(
             f"the graph {session.name!r} takes values by input, as in {{'caption': ['red heart']}}; "
@@ -151,7 +151,7 @@ def check_counts(session: Session, values: Rows) -> None:
     if len({*counts.values()}) > 1:
         knows_gaps = bool(presences(session.inputs))
         raise UsageError(
-            f"the graph {session.name!r} takes one value a row of each input, got "
+            f"the graph {session.name!r} takes one value per row for each input, got "
             f"{', '.join(f'{count} of {name!r}' for name, count in counts.items())}"
             f"{'; give None where a value is missing' if knows_gaps else ''}"
         )
@@ -162,7 +162,7 @@ def check_counts(session: Session, values: Rows) -> None:
 def as_array(given: Any, spec: TensorSpec, name: str) -> Array:
     """Return numbers as the array that a graph takes.
 
-    Raises UsageError where they are no numbers, or the dtype cannot hold them.
+    Raises UsageError if they are not numbers, or if the dtype cannot hold them.
     """
     import numpy as np
 

@@ -1,12 +1,12 @@
-"""Vectors of many rows on the disk: shards of float32 and the keys of their rows, bound by a manifest.
+"""Vectors of many rows on the disk: shards of float32 and the keys of their rows, listed in a manifest.
 
-    FOLDER/manifest.json         what was embedded by what, and how many rows there are once it is whole
+    FOLDER/manifest.json         the source, the model, and the number of rows once complete
     FOLDER/vectors-00000.npy     float32, (row, ...)
-    FOLDER/keys-00000.jsonl      a line a row: its number in the source, what a person knows it by, and
-                                 the inputs whose value was truncated, if there are any
-    FOLDER/skipped-00000.jsonl   rows that could not be read, where there were any
+    FOLDER/keys-00000.jsonl      one line per row: its number in the source, its name for a person, and the inputs
+                                 whose value was truncated, if there are any
+    FOLDER/skipped-00000.jsonl   rows that could not be read, if there were any
 
-The single file ``NAME.npy`` has ``NAME.json``, ``NAME.keys.jsonl`` and perhaps ``NAME.skipped.jsonl`` beside it.
+Beside a single file ``NAME.npy`` there are ``NAME.json``, ``NAME.keys.jsonl`` and possibly ``NAME.skipped.jsonl``.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ class Vectors:
 
     @classmethod
     def open(cls, path: Path) -> Vectors:
-        """Open what ``zoo embed`` wrote, or any ``.npy`` of a vector a row.
+        """Open the output of ``zoo embed``, or any ``.npy`` with one vector per row.
 
-        Raises NotFoundError where there is nothing of the kind, UsageError where it is not whole yet or no vectors.
+        Raises NotFoundError if there is nothing of the kind, UsageError if it is incomplete or does not hold vectors.
         """
         if path.is_dir():
             manifest = read_manifest(path / MANIFEST)
@@ -78,7 +78,7 @@ class Vectors:
                 raise NotFoundError(f"{path} holds no vectors: it lacks {MANIFEST}; name what `zoo embed` wrote")
             if "shards" not in manifest:
                 raise UsageError(
-                    f"{path} is not whole yet; run the same `zoo embed` again, it goes on where it stopped"
+                    f"{path} is not complete yet; run the same `zoo embed` again, it continues where it stopped"
                 )
             found = cls(path, manifest, tuple(part_of(path, number) for number in range(len(manifest["shards"]))))
             for part, rows in zip(found.parts, manifest["shards"], strict=True):
@@ -90,7 +90,9 @@ class Vectors:
         part = Part(path, beside(path, ".keys.jsonl"), beside(path, ".skipped.jsonl"))
         array = part.array()
         if array.ndim != 2 or array.dtype.kind != "f":
-            raise UsageError(f"{path}: expected a vector of floats a row, came {array.dtype} of shape {array.shape}")
+            raise UsageError(
+                f"{path}: expected one vector of floats per row, came {array.dtype} of shape {array.shape}"
+            )
         return cls(path, read_manifest(beside(path, ".json")) or {}, (part,))
 
     @property
@@ -99,9 +101,9 @@ class Vectors:
         return sum(part.rows for part in self.parts)
 
     def keys(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        """Return what each of ``rows`` was in the source: ``number``, ``value``, the inputs that were ``truncated``.
+        """Return, for each of ``rows``, its ``number`` and ``value`` in the source, and its ``truncated`` inputs.
 
-        Empty where no keys are there.
+        Empty if there are no keys.
         """
         found: dict[int, dict[str, Any]] = {}
         start = 0
@@ -118,7 +120,7 @@ class Vectors:
         return [found.get(row, {}) for row in rows]
 
     def truncated(self) -> dict[str, list[int]]:
-        """Return, by input, the numbers of the rows whose value was longer than what the graph reads."""
+        """Return, by input, the numbers of the rows whose value was truncated."""
         found: dict[str, list[int]] = {}
         for part in self.parts:
             if part.keys.is_file():
@@ -131,7 +133,7 @@ class Vectors:
 
 
 def part_of(folder: Path, number: int) -> Part:
-    """Return where a shard lies."""
+    """Return the files of a shard."""
     return Part(
         folder / f"vectors-{number:05d}.npy",
         folder / f"keys-{number:05d}.jsonl",
@@ -140,14 +142,14 @@ def part_of(folder: Path, number: int) -> Part:
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """Return what belongs to a single file of vectors: it stands beside the file itself, not beside a link to it."""
+    """Return the path of a companion of a single file of vectors: beside the file itself, not beside a link to it."""
     return followed(path).with_suffix(suffix)
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """Return the manifest of vectors, None where there is none.
+    """Return the manifest of vectors, None if there is none.
 
-    Raises IntegrityError where it is damaged, UsageError where a newer modalzoo wrote it or it is of another kind.
+    Raises IntegrityError if it is damaged, UsageError if a newer modalzoo wrote it or it is of another kind.
     """
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -155,7 +157,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise IntegrityError(f"{path} is no manifest of vectors ({error!r}); name what `zoo embed` wrote") from error
+        raise IntegrityError(f"{path} is not a manifest of vectors ({error!r}); name what `zoo embed` wrote") from error
     if kind != _KIND or not isinstance(schema, int) or schema > SCHEMA:
         raise UsageError(
             f"{path} is a {kind!r} of schema {schema}; this modalzoo reads vectors up to {SCHEMA}: upgrade modalzoo"
@@ -172,9 +174,9 @@ def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
 def write_part(
     part: Part, answered: Iterable[tuple[Sequence[Row], Array]], shape: Sequence[int], skipped: Sequence[BadRow]
 ) -> None:
-    """Write a shard as its rows come; the vectors have their name last, once all is whole.
+    """Write a shard while its rows arrive; the vectors get their name last, once everything is complete.
 
-    ``skipped`` is read when the last row has come.
+    ``skipped`` is read after the last row.
     """
     rows = 0
     with staged_file(part.vectors) as vectors, staged_file(part.keys) as keys:
@@ -185,7 +187,9 @@ def write_part(
                 lines.writelines(f"{json_text(_key(row))}\n" for row in known)
                 rows += len(known)
             stream.seek(0)
-            stream.write(_header(rows, shape))  # as long as the first one: NumPy leaves room for any number of rows
+            stream.write(
+                _header(rows, shape)
+            )  # as long as the first header, since NumPy reserves space for any number of rows
         if skipped:
             with staged_file(part.skipped) as staging:
                 staging.write_text("".join(f"{json_text(asdict(row))}\n" for row in skipped), encoding="utf-8")
@@ -197,7 +201,7 @@ def _key(row: Row) -> dict[str, Any]:
 
 
 def join(folder: Path, out: Path, shape: Sequence[int]) -> None:
-    """Write the shards of ``folder`` as the single file ``out`` with its keys and manifest, and remove the folder.
+    """Join the shards of ``folder`` into the single file ``out`` with its keys and manifest, and remove the folder.
 
     Bytes are copied, not mapped: a mapped file would count as memory.
     """
@@ -210,7 +214,7 @@ def join(folder: Path, out: Path, shape: Sequence[int]) -> None:
     with staged_file(out) as staging, staging.open("wb") as stream:
         stream.write(_header(whole.rows, shape))
         _copy([part.vectors for part in whole.parts], stream, skipped_bytes=len(_header(0, shape)))
-    with suppress(UsageError):  # somebody keeps files in it
+    with suppress(UsageError):  # someone keeps other files in it
         remove_folder(folder, VECTORS)
 
 

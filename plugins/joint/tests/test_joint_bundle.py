@@ -107,7 +107,9 @@ def test_a_row_of_nothing_has_the_latent_of_nothing_known(bundle):
 
 
 def test_unequal_numbers_of_values_are_refused(bundle):
-    message = "'embed' takes one value a row of each input, got 2 of 'caption', 1 of 'picture'; give None where a value"
+    message = (
+        "'embed' takes one value per row for each input, got 2 of 'caption', 1 of 'picture'; give None where a value"
+    )
     with pytest.raises(UsageError, match=message):
         bundle.run("embed", {"caption": ["dark", "light"], "picture": [Image.new("L", (8, 8))]})
 

@@ -1,4 +1,4 @@
-"""Rows of an entry's data as the inputs of its graphs, to calibrate, to judge and to measure with."""
+"""Rows of an entry's data as the inputs of its graphs, for calibrating, judging and measuring."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _MEASURED = "Files of fewer bits are judged and measured on it: add some"
 
 
 def drawn(samples: Sequence[Sample], rows: int, *, seed: int) -> list[Sample]:
-    """Return ``rows`` of the samples, or all if they are fewer, drawn by ``seed`` and in the order that they had.
+    """Return ``rows`` of the samples, or all if there are fewer, drawn by ``seed`` and kept in order.
 
-    A split may be sorted: its first rows would stand for one kind alone.
+    A split may be sorted, so its first rows might all be of one kind.
     """
     chosen = np.random.default_rng(seed).permutation(len(samples))[:rows]
     return [samples[place] for place in sorted(chosen.tolist())]
@@ -42,7 +42,7 @@ def drawn(samples: Sequence[Sample], rows: int, *, seed: int) -> list[Sample]:
 
 @dataclass(frozen=True)
 class Data:
-    """Rows of an entry's data as the inputs of its graphs, without the samples that cannot be read: ``left_out``."""
+    """Rows of an entry's data as the inputs of its graphs, without unreadable samples, which ``left_out`` holds."""
 
     model: Model
     recipe: Recipe
@@ -63,19 +63,19 @@ class Data:
     def calibration(self, graph: Graph, precision: Precision) -> list[Mapping[str, Array]]:
         """Return inputs of a graph from rows that the model was trained on, drawn over the split.
 
-        Raises UsageError, naming the split and the inputs, if no row has what the graph takes.
+        Raises UsageError, naming the split and the inputs, if no row has the inputs of the graph.
         """
         samples = drawn(self._training, _CALIBRATION_ROWS, seed=self.recipe.training.seed)
         found = list(readable(samples, self.model.modalities, skip=self.left_out))
         return self._required(graph, list(self._inputs(graph, found)), TRAIN, precision)
 
     def judged(self, graph: Graph) -> list[Mapping[str, Array]]:
-        """Return inputs of a graph from held-out rows, drawn over the split; none if no row has what it takes."""
+        """Return inputs of a graph from held-out rows, drawn over the split; none if no row has its inputs."""
         samples = drawn(self.held_out.samples, _JUDGED_ROWS, seed=self.recipe.training.seed)
         return list(self._inputs(graph, samples))
 
     def required(self, graph: Graph, precision: Precision) -> list[Mapping[str, Array]]:
-        """Return what ``judged`` does; raises UsageError, naming the split and the inputs, instead of none."""
+        """Return the same as ``judged``; if there are none, raises UsageError that names the split and the inputs."""
         return self._required(graph, self.judged(graph), self.recipe.evaluation.split, precision)
 
     @cached_property
@@ -95,7 +95,7 @@ class Data:
         return inputs
 
     def _inputs(self, graph: Graph, samples: Sequence[Sample]) -> Iterator[Mapping[str, Array]]:
-        """Yield inputs of a graph, a few rows at a time: rows that have what it takes, or the latents of such rows."""
+        """Yield inputs of a graph, a few rows at a time: rows that have its inputs, or the latents of such rows."""
         made = self._latents(graph, samples) if set(graph.inputs) == {LATENT} else self._arrays(graph, samples)
         rows = len(next(iter(made.values()))) if made else 0
         for start in range(0, rows, _ROWS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""Graphs in the folder of a bundle, and the files of fewer bits beside them."""
+"""Graphs in the folder of a bundle, and the files with fewer bits beside them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Placed:
-    """A graph in the folder of a bundle, the cases that it was judged on, and how it fared.
+    """A graph in the folder of a bundle, the cases that it was judged on, and the result.
 
-    ``drawn_alone`` tells of a file of fewer bits that no row of the data judged it.
+    ``drawn_alone`` means that a file with fewer bits was judged on drawn cases alone, not on rows of the data.
     """
 
     graph: Graph
@@ -35,7 +35,7 @@ class Placed:
 
     @property
     def name(self) -> str:
-        """The name of the file without its suffix: the graph's, with the precision where it is not float32."""
+        """The name of the file without its suffix: the graph's, with the precision if it is not float32."""
         return self.path.stem
 
     def judged(self) -> JudgedFile:
@@ -44,9 +44,9 @@ class Placed:
 
 
 def asked_precisions(exporter: Exporter, names: Sequence[str]) -> list[Precision]:
-    """Return the precisions of these names, but float32, which every bundle has.
+    """Return the precisions with these names, except float32, which every bundle has.
 
-    Raises UsageError where the exporter lacks one, PluginError where it offers one that has no stated tolerance.
+    Raises UsageError if the exporter lacks one, PluginError if it offers one without a stated tolerance.
     """
     names = [name for name in names if name != FULL]
     if names:
@@ -57,12 +57,12 @@ def asked_precisions(exporter: Exporter, names: Sequence[str]) -> list[Precision
 def reduce_graph(
     placed: Placed, exporter: Exporter, precisions: Sequence[Precision], data: Data | None
 ) -> dict[str, Placed]:
-    """Write a graph at each precision, which the exporter has, and judge it; return them by the precision's name.
+    """Write a graph at each precision and judge it; return the files by the name of the precision.
 
-    Without data, or rows of it that have what the graph takes, the drawn cases alone judge a file.
+    Without data, or if no row has the inputs of the graph, a file is judged on drawn cases alone.
 
-    Raises ParityError where one misses the tolerance of its precision, UsageError where there are no rows to calibrate
-    one on.
+    Raises ParityError if a file misses the tolerance of its precision, UsageError if there are no rows to calibrate
+    one.
     """
     graph, reducer = placed.graph, _reducer(exporter, [precision.name for precision in precisions])
     held_out = cases_on(graph, data.judged(graph)) if data is not None else []
@@ -86,7 +86,7 @@ def _judged(placed: Placed, exporter: Exporter, precision: Precision, path: Path
     except ParityError as error:
         told = str(error).partition(";")[0]
         raise ParityError(
-            f"{told}: {graph.name!r} is not to be had in {precision.name}; leave the graph out by --graph, or the "
+            f"{told}: {graph.name!r} cannot be written in {precision.name}; leave the graph out by --graph, or the "
             "precision"
         ) from error
     return Placed(graph, path, cases[-len(held_out) :], verdict, drawn_alone=not held_out)
@@ -94,7 +94,7 @@ def _judged(placed: Placed, exporter: Exporter, precision: Precision, path: Path
 
 def _reducer(exporter: Exporter, names: Sequence[str]) -> Reduces:
     if not isinstance(exporter, Reduces):
-        raise UsageError(f"this exporter has no precision {names[0]!r}; it has {FULL} alone")
+        raise UsageError(f"this exporter has no precision {names[0]!r}; it has only {FULL}")
     for name in exporter.precisions:
         if name not in PRECISIONS:
             raise PluginError(

@@ -1,4 +1,4 @@
-"""Whether rows that a file was calibrated on stand for those that it will meet: their ranges, side by side."""
+"""Compares the ranges of calibration rows with those of held-out rows, since a calibrated file clips to the former."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.protocols import RunsArrays
 if TYPE_CHECKING:
     from zoo.protocols import Array
 
-# Held-out values reach past the ends of 128 rows here and there; of a sound draw it is far less than this share.
+# Some held-out values exceed the ranges of 128 rows; for a representative draw it is far less than this fraction.
 MOST_OUTSIDE = 0.05
 
 
@@ -28,7 +28,7 @@ def check_ranges(
     """Compare the ranges of a graph's inputs and outputs on rows for calibration with those on held-out rows.
 
     ``run`` is the graph in float32. Raises ParityError, naming the tensor and both ranges, if more than a twentieth of
-    its held-out values lie outside of what the calibration saw: all of them would be cut off at its ends.
+    its held-out values lie outside of the calibrated range: they would be clipped to its ends.
     """
     seen, met = (_values(rows, run) for rows in (calibration, held_out))
     for name, values in met.items():
@@ -38,7 +38,7 @@ def check_ranges(
             raise ParityError(
                 f"{graph}: the rows that were drawn for calibration have {name!r} from {low:.3g} to {high:.3g}, "
                 f"held-out rows from {values.min():.3g} to {values.max():.3g}, {outside:.0%} of them outside: "
-                f"{precision.name} would cut these off. Let the split 'train' hold rows like those that are served, or "
+                f"{precision.name} would clip these. Let the split 'train' hold rows like those that are served, or "
                 "leave the precision out"
             )
 

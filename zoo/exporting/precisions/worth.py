@@ -1,4 +1,4 @@
-"""What each precision of a bundle is worth: size, latency, parity and the task's metrics, in one table."""
+"""How good each precision of a bundle is: size, latency, parity and the task's metrics, in one table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zoo.protocols import Array
 
 _ROUNDS, _RUNS = 9, 10
-# How far a metric may lie from that of float32: a point of a share of right answers, a twentieth of anything else.
+# How far a metric may lie from that of float32: 0.01 for a fraction, a twentieth for anything else.
 _POINT, _SHARE = 0.01, 0.05
 
 
@@ -47,9 +47,9 @@ def departures(one: Worth, full: Worth) -> list[str]:
 def worth(
     by_precision: Mapping[str, Sequence[Placed]], weights: Path, exporter: Exporter, data: Data | None
 ) -> dict[str, Worth]:
-    """Measure each precision on held-out rows; ``weights`` is the file that the graphs of float32 may share.
+    """Measure each precision on held-out rows; ``weights`` is the file that the float32 graphs may share.
 
-    Without data there are no metrics. Latencies are medians of rounds in which the precisions take turns, on one
+    Without data there are no metrics. Latencies are medians over rounds in which the precisions take turns, on one
     thread.
     """
     runs = {
@@ -70,9 +70,9 @@ def worth(
 
 
 def recommended(found: Mapping[str, Worth]) -> str:
-    """Return the precision to take: of those whose metrics hold, the fastest; the smallest of those about as fast.
+    """Return the best precision among those that keep the metrics: the fastest, or of about equal ones the smallest.
 
-    It is that of float32 if no metric was measured.
+    It is float32 if no metric was measured.
     """
     full = found[FULL]
     if not full.metrics:
@@ -83,7 +83,7 @@ def recommended(found: Mapping[str, Worth]) -> str:
 
 
 def losses(found: Mapping[str, Worth]) -> list[str]:
-    """Return a sentence for each precision that does not keep the metrics of float32, with the one it loses most of."""
+    """Return a sentence for each precision that does not keep the metrics of float32, with its worst metric."""
     full = found[FULL]
     told = []
     for precision, one in found.items():
@@ -99,9 +99,9 @@ def losses(found: Mapping[str, Worth]) -> list[str]:
 
 
 def table(found: Mapping[str, Worth], drawn_alone: Iterable[str] = ()) -> list[str]:
-    """Return a table in Markdown, a column per precision: first what is lost, at the end what it recommends.
+    """Return a table in Markdown, a column per precision: first the lost metrics, at the end the recommendation.
 
-    ``drawn_alone`` are the graphs whose files of fewer bits were judged on drawn cases alone.
+    ``drawn_alone`` are the graphs whose files with fewer bits were judged on drawn cases alone.
     """
     rows = {
         "size, MB": [f"{one.size_bytes / 1e6:.2f}" for one in found.values()],
@@ -162,7 +162,7 @@ def _one_row(placed: Placed, data: Data | None) -> dict[str, Array]:
 
 
 def _metrics(runs: Mapping[str, RunsArrays], data: Data | None) -> dict[str, float]:
-    """Return the task's metrics by the graphs' answers; none without rows, or where they need a graph left out."""
+    """Return the task's metrics from the graphs' outputs; none without rows, or if they need a missing graph."""
     if data is None:
         return {}
 
@@ -173,7 +173,7 @@ def _metrics(runs: Mapping[str, RunsArrays], data: Data | None) -> dict[str, flo
 
     try:
         return measure(data.model, data.recipe, data.held_out, run=run)
-    except (_LeftOut, DataError):  # a DataError tells that no row has what is measured
+    except (_LeftOut, DataError):  # a DataError means that no row has the measured inputs
         return {}
 
 
