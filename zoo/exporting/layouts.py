@@ -43,7 +43,8 @@ class Arranged:
         for path in sorted(folder.iterdir()):
             if path.name not in after:
                 raise PluginError(
-                    f"the layout {self.name!r} left {path.name!r}, which is not a file; all its files must be in one folder"
+                    f"the layout {self.name!r} left {path.name!r}, which is not a file; "
+                    "all its files must be in one folder"
                 )
         return replace(manifest, layout=self.name).write(folder)
 
