@@ -21,7 +21,7 @@ DONE = (
     "docs/joint.md",
     "docs/modality.md",
     "docs/runtimes.md",
-    "exporters/README.md",
+    "exporters",
     "plugins/README.md",
     "plugins/audio/zoo_audio",
     "plugins/autoencoding/zoo_autoencoding",

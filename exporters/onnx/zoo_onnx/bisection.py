@@ -1,7 +1,7 @@
-"""Names the first value of an ONNX file that differs from what torch computes, and the operations that make it.
+"""Finds the first value of an ONNX file that differs from torch, and the operations that compute it.
 
-The values of a file bear the names of the nodes that torch.export traced. So one run of the file with all of them as
-outputs, beside one run of the trace in float64 and one in float32, tells where the two part.
+The values of a file have the names of the nodes that torch.export traced. One run of the file with all values as
+outputs is compared with one run of the trace in float64 and one in float32.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _STOPPED_AT = re.compile(r"Name:'([^'/]+)")
 
 @dataclass(frozen=True)
 class Departure:
-    """Where a file departs from torch: the value, the nodes that make it in the file, and of what.
+    """The first difference between a file and torch: the value, the file's nodes that compute it, and their inputs.
 
-    ``value`` is "" where each value agrees when it is looked at.
+    ``value`` is "" if each single value agrees.
     """
 
     value: str
@@ -65,11 +65,11 @@ class Departure:
 
 
 def first_fault(traces: Sequence[ExportedProgram], graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Departure:
-    """Return where the file at ``path`` departs from torch on ``inputs``.
+    """Return the first difference between the file at ``path`` and torch on ``inputs``.
 
-    ``traces`` are those of the graph's stages, which files are written from. If the traces compute something else than
-    the module does, the module has a branch on a size, and that is named. Of several values that differ, the one is
-    named that an output differs by: a difference that later operations round away is none.
+    ``traces`` are those of the graph's stages, from which files are written. If the traces compute something else than
+    the module, the module has a branch on a size, and the result names this branch. If several values differ, the
+    result names the one that makes an output differ; differences that later operations round away are ignored.
     """
     try:
         traced, outputs = run_traces(traces, graph, inputs)
@@ -107,7 +107,7 @@ def first_fault(traces: Sequence[ExportedProgram], graph: Graph, path: Path, inp
 def _made(
     name: str, makers: Mapping[str, onnx.NodeProto], known: Container[str]
 ) -> tuple[list[onnx.NodeProto], list[str]]:
-    """Return the nodes of a file that make a value, and of what: values of the trace, inputs, constants."""
+    """Return the nodes of a file that compute a value, and their inputs: values of the trace, inputs, constants."""
     nodes: dict[str, onnx.NodeProto] = {}
     sources: dict[str, None] = {}
     waiting = [name] if name in makers else []
@@ -124,9 +124,9 @@ def _made(
 def _computed(
     model: onnx.ModelProto, wanted: Container[str], graph: Graph, inputs: Mapping[str, Array], *, runs: int = 1
 ) -> tuple[dict[str, Array], onnx.NodeProto | None]:
-    """Return the values of a file that bear ``wanted`` names, weights and folded constants among them, of the last run.
+    """Return the values of a file with ``wanted`` names in the last run, including weights and folded constants.
 
-    Where the file stops at a node, that node is returned too, and the values that do not depend on it.
+    If the file stops at a node, that node is returned, too, and the values are those that do not depend on it.
     """
     found = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer if tensor.name in wanted}
     nodes, stopped = list(model.graph.node), None
@@ -145,7 +145,7 @@ def _computed(
 
 
 def _opened(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], wanted: Container[str], graph: Graph) -> Session:
-    """Load some of the nodes of a file; it gives its outputs and the values that bear ``wanted`` names."""
+    """Load some of the nodes of a file, with its outputs and the values with ``wanted`` names as results."""
     made = [name for node in nodes for name in node.output]
     outputs = [output for output in model.graph.output if output.name in made]
     declared = {output.name for output in outputs}
@@ -162,7 +162,7 @@ def _opened(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], wanted: Con
 
 
 def _without(nodes: Sequence[onnx.NodeProto], lost: onnx.NodeProto) -> list[onnx.NodeProto]:
-    """Return the nodes that need nothing of one of them."""
+    """Return the nodes that do not depend on one of them."""
     missing = set(lost.output)
     kept = []
     for node in nodes:
@@ -174,7 +174,7 @@ def _without(nodes: Sequence[onnx.NodeProto], lost: onnx.NodeProto) -> list[onnx
 
 
 def _difference(found: Array, value: Value, declared: TensorSpec | None, ulps: int) -> float | str:
-    """Return the share of the tolerance that a value uses, or what is wrong with it."""
+    """Return the fraction of the tolerance that a value uses, or a description of its fault."""
     expected, single = value.double, value.single
     if declared is not None and found.dtype != declared.dtype:
         return f"it is {found.dtype}, {declared.dtype} was declared"
@@ -202,7 +202,7 @@ def _largest(array: Array) -> float:
 
 
 def _stop(model: onnx.ModelProto, values: Mapping[str, Value], node: onnx.NodeProto) -> Departure:
-    """Return where a run of the file ended: the first value of the trace that was not to be had any more."""
+    """Return where a run of the file ended: the first value of the trace that could not be computed."""
     problem = f"the file stops at its node {node.name!r}"
     reached = set(node.output)
     nodes = [node]

@@ -1,4 +1,4 @@
-"""Finds the branch on a size that a trace froze: where a module goes another way than at the sizes it was traced at."""
+"""Finds a branch on a size that a trace froze: the place at which a module behaves differently at other sizes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _example_size(smallest: int, largest: int) -> int:
 
 
 def frozen_branch(graph: Graph, traced: Mapping[str, Array] | None, inputs: Mapping[str, Array]) -> str:
-    """Return a sentence on the branch that was frozen, "" if the trace computes on ``inputs`` what the module does.
+    """Return a sentence about the frozen branch, or "" if the trace computes the same as the module on ``inputs``.
 
     ``traced`` are the outputs of the trace on ``inputs`` in float64; None if it cannot be run on them.
     """
@@ -61,7 +61,7 @@ def frozen_branch(graph: Graph, traced: Mapping[str, Array] | None, inputs: Mapp
 
 
 def frozen_at(place: str) -> str:
-    """Return the sentence that a branch was frozen at ``place``, "" if that is not known."""
+    """Return the sentence that a branch was frozen at ``place``, which is "" if unknown."""
     at = f" at {place}" if place else ""
     return (
         f"A branch on a size was frozen{at}: the module goes another way at other sizes than it was traced at. {_CURE}"
@@ -69,7 +69,7 @@ def frozen_at(place: str) -> str:
 
 
 def where_ways_part(graph: Graph, inputs: Mapping[str, Array]) -> str:
-    """Return the last line that a module runs both on ``inputs`` and on those it is traced on, "" if all are the same.
+    """Return the last line that a module runs both on ``inputs`` and on the traced ones, "" if all lines are the same.
 
     Lines of torch and of Python's own library are left out.
     """
@@ -119,7 +119,7 @@ def _tensors(inputs: Mapping[str, Array], *, double: bool = True) -> dict[str, t
 
 
 def _agree(traced: Array, made: Array) -> bool:
-    """Return whether a trace computes what its module does, but for the order in which numbers are added."""
+    """Return whether a trace computes the same as its module, except for the order of additions."""
     if traced.shape != made.shape:
         return False
     size = np.abs(made[np.isfinite(made)]).max(initial=0) if made.dtype.kind == "f" else 0

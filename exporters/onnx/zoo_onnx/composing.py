@@ -1,7 +1,8 @@
-"""One model of several: the stages of a graph, each translated for itself, joined by the names of their values.
+"""Joins the stages of a graph, each translated separately, into one model by the names of their values.
 
-In the whole, what a stage computes on its way bears the stage's place before its own name, and a weight bears the name
-that the module of the whole has for it.
+A *stage* is one of several graphs that run one after the other inside another graph. In the joined model, an
+intermediate value of a stage has the stage's place before its own name, and a weight has its name in the module of the
+whole graph.
 """
 
 from __future__ import annotations
@@ -13,28 +14,28 @@ from onnx.compose import add_prefix_graph
 
 from zoo import Graph, Stage
 
-MODULE = "module"  # what the module is called in that which is traced
+MODULE = "module"  # the module's name in the traced wrapper
 
 
 def stages_of(graph: Graph) -> tuple[Stage, ...]:
-    """Return the stages of a graph; of one that has none, the graph itself."""
+    """Return the stages of a graph; if it has none, the graph itself."""
     return graph.stages or (Stage(graph, ""),)
 
 
 def value_name(stage: Stage, name: str) -> str:
-    """Return what the whole calls a value of a stage."""
+    """Return the name of a stage's value in the joined model."""
     if name in stage.graph.inputs or name in stage.graph.outputs:
         return stage.names.get(name, name)
     return _path(stage.place, name)
 
 
 def weight_name(stage: Stage, name: str) -> str:
-    """Return what the whole calls a weight of a stage, such as ``module.layers.0.bias``."""
+    """Return the name of a stage's weight in the joined model, such as ``module.layers.0.bias``."""
     return _path(MODULE, stage.place, name.removeprefix(f"{MODULE}."))
 
 
 def _path(*parts: str) -> str:
-    """Return parts with dots between them; a stage that is the whole has no place."""
+    """Return parts joined by dots; a stage that is the whole graph has no place."""
     return ".".join(filter(None, parts))
 
 
@@ -77,13 +78,13 @@ def _renamed(stage: Stage, part: onnx.GraphProto, tied: dict[str, str]) -> onnx.
         rename_inputs=False,
         rename_outputs=False,
         rename_initializers=False,
-        rename_value_infos=False,  # some bear the names of weights
+        rename_value_infos=False,  # some have the names of weights
         name_map=names,
     )
 
 
 def _tied(graph: Graph) -> dict[str, str]:
-    """Return, for a weight that stages share, the name that it goes by in all of them."""
+    """Return, for each weight that stages share, its common name."""
     first: dict[int, str] = {}
     return {
         f"{MODULE}.{name}": f"{MODULE}.{first.setdefault(id(tensor), name)}"

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 OPSET = 20
 _OBJECTS_A_COLLECTION = 50_000
-# How torch.export tells of an axis that has one size alone: the size, the tensor, the axis.
+# The message of torch.export about an axis with a single size: the size, the tensor, the axis.
 _STATIC = re.compile(r"static shape of (\d+) for dimension inputs\['tensors'\]\['([^']+)'\]\.shape\[(\d+)\]")
 _CALLED_AT = re.compile(r'The following call raised this error:\s+File "[^"]*", line (\d+), in (\w+)')
 
@@ -44,7 +44,7 @@ class OnnxExporter:
     suffix = ".onnx"
 
     def __init__(self) -> None:
-        # Many graphs share stages, such as all translations from one input its encoder.
+        # Many graphs share stages: all translations from one input share its encoder.
         self._programs: WeakKeyDictionary[Graph, torch.onnx.ONNXProgram] = WeakKeyDictionary()
 
     def write(self, graph: Graph, path: Path) -> None:
@@ -57,15 +57,15 @@ class OnnxExporter:
         _save(_reproducible(onnx_ir.to_proto(model)), path)
 
     def traces(self, graph: Graph) -> list[ExportedProgram]:
-        """Return what the stages of ``graph``, or itself where it has none, are translated from."""
+        """Return the traces of the stages of ``graph``, or of the graph itself if it has none."""
         return [cast(ExportedProgram, self._program(stage.graph).exported_program) for stage in stages_of(graph)]
 
     def first_fault(self, graph: Graph, path: Path, inputs: Mapping[str, NDArray[Any]]) -> str:
-        """Return a sentence on the first value of a file that differs from torch on ``inputs``."""
+        """Return a sentence about the first value of a file that differs from torch on ``inputs``."""
         return str(first_fault(self.traces(graph), graph, path, inputs))
 
     def _program(self, graph: Graph) -> torch.onnx.ONNXProgram:
-        """Return the translation of a graph as a whole, small; it is kept as long as the graph is."""
+        """Return the translation of a whole graph, made small; it is kept as long as the graph."""
         if graph not in self._programs:
             program = self._translated(graph)
             fold(program.model, graph.outputs)
@@ -174,7 +174,7 @@ def _forget_traced_rnns() -> None:
 
 @contextmanager
 def _fewer_collections() -> Iterator[None]:
-    """Look for garbage less often: tracing keeps what it makes, and each look goes through all of that."""
+    """Collect garbage less often: tracing keeps its objects, and each collection visits all of them."""
     before = gc.get_threshold()
     gc.set_threshold(_OBJECTS_A_COLLECTION, 100, 100)
     try:

@@ -21,10 +21,10 @@ from onnx_ir.passes.common import (
 
 
 def fold(model: onnx_ir.Model, outputs: Iterable[str]) -> None:
-    """Compute what follows from constants alone, and remove what is unused, said twice or says nothing.
+    """Fold constants, and remove unused, duplicate and redundant nodes.
 
-    What follows from weights is left to the runtime, which computes it as it loads them. ``outputs`` are the names of
-    the model's outputs, which two outputs of one value lose on the way.
+    Values computed from weights are left to the runtime, which folds them when it loads the weights. ``outputs`` are
+    the names of the model's outputs; they are restored at the end, since two outputs of one value would lose a name.
     """
     InlinePass()(model)
     weights = frozenset(model.graph.initializers.values())

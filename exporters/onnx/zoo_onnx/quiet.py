@@ -1,4 +1,4 @@
-"""Keeps what other libraries print and log away from the user of a command."""
+"""Keeps the output and logs of other libraries away from the user of a command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOGGERS = ("", "torch", "torch.onnx", "onnxscript", "onnx_ir", "onnxruntime")
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let errors alone through: no progress lines, no notices, no warnings."""
+    """Let only errors through: no progress lines, notices or warnings."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     try:

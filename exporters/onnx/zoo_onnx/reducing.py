@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 # Weights have 7 bits (``reduce_range``): sums of two products of 8 bits each overflow 16 on processors without VNNI.
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-# They add up where several values go to one place, which onnxruntime's CPU provider does not do in float16.
+# They add up values that go to the same place, which onnxruntime's CPU provider does not support in float16.
 _NO_HALF_SUMS = ("ScatterND", "ScatterElements")
-# A table or matrix of fewer numbers gains nothing.
+# Smaller tables and matrices gain nothing.
 _LEAST_VALUES = 256
 
 
 def reduced(source: Path, target: Path, precision: str, calibration: Sequence[Arrays]) -> None:
     """Write ``source`` to ``target`` at a precision, one of ``REDUCTIONS``, with its weights inside.
 
-    ``calibration`` are inputs of the graph as they come in use: ``int8-static`` takes its ranges from them.
+    ``calibration`` are realistic inputs of the graph, from which ``int8-static`` takes its ranges.
     """
     with _folded(source) as plain, quiet():
         REDUCTIONS[precision](plain, target, calibration)
@@ -57,7 +57,7 @@ def _half(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
 
 
 def _dynamic(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
-    """Matrices and tables in int8; what they are multiplied with is cut to int8 as it comes. Convolutions stay."""
+    """Matrices and tables in int8; activations are quantised in the range of each call. Convolutions are unchanged."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     kinds = ["Gemm", "MatMul", "Gather"]
@@ -67,7 +67,7 @@ def _dynamic(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
 
 
 def _static(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
-    """Products with weights in int8, each activation cut to the range that it had in the calibration."""
+    """Products with weights in int8; each activation is quantised in the range that it had in the calibration."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     nodes = list(_with_weights(onnx.load(source), _PRODUCTS))
@@ -90,7 +90,7 @@ def _static(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
 
 
 def _weights(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
-    """Weights in int8 with a scale for some numbers side by side; the runtime makes them float32 as it loads them."""
+    """Weights in int8 with one scale per group of neighbouring numbers; the runtime expands them when it loads them."""
     model = onnx.load(source)
     graph = model.graph
     for initialiser in list(graph.initializer):
@@ -117,7 +117,7 @@ def _weights(source: Path, target: Path, calibration: Sequence[Arrays]) -> None:
 
 
 def _block(shape: Sequence[int]) -> int:
-    """Return how many numbers side by side share a scale: 16 to 32, or a whole row where it has no such part."""
+    """Return how many neighbouring numbers share a scale: 16 to 32, or a whole row if no such number divides it."""
     row = shape[-1] if len(shape) < 4 else int(np.prod(shape[1:]))
     return next((size for size in range(32, 15, -1) if row % size == 0), row)
 
@@ -139,7 +139,7 @@ class _Calibration:
 
 @contextmanager
 def _folded(source: Path) -> Iterator[Path]:
-    """Give a copy of the graph with its weights inside, and everything computed that follows from them."""
+    """Give a copy of the graph that contains its weights, with all values that follow from them computed."""
     import onnxruntime as ort
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Runs what torch.export traced, value by value, in float64 and in float32."""
+"""Runs a trace of torch.export and records each value, in float64 and in float32."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FRAME = re.compile(r'File "([^"]*)", line (\d+), in (\w+)')
 
 @dataclass(frozen=True)
 class Value:
-    """A value of the trace: its name in the file, where it comes from, and what torch makes of it.
+    """A value of the trace: its name in the file, its origin, and its value in torch.
 
     ``line`` is the line of Python that makes it, "" if that is not known.
     """
@@ -110,7 +110,7 @@ class _Recorder(fx.Interpreter):
         return result
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a function with ``dtype`` wherever it is told float32."""
+        """Call a function with ``dtype`` in place of each argument float32."""
         args, kwargs = tree.tree_map(lambda leaf: self.dtype if leaf is torch.float32 else leaf, (args, kwargs))
         return super().call_function(target, args, kwargs)
 
@@ -124,7 +124,7 @@ def _parts(result: Any) -> Iterator[Array]:
 
 
 def _origin(node: fx.Node) -> str:
-    """Return the operation of a node and the module that called it, where that is known."""
+    """Return the operation of a node, and the module that called it if that is known."""
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     place = stack[-1][0].removeprefix("module").lstrip(".") if stack else ""
     return f"{node.target}, in {place}" if place else str(node.target)

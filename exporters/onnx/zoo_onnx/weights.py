@@ -1,4 +1,4 @@
-"""Weights outside the graph: its initialisers point, by name, into a safetensors file that lies beside it.
+"""Weights outside the graph: its initialisers point, by name, into a safetensors file beside it.
 
 ONNX keeps external data as a file, an offset and a length; a safetensors file is a header and raw tensors. So a graph
 without weights reads those of a checkpoint where they stand.
@@ -23,7 +23,7 @@ _KINDS = {"f": "F", "i": "I", "u": "U"}
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tensor stands in a safetensors file, in bytes from its beginning."""
+    """The place of a tensor in a safetensors file, in bytes from its beginning."""
 
     offset: int
     length: int
@@ -32,7 +32,7 @@ class Place:
 
 
 def places(weights: Path) -> dict[str, Place]:
-    """Return where each tensor of a safetensors file stands."""
+    """Return the place of each tensor of a safetensors file."""
     with weights.open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(size))
@@ -45,11 +45,11 @@ def places(weights: Path) -> dict[str, Place]:
 
 
 def link(model: onnx.ModelProto, weights: Path, names: Mapping[str, str]) -> None:
-    """Have each initialiser that ``names`` renames, or that bears a tensor's name, read that tensor of ``weights``.
+    """Make each initialiser that ``names`` renames, or that has a tensor's name, read that tensor of ``weights``.
 
-    By name and never by content: two tensors that are alike today need not be so in the next weights.
+    Tensors are matched by name, never by content: two equal tensors need not be equal in the next weights.
 
-    Raises ZooError where a tensor has another shape or dtype than the graph was written for.
+    Raises ZooError if a tensor has another shape or dtype than the graph was written for.
     """
     _rename(model.graph, names)
     found = places(weights)

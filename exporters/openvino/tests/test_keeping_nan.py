@@ -1,4 +1,4 @@
-"""What is no number stays none, operation by operation, in what the CPU plugin makes of a model."""
+"""NaN is kept, operation by operation, in a model that the CPU plugin runs."""
 
 import numpy as np
 import pytest

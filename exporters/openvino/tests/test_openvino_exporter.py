@@ -20,7 +20,7 @@ from zoo.exporting.judging import judge, make_cases
 from zoo.testing import ExporterContract
 
 WEIGHTS = 300
-# The command where neither is installed.
+# The command if neither is installed.
 SERVED = (
     "import sys; sys.modules.update(dict.fromkeys(['torch', 'onnx', 'onnxruntime'])); from zoo.cli import main; main()"
 )

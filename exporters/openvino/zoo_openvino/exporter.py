@@ -1,4 +1,4 @@
-"""Writes a graph as OpenVINO's intermediate representation, by way of ONNX, and runs it on its CPU plugin."""
+"""Writes a graph as OpenVINO's intermediate representation, by way of ONNX, and runs it on OpenVINO's CPU plugin."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class OpenvinoExporter:
     """A graph as ``.xml``, its weights in full precision as a ``.bin`` of the same name beside it.
 
-    What is opened runs on ``threads`` threads of the CPU, in float32 throughout.
+    An opened graph runs on ``threads`` threads of the CPU, in float32 throughout.
     """
 
     suffix = ".xml"
@@ -45,7 +45,7 @@ class OpenvinoExporter:
         model = openvino.Core().read_model(path)
         for name, fact in sorted(facts.items()):
             model.set_rt_info(fact, name)
-        with TemporaryDirectory(dir=path.parent) as folder:  # what is read from must not be written to
+        with TemporaryDirectory(dir=path.parent) as folder:  # a file must not be overwritten while it is read
             openvino.save_model(model, Path(folder, path.name), compress_to_fp16=False)
             Path(folder, path.name).replace(path)
 
@@ -63,7 +63,7 @@ class OpenvinoExporter:
 
         def run(arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
             with one_at_a_time, _errors(graph, "run by OpenVINO"):
-                # infer() on one thread loses an error, and answers with empty arrays.
+                # infer() on one thread drops an error, and returns empty arrays.
                 request.start_async({name: arrays[name] for name in graph.inputs})
                 request.wait()
                 return {name: request.get_tensor(name).data.copy() for name in graph.outputs}
@@ -71,18 +71,18 @@ class OpenvinoExporter:
         return run
 
     def versions(self) -> Mapping[str, str]:
-        """Return the versions of OpenVINO and of what writes ONNX."""
+        """Return the versions of OpenVINO and of the packages that write ONNX."""
         return {**self._onnx.versions(), "openvino": openvino.__version__}
 
     @cached_property
     def _onnx(self) -> OnnxExporter:
-        from zoo_onnx import OnnxExporter  # with torch, which what is opened does without
+        from zoo_onnx import OnnxExporter  # with torch, which an opened graph does not need
 
         return OnnxExporter()
 
 
 def _name_by_place(model: openvino.Model) -> None:
-    """Name what has no name of its own by its place in the graph; OpenVINO counts such through a whole process."""
+    """Name nodes without a name by their place in the graph, since OpenVINO numbers them per process."""
     for place, operation in enumerate(model.get_ordered_ops()):
         if operation.get_friendly_name() == operation.get_name():
             operation.set_friendly_name(f"{operation.get_type_name()}.{place}")

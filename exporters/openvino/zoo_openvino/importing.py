@@ -1,4 +1,4 @@
-"""OpenVINO without its telemetry: where it can, ``import openvino`` writes to the user's home and reports itself."""
+"""OpenVINO without its telemetry: ``import openvino`` would write to the user's home and report itself."""
 
 import sys
 from collections.abc import Iterator

@@ -209,7 +209,7 @@ def test_the_runtime_is_copied_beside_the_page(make_bundle, colours, runtime_fil
 
 def test_a_folder_that_is_none_of_the_runtimes_is_refused(tmp_path):
     with pytest.raises(
-        UsageError, match=r"lacks ort.wasm.min.mjs, so it is no folder of onnxruntime-web; run `npm install"
+        UsageError, match=r"lacks ort.wasm.min.mjs, so it is not a folder of onnxruntime-web; run `npm install"
     ):
         WebLayout(str(tmp_path))
 

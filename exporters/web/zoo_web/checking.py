@@ -1,6 +1,6 @@
 """Checks a bundle in a real browser: ``python -m zoo_web.checking FOLDER`` opens its page's check in headless Chromium.
 
-Exits with 4 where a graph does not give the recorded answers on onnxruntime-web.
+Exits with 4 if a graph does not give the recorded results on onnxruntime-web.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from zoo import NotFoundError, UsageError, ZooError, open_bundle
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-# The page is done when it has nothing left to do; this is time that passes for its timers, not for us.
+# The page is done when it is idle; this is virtual time for its timers, not real time.
 _PATIENCE_MS = 600_000
 _TIMEOUT_S = 600
 _QUIET = (
@@ -38,7 +38,7 @@ _QUIET = (
 
 @dataclass(frozen=True)
 class Checked:
-    """How a graph fared: ``used`` is the largest error as a share of what is allowed; ``said`` is the table's row."""
+    """The result of a graph: ``used`` is the largest fraction of the tolerance; ``said`` is the table's row."""
 
     graph: str
     passed: bool
@@ -47,10 +47,10 @@ class Checked:
 
 
 def check_in_browser(folder: Path) -> list[Checked]:
-    """Return how each graph of the bundle in ``folder`` fares on onnxruntime-web.
+    """Return the result of each graph of the bundle in ``folder`` on onnxruntime-web.
 
-    Raises UsageError where it has no page, IntegrityError where a file was changed, NotFoundError where Chromium is
-    missing, ZooError where the page fails.
+    Raises UsageError if it has no page, IntegrityError if a file was changed, NotFoundError if Chromium is missing,
+    ZooError if the page fails.
     """
     open_bundle(folder)
     if not (folder / "index.html").is_file():
@@ -66,7 +66,7 @@ def check_in_browser(folder: Path) -> list[Checked]:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Serve a folder to this machine alone, under the address that is given."""
+    """Serve a folder to this machine alone, and yield its address."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Silent, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -81,7 +81,7 @@ def served(folder: Path) -> Iterator[str]:
 def chromium() -> str:
     """Return the path of the browser.
 
-    Raises NotFoundError where there is none.
+    Raises NotFoundError if there is none.
     """
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
@@ -90,7 +90,7 @@ def chromium() -> str:
 
 
 def _opened(address: str) -> str:
-    """Return the page as it stands when it has nothing left to do."""
+    """Return the page's content once it is idle."""
     with tempfile.TemporaryDirectory() as profile:
         # Chromium has no sandbox for root.
         boxed = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
@@ -106,11 +106,11 @@ def _opened(address: str) -> str:
 
 class _Silent(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Say nothing of each request."""
+        """Do not log requests."""
 
 
 class _Rows(HTMLParser):
-    """Reads the rows of the check's table, and what the page says of itself."""
+    """Reads the rows of the check's table, and the state of the page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class _Rows(HTMLParser):
             self.said = data
 
     def handle_endtag(self, tag: str) -> None:
-        """Keep a row that is whole."""
+        """Keep a complete row."""
         self._telling = False
         if tag == "tr" and self._attributes:
             said = " ".join(self._within)

@@ -24,22 +24,22 @@ _log = logging.getLogger(__name__)
 
 
 class WebLayout:
-    """A page that shows what a bundle can do: words that find things, a latent to slide through, its parity.
+    """A page that shows what a bundle can do: search by words, sliders through a latent, and its parity.
 
-    ``onnxruntime_web`` is the folder ``dist`` of the npm package ``onnxruntime-web``; without it the one that
-    ``ZOO_ONNXRUNTIME_WEB`` names, or that of ``node_modules`` here. Where there is none, the page is written all the
-    same, and says what to put beside it.
+    ``onnxruntime_web`` is the folder ``dist`` of the npm package ``onnxruntime-web``; by default the one that
+    ``ZOO_ONNXRUNTIME_WEB`` names, or that of ``node_modules`` in the working folder. If there is none, the page is
+    still written, and says which files to put beside it.
 
-    Raises UsageError where a folder that was named is none of onnxruntime-web's.
+    Raises UsageError if a named folder is not a folder of onnxruntime-web.
     """
 
     def __init__(self, onnxruntime_web: str = "") -> None:
         self.onnxruntime_web = found_folder(onnxruntime_web)
 
     def write(self, folder: Path, dataset: Dataset) -> None:
-        """Add the page to the bundle in ``folder``; what it shows is taken from ``dataset``.
+        """Add the page to the bundle in ``folder``; its examples are taken from ``dataset``.
 
-        Raises UsageError where the graphs are no ONNX.
+        Raises UsageError if the graphs are not ONNX files.
         """
         bundle = open_bundle(folder, keeps=False)
         others = [graph.file for graph in bundle.manifest.graphs.values() if not graph.file.endswith(".onnx")]

@@ -1,4 +1,4 @@
-"""The files of onnxruntime-web, which come from npm and are kept in no repository of ours."""
+"""The files of onnxruntime-web, which come from npm and are not kept in this repository."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _INSTALLED_HERE = Path("node_modules/onnxruntime-web/dist")
 
 
 def found_folder(named: str) -> Path | None:
-    """Return the folder that holds onnxruntime-web: ``named``, else that of the setting, else that of npm here.
+    """Return the folder of onnxruntime-web: ``named``, else that of the setting, else that of npm here.
 
-    Raises UsageError where one that was named lacks a file.
+    Raises UsageError if a named folder lacks a file.
     """
     named = named or os.environ.get(_SETTING, "")
     folder = Path(named) if named else _INSTALLED_HERE
@@ -26,13 +26,13 @@ def found_folder(named: str) -> Path | None:
         return folder
     if named:
         raise UsageError(
-            f"{folder} lacks {lacking[0]}, so it is no folder of onnxruntime-web; run `npm install "
+            f"{folder} lacks {lacking[0]}, so it is not a folder of onnxruntime-web; run `npm install "
             f"onnxruntime-web@{TESTED}` and name node_modules/onnxruntime-web/dist"
         )
     return None
 
 
 def copied(folder: Path, target: Path) -> None:
-    """Copy what a page needs of onnxruntime-web."""
+    """Copy the files of onnxruntime-web that a page needs."""
     for file in FILES:
         shutil.copyfile(folder / file, target / file)

@@ -1,4 +1,4 @@
-"""What a page needs to search by words: the things to be found, their vectors and pictures, a few words to try."""
+"""The data for a page that searches by words: things, their vectors and pictures, and a few words to try."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LONGEST_TRIED = 16
 
 @dataclass(frozen=True)
 class Pair:
-    """The graph that takes a text as bytes, and the one that puts other values into the same space.
+    """The graph that embeds a text given as bytes, and the one that embeds other values in the same space.
 
     ``text`` is the input that is typed, ``thing`` the one that is found.
     """
@@ -46,7 +46,7 @@ class Pair:
 
 @dataclass
 class Thing:
-    """Something to be found, with its names by language; ``unseen`` where no training row had it."""
+    """One thing to search for, with its names by language; ``unseen`` if no training row had it."""
 
     value: Any
     drawn: Image
@@ -55,7 +55,7 @@ class Thing:
 
 
 def pair_of(graphs: Mapping[str, Any]) -> Pair | None:
-    """Return the graphs that a search takes, or None where a bundle has no such two."""
+    """Return the two graphs that a search needs, or None if a bundle lacks them."""
     embedding = {
         name: output
         for name, graph in graphs.items()
@@ -74,7 +74,7 @@ def pair_of(graphs: Mapping[str, Any]) -> Pair | None:
 
 
 def search_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, Array]) -> dict[str, Any] | None:
-    """Return what the page says of a search and add its vectors to ``arrays``; None where the bundle has no search."""
+    """Return the page's data of a search, and add its vectors to ``arrays``; None if the bundle has no search."""
     pair = pair_of(bundle.manifest.graphs)
     if pair is None:
         return None
@@ -90,7 +90,7 @@ def search_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
     words = bundle.run(pair.words, {pair.text: [name for *_, name in names]})[pair.words_output]
     likeness = words @ vectors.T
     own = likeness[np.arange(len(names)), [place for place, *_ in names]]
-    ranks = (likeness > own[:, None]).sum(axis=1)  # how many things lie nearer to a name than its own
+    ranks = (likeness > own[:, None]).sum(axis=1)  # the number of things closer to a name than its own
     unseen = np.array([things[place].unseen for place, *_ in names])
     return {
         "graph": pair.words,
@@ -108,7 +108,7 @@ def search_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
 
 
 def _things(bundle: Bundle, dataset: Dataset, pair: Pair) -> list[Thing]:
-    """Return what a data set holds to be found, each once: what looks the same is one thing with several names."""
+    """Return the things of a data set, each once: values that look the same are one thing with several names."""
     modality = bundle.modality(pair.thing)
     found: dict[bytes, Thing] = {}
     for sample, unseen in _samples(dataset):
@@ -126,7 +126,7 @@ def _things(bundle: Bundle, dataset: Dataset, pair: Pair) -> list[Thing]:
 
 
 def _samples(dataset: Dataset) -> Iterator[tuple[Sample, bool]]:
-    """Yield the samples of every split that there is, and whether training left them out."""
+    """Yield the samples of every existing split, and whether training left them out."""
     for name in _SPLITS:
         try:
             samples = dataset.split(name)
@@ -136,7 +136,7 @@ def _samples(dataset: Dataset) -> Iterator[tuple[Sample, bool]]:
 
 
 def _tried(found: Sequence[tuple[int, str, str]]) -> Iterator[dict[str, str]]:
-    """Yield a few short names of each language that find what they name, from all over the things."""
+    """Yield a few short names of each language that find their thing, spread over all things."""
     by_language: dict[str, list[str]] = {}
     for _, language, name in found:
         if len(name) <= _LONGEST_TRIED:

@@ -1,4 +1,4 @@
-"""What a page needs to slide through a latent: which dimensions matter, how far they reach, rows to start from."""
+"""The data for a page with sliders: the latent's important dimensions, their ranges, and rows to start from."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Decoder:
 
 
 def decoders_of(graphs: Mapping[str, Any]) -> list[Decoder]:
-    """Return the graphs of a bundle that make a picture of a latent and nothing else."""
+    """Return the graphs of a bundle that turn a latent, and only a latent, into a picture."""
     found = []
     for name, graph in graphs.items():
         if graph.kind != "decode" or set(graph.inputs) != {_LATENT} or len(graph.outputs) != 1:
@@ -52,9 +52,9 @@ def decoders_of(graphs: Mapping[str, Any]) -> list[Decoder]:
 
 
 def latent_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, Array]) -> dict[str, Any] | None:
-    """Return what the page says of the latent and add the rows to start from to ``arrays``.
+    """Return the page's data of the latent, and add the rows to start from to ``arrays``.
 
-    None where a bundle decodes no latent to pictures, or makes none of what it decodes to.
+    None if a bundle does not decode a latent to pictures, or cannot encode such pictures.
     """
     graphs = bundle.manifest.graphs
     decoders = decoders_of(graphs)
@@ -91,9 +91,9 @@ def latent_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
 
 
 def _encoder_of(graphs: Mapping[str, Any], decoders: Sequence[Decoder]) -> tuple[str, str] | None:
-    """Return the graph that makes the latent which the decoders take, of all inputs together if there is one.
+    """Return the graph that computes the latent which the decoders read: that of all inputs together, if there is one.
 
-    With it comes the name of its output that is the latent.
+    Also return the name of the output that is the latent.
     """
     if not decoders:
         return None
@@ -114,10 +114,10 @@ def _latents(bundle: Bundle, encode: str, output: str, samples: Sequence[Sample]
 
 
 def _dimensions(bundle: Bundle, decoders: Sequence[Decoder], latents: Array) -> list[dict[str, Any]]:
-    """Return the dimensions of the latent, those first that change the pictures most.
+    """Return the dimensions of the latent, beginning with those that change the pictures most.
 
-    ``share`` is a dimension's part of all change: the mean over rows and pixels of what moving it alone from one
-    standard deviation below the rows' mean to one above changes.
+    ``share`` is a dimension's fraction of the total change. Its change is the mean over rows and pixels if it alone
+    moves from one standard deviation below the rows' mean to one above.
     """
     mean, deviation = latents.mean(axis=0), latents.std(axis=0)
     change = np.zeros(len(mean))

@@ -15,7 +15,7 @@ _COLOURS = 256
 
 
 def write_tiles(drawn: Sequence[Image], path: Path) -> dict[str, Any]:
-    """Write pictures as tiles of one PNG, row by row, and return where they are found in it.
+    """Write pictures as tiles of one PNG, row by row, and return their places in it.
 
     A tile is as large as the first picture, up to 96 pixels; every picture is fitted into its tile, on white.
     """

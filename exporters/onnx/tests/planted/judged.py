@@ -25,7 +25,7 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a fault. ``check`` is "" where nothing caught it; ``named`` is None where nothing was asked."""
+    """The result of a fault. ``check`` is "" if nothing caught it; ``named`` is None if nothing was asked."""
 
     fault: Fault
     check: str

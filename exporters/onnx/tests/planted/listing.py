@@ -9,7 +9,7 @@ class Fault:
     """A fault of some kind, the graph that it is planted in, and what plants it.
 
     ``plant`` changes a file and returns the name of the value that is wrong from then on. ``equivalent`` says why no
-    answer changes, where that is so.
+    answer changes, if none does.
     """
 
     kind: str

@@ -23,7 +23,7 @@ def score(outcomes):
 
 
 def table(outcomes):
-    """Return a row a fault, by kind."""
+    """Return one row per fault, by kind."""
     kinds = defaultdict(list)
     for outcome in outcomes:
         kinds[outcome.fault.kind].append(outcome)
@@ -48,7 +48,7 @@ def strictness():
 
 
 def rewritten(text, outcomes):
-    """Return a page with what stands between its marks made anew."""
+    """Return a page with the text between its marks renewed."""
     parts = {"score": f"{score(outcomes)}\n\n{table(outcomes)}", "strictness": strictness()}
     for name, content in parts.items():
         before, _, rest = text.partition(f"<!-- {name} -->")

@@ -15,7 +15,7 @@ export async function jsonOf(file) {
   return JSON.parse(new TextDecoder().decode(await bytesOf(file)));
 }
 
-/** Load the runtime, which comes from npm; where it is missing, raise an error of the name "RuntimeMissing". */
+/** Load the runtime, which comes from npm; if it is missing, raise an error of the name "RuntimeMissing". */
 export async function loadRuntime() {
   let ort;
   try {

@@ -17,9 +17,9 @@ export function casesOf(reference) {
   return Object.fromEntries(Object.entries(cases).map(([file, numbered]) => [file, Object.values(numbered)]));
 }
 
-/** Compare one output with float64, row by row; return how much of what is allowed was used, and the largest error.
+/** Compare one output with float64, row by row; return the fraction of the tolerance that was used, and the largest error.
  *
- * Raises an error where the type, the shape, or the places of NaN and infinity differ, or a row lies too far away.
+ * Raises an error if the type, the shape, or the places of NaN and infinity differ, or if a row exceeds the tolerance.
  */
 export function compare(name, found, expected, allowed, dtype) {
   if (!found) throw new Error(`${name}: there is no such output`);
@@ -102,7 +102,7 @@ async function checked(bundle, name, file, outputs, cases) {
   return report;
 }
 
-/** Return the files whose sha256 is not the manifest's; null where the browser computes none, as off a secure origin. */
+/** Return the files whose sha256 is not the manifest's; null if the browser cannot compute hashes, as on an insecure origin. */
 async function changedFiles(files) {
   if (!globalThis.crypto?.subtle) return null;
   const wrong = [];

@@ -1,4 +1,4 @@
-// What the page says, in English and Chinese.
+// The texts of the page, in English and Chinese.
 
 const WORDS = {
   en: {
@@ -8,18 +8,18 @@ const WORDS = {
       "onnxruntime-web is missing. Run npm install onnxruntime-web@{version} and copy ort.wasm.min.mjs, ort-wasm-simd-threaded.mjs and ort-wasm-simd-threaded.wasm from node_modules/onnxruntime-web/dist beside this page.",
     failed: "This does not work: {reason}",
     search_title: "Find it by a word",
-    search_label: "Say what you look for",
-    search_label_in: "Say what you look for, in {languages}",
+    search_label: "Type what you are looking for",
+    search_label_in: "Type what you are looking for, in {languages}",
     search_try: "Try",
     search_found: "The nearest {shown} of {count} to “{text}”",
     search_alike: "The nearest {shown} of {count} to the picture of “{text}”",
     search_none: "Type something.",
     search_unseen:
-      "○ marks what the model never saw in training; its names find it among the first {shown} in {share} of cases. A click finds what is alike.",
-    search_all_seen: "A click finds what is alike.",
+      "○ marks things that the model never saw in training; in {share} of cases, searching for their name shows them among the first {shown}. Click one to find similar ones.",
+    search_all_seen: "Click one to find similar ones.",
     latent_title: "Slide through the latent",
     latent_note:
-      "A latent of {count} numbers makes a picture. The dimensions that change it most stand first, as measured over {rows} pictures that the model never saw.",
+      "A latent of {count} numbers determines a picture. The dimensions that change it most come first, measured on {rows} pictures that the model never saw.",
     latent_random: "Random",
     latent_back: "Back to the start",
     latent_starts: "Start from a real picture",
@@ -29,18 +29,18 @@ const WORDS = {
     latent_fewer: "Show fewer",
     latent_decoded: "{name}, decoded",
     check_link: "Check",
-    check_title: "Are the answers right?",
+    check_title: "Are the results correct?",
     check_what:
-      "Each graph runs here, in your browser, on the cases that were recorded when the model left the zoo. Row by row, an answer may lie as far from a float64 computation as was allowed then: 100 % is the limit.",
+      "Each graph runs here, in your browser, on the cases that were recorded at the export. Each row of a result is compared with a float64 computation. The tolerance is that of the export: 100 % is the limit.",
     check_graph: "Graph",
     check_cases: "Cases",
-    check_used: "Share of the tolerance used",
+    check_used: "Fraction of the tolerance used",
     check_error: "Largest error",
     check_running: "Checking {graph}…",
     check_passed: "All {count} graphs agree.",
     check_failed: "{failed} of {count} graphs do not agree.",
     check_files: "All {count} files are those of the manifest.",
-    check_files_wrong: "Not what the manifest says: {files}.",
+    check_files_wrong: "Files that differ from the manifest: {files}.",
     back_link: "Back",
     footer_weights: "Weights of {name}: {license}",
     footer_data: "Data and pictures, shown resized: {license}",
@@ -103,17 +103,17 @@ export function currentLanguage() {
   return language;
 }
 
-/** Return what the page says, with {names} filled in. */
+/** Return a text of the page, with {names} filled in. */
 export function say(key, values = {}) {
   return WORDS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-/** Return a share as people of the language write it. */
+/** Return a fraction as a percentage, as the language writes it. */
 export function percent(share) {
   return new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 }).format(share);
 }
 
-/** Return a whole number as people of the language write it. */
+/** Return a whole number, as the language writes it. */
 export function whole(number) {
   return new Intl.NumberFormat(language).format(number);
 }
