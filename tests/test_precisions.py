@@ -281,7 +281,7 @@ def test_what_calibrates_nothing_is_made_without_the_data_and_the_card_says_so(
     toy_data(empty=["train", "validation", "test"])
     card, manifest = exported_left(checkpoint, tmp_path / "bundle", precision)
     assert "At fewer bits `encode_left` were judged on drawn cases alone, on no row of data." in card
-    assert "No metric of the task was measured, so none but `fp32` is recommended." in card
+    assert "No metric of the task was measured, so only `fp32` is recommended." in card
     assert manifest["recommended"] == "fp32"
     assert manifest["graphs"]["encode_left"]["reduced"][precision]["parity"]["cases"] > 3
     (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo.exporting.bundle"]

@@ -125,5 +125,5 @@ def test_only_https_and_this_machine_may_be_asked(url):
 
 
 def test_a_redirect_from_https_to_this_machine_is_refused():
-    with pytest.raises(NotFoundError, match=r"redirects to 'http://127\.0\.0\.1/', where only https may be followed"):
+    with pytest.raises(NotFoundError, match=r"redirects to 'http://127\.0\.0\.1/', but only https may be followed"):
         downloading._redirected("https://example.org/", "http://127.0.0.1/")

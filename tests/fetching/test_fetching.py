@@ -205,7 +205,7 @@ def test_passwords_and_tokens_of_sources_are_in_no_error_log_or_file(server, cac
         f"https://{secret}[/w?token=3f2a",
     ]
     message = refused(NotFoundError, *sources[:3], *sources[4:])
-    assert "redirects to 'http://…@example.org/w?token=…', where only https may be followed" in message
+    assert "redirects to 'http://…@example.org/w?token=…', but only https may be followed" in message
     assert "https://…@127.0.0.1:1/w?X-Amz-Signature=…&part=… cannot be reached" in message
     with pytest.raises(NotFoundError):
         fetched(f"{address}closed_at_half?token=3f2a", f"{address}missing")

@@ -22,8 +22,8 @@ from zoo.cli.serving import note_truncated, serving_options
     help="A .txt with a value per line, a .csv with a column per input, a .jsonl with an object per line, or a folder.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A folder for shards, or one file .npy.")
-@click.option("--name", default="", help="Which input the values are, where the graph has several.")
-@click.option("--output", default="", help="Which output to write, where the graph has several vectors.")
+@click.option("--name", default="", help="Which input the values are, if the graph has several.")
+@click.option("--output", default="", help="Which output to write, if the graph has several vectors.")
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and list them.")
 @click.option("--shard-rows", default=65_536, show_default=True, type=click.IntRange(1), help="Rows of a shard.")
 @click.option("--batch-rows", default=64, show_default=True, type=click.IntRange(1), help="Rows that run at a time.")

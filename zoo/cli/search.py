@@ -16,7 +16,7 @@ from zoo.cli.serving import serving_options
 @click.argument("vectors", type=click.Path(path_type=Path))
 @click.option("--query", required=True, metavar="VALUE", help="A text, or the path of a file.")
 @click.option("-k", "count", default=10, show_default=True, type=click.IntRange(1), help="How many rows to find.")
-@click.option("--graph", default="", help="The graph that embeds the query, where several could.")
+@click.option("--graph", default="", help="The graph that embeds the query, if several could.")
 @click.option("--by", type=click.Choice(("cosine", "dot")), default="cosine", show_default=True, help="The score.")
 @serving_options
 @click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")

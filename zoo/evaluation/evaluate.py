@@ -59,7 +59,9 @@ class HeldOut:
             rows = RowsOnDemand(list(readable(rows.samples, modalities, skip=skip)), modalities)
         held_out = cls(rows.samples, rows, where)
         if lacking := absent(samples, modalities):
-            _log.warning("%s: no sample has the input %s; what needs it is not measured", where, joined(lacking))
+            _log.warning(
+                "%s: no sample has the input %s; metrics that need it are not measured", where, joined(lacking)
+            )
         return held_out
 
     def some(self, by: str = "") -> HeldOut:

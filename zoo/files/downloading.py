@@ -226,7 +226,7 @@ def _redirected(url: str, location: str) -> str:
     except ValueError:
         target = location
     if not may_be_asked(target) or (urlsplit(url).scheme == "https" != urlsplit(target).scheme):
-        raise NotFoundError(f"redirects to {safe_address(target)!r:.300}, where only https may be followed")
+        raise NotFoundError(f"redirects to {safe_address(target)!r:.300}, but only https may be followed")
     return target
 
 

@@ -275,7 +275,7 @@ def _verdict(wanted: Wanted, failures: Sequence[tuple[str, ZooError]], path: Pat
         IntegrityError: "Do not use those bytes: update the registry, or tell its author that the file changed.",
         DiskError: "Then run the command again; ZOO_HOME may name another folder for the cache.",
         NotFoundError: "Update the registry, or install the package that the entry names.",
-        OfflineError: "Run the command again when the network is back; it goes on from what has arrived.",
+        OfflineError: "Run the command again when the network is back; it continues from the bytes that have arrived.",
         UsageError: "Correct the sources of the entry.",
     }
     if _network_is_forbidden():

@@ -47,7 +47,7 @@ def write_page(
         chart("recall@10 on unseen emoji by step", {**recall_lines, **chance}),
         "</div>",
         "<h2>Fashion-MNIST through a variational autoencoder</h2>",
-        "<p>Held-out pictures above, what the exported graph makes of them below.</p>",
+        "<p>Held-out pictures above, their reconstructions by the exported graph below.</p>",
         f"<img class='wide' alt='reconstructions' src='{data_address(folder / served['reconstructions'])}'>",
         "<p>The latent map: held-out pictures placed by the first two principal components of their latents.</p>",
         f"<img class='wide' alt='latent map' src='{data_address(folder / served['latent_map'])}'>",

@@ -132,7 +132,7 @@ def _alone(graphs: Sequence[str]) -> list[str]:
 
 def _recommendation(found: Mapping[str, Worth]) -> str:
     if not found[FULL].metrics:
-        return f"No metric of the task was measured, so none but `{FULL}` is recommended."
+        return f"No metric of the task was measured, so only `{FULL}` is recommended."
     return (
         f"Recommended on a CPU: `{recommended(found)}`, the fastest whose metrics are those of `{FULL}`, shares within "
         "a point, others within 5 %; of several about as fast the smallest."
