@@ -223,7 +223,7 @@ def test_an_exporter_without_precisions_says_so(checkpoint, plugins, tmp_path):
     from zoo.discovery.components import make_exporter
 
     toy = make_exporter("toy", plugins)
-    with pytest.raises(UsageError, match="this exporter has no precision 'fp16'; it has fp32 alone"):
+    with pytest.raises(UsageError, match="this exporter has no precision 'fp16'; it has only fp32"):
         export(checkpoint, toy, tmp_path / "bundle", origin=Origin("toy"), precisions=["fp16"])
     assert not list(tmp_path.iterdir())
 
