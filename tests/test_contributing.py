@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import zoo
 from zoo.recipes import tables
 from zoo.runtime import manifest
 
@@ -13,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 GUIDES = [ROOT / f"docs/{name}.md" for name in ("contributing", "releasing", "versions", "security")]
 WORKFLOW = ROOT / ".github/workflows/check.yml"
 GOALS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+SECTIONS = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
 
 
 def shown(path):
@@ -57,6 +59,14 @@ def test_the_policy_of_versions_tells_the_schemas_that_are_written():
     }
 
 
+def test_the_policy_of_versions_tells_the_number_of_plugins():
+    text = (ROOT / "docs/versions.md").read_text()
+    assert f"`ZOO_API = {zoo.API_VERSION}`" in text
+    pins = set(re.findall(r"`modalzoo>=[\d.]+,<[\d.]+`", text + (ROOT / "docs/releasing.md").read_text()))
+    (own,) = pins
+    assert own.strip("`") in (ROOT / "plugins/text/pyproject.toml").read_text()
+
+
 def test_the_workflow_runs_what_a_change_must_pass():
     found = yaml.safe_load(WORKFLOW.read_text())
     runs = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in found["jobs"].items()}
@@ -70,3 +80,23 @@ def test_the_workflow_has_no_secret_and_may_only_read():
     text = WORKFLOW.read_text()
     assert "secrets." not in text
     assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+
+
+def releases():
+    """Return what the changelog tells of each release: its heading, and the headings below."""
+    parts = re.split(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]
+    return {
+        title: re.findall(r"^### (.*)$", text, re.MULTILINE)
+        for title, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def test_the_changelog_groups_what_changed_once_per_release():
+    for title, headings in releases().items():
+        assert headings == [name for name in SECTIONS if name in headings], title
+
+
+def test_the_newest_release_of_the_changelog_is_the_version_of_the_zoo():
+    first, *rest = releases()
+    assert first == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(zoo.__version__)}\] - \d{{4}}-\d\d-\d\d", rest[0])

@@ -11,7 +11,7 @@ import pluggy
 _hookspec = pluggy.HookspecMarker("modalzoo")
 hookimpl = pluggy.HookimplMarker("modalzoo")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 API_VERSION = 1
 ENTRY_POINT_GROUP = "modalzoo"
 
