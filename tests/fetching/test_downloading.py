@@ -74,7 +74,7 @@ def test_retry_after_may_be_a_date():
 @pytest.mark.parametrize(
     ("fault", "kind", "came", "to_do"),
     [
-        ("cut_with_length", OfflineError, f"broke off (ProtocolError), with {HALF} of {SIZE} bytes here", "goes on"),
+        ("cut_with_length", OfflineError, f"broke off (ProtocolError), with {HALF} of {SIZE} bytes here", "continues"),
         ("cut_chunked", IntegrityError, f"ended after {HALF} bytes", "Do not use those bytes"),
         ("one_bit_flipped", IntegrityError, f"sent {SIZE} bytes with sha256 ", "Do not use those bytes"),
         ("html_page", IntegrityError, "announces 27 bytes", "Do not use those bytes"),
@@ -82,7 +82,7 @@ def test_retry_after_may_be_a_date():
         ("longer", IntegrityError, f"sent more than {SIZE} bytes", "Do not use those bytes"),
         ("gzip_bomb", IntegrityError, f"sent more than {SIZE} bytes", "Do not use those bytes"),
         ("unknown_encoding", IntegrityError, "sent the content encoding 'rot13'", "Do not use those bytes"),
-        ("redirect_to_a_file", NotFoundError, "redirects to 'file:///etc/passwd', where only https", "registry"),
+        ("redirect_to_a_file", NotFoundError, "redirects to 'file:///etc/passwd', but only https", "registry"),
         ("redirect_to_plain_http", NotFoundError, "redirects to 'http://example.org/weights.bin'", "registry"),
         ("redirect_loop", NotFoundError, "redirects more than 5 times", "Update the registry"),
         ("missing", NotFoundError, "answered 404", "Update the registry"),
