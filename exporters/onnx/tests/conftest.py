@@ -1,4 +1,4 @@
-"""Makes the package ``planted`` known, what the tests of faults share; and writes the graph of a module of tests."""
+"""Makes the package ``planted`` importable, which tests of faults share, and writes the graph of a test's module."""
 
 import sys
 from pathlib import Path

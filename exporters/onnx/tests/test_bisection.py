@@ -1,4 +1,4 @@
-"""A fault in a file is named by the first value that it spoils, the operation behind it, and where that stands."""
+"""A fault in a file is named by the first value that it changes, the operation that computes it, and its place."""
 
 import time
 
@@ -64,7 +64,7 @@ def inputs(graph):
 
 @pytest.fixture
 def found_in(graph, exporter, written, inputs, tmp_path):
-    """Spoil a copy of the file and return what is said of it."""
+    """Plant a fault in a copy of the file and return the sentence about it."""
 
     def find(*spoils, **changed):
         file = File(onnx.load(written))

@@ -102,7 +102,7 @@ def graph_of(module):
 
 @pytest.fixture
 def refused(tmp_path):
-    """Write and judge a module as an export does; return what it is refused with."""
+    """Write and judge a module as an export does; return the message of its refusal."""
 
     def exported(module):
         graph, exporter, path = graph_of(module), OnnxExporter(), tmp_path / "graph.onnx"

@@ -1,4 +1,4 @@
-"""The parity contract catches what is planted, the bisect names it, and the page says so."""
+"""The parity contract catches planted faults, the bisection names them, and the page records both."""
 
 from pathlib import Path
 

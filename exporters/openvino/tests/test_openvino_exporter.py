@@ -1,4 +1,4 @@
-"""The exporter's contract, and what OpenVINO's files and process must be besides."""
+"""The exporter's contract, and further requirements of OpenVINO's files and process."""
 
 import os
 import subprocess

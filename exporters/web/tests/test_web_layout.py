@@ -41,7 +41,7 @@ def runtime_files(tmp_path):
 
 @pytest.fixture
 def laid_out(make_bundle, colours):
-    """The folder of a bundle with its page, and what the page is told."""
+    """The folder of a bundle with its page, and the page's data."""
     folder = make_bundle()
     WebLayout().write(folder, colours)
     return folder, json.loads((folder / "page.json").read_text())

@@ -1,4 +1,4 @@
-"""Pages in a real browser: what is typed is found, what is slid moves, and every answer is the recorded one."""
+"""Pages in a real browser: search finds typed words, sliders change pictures, and results equal the recorded ones."""
 
 import json
 import os

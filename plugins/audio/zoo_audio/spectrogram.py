@@ -37,7 +37,7 @@ class LogMel(nn.Module):
         super().__init__()
         mel = modality.mel
         self.hop = mel.hop
-        # Power in units of the floor: a small addend may get lost in a graph.
+        # Power in units of the floor, since a small addend may be lost in a graph.
         kernels = mel.kernels() / math.sqrt(FLOOR)
         self.register_buffer("kernels", torch.from_numpy(kernels).float().unsqueeze(1), persistent=False)
         self.register_buffer("filters", torch.from_numpy(mel.filters()).float(), persistent=False)

@@ -14,7 +14,7 @@ from zoo_graph.neighbourhoods import GraphReader, Pool, graph_modality, pooled
 
 
 class GINEncoder(Encoder):
-    """A graph isomorphism network: sums over neighbours through two layers, which tell graphs apart as well as can be.
+    """A graph isomorphism network, which distinguishes graphs as well as sums over neighbours can.
 
     A layer is, for a node v with neighbours N(v) and a learnt ε,
 

@@ -1,4 +1,4 @@
-"""Makes the module ``three_inputs`` known: what the tests of joint models share."""
+"""Makes the module ``three_inputs`` importable, which the tests of joint models share."""
 
 import sys
 from pathlib import Path

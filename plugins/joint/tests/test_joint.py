@@ -30,7 +30,7 @@ KINDS = [
     (DMVAE, {"private_dim": 2}),
     (CVAE, {"condition_dim": 3}),
 ]
-# Encoders of two inputs are alike, and so are both directions; decoders are the inputs' own but where they read parts.
+# Encoders of two inputs are alike, and so are both directions; decoders are the inputs' own, or wrap these.
 EXPORTED = ["encode_caption", "translate_picture_to_caption", "embed"]
 EXPORTED_KINDS = [(kind, options, EXPORTED) for kind, options in KINDS if "subsampling" not in options]
 EXPORTED_KINDS += [(Fusion, {}, ["decode_caption"]), (DMVAE, {"private_dim": 2}, ["decode_caption"])]
@@ -161,7 +161,7 @@ def test_metrics_are_told_by_subset(kind, options):
 
 @EVERY_KIND
 def test_metrics_of_a_subset_are_those_of_the_rows_that_have_it(kind, options):
-    """Rows that lack what is asked for change no number."""
+    """Rows that lack the needed inputs change no number."""
     model = a_model(kind, options, NAMES[:2]).eval()
     batch = number_batch(*NAMES[:2])
     gap = torch.arange(batch.rows) % 2 == 0

@@ -1,4 +1,4 @@
-"""What one input is translated to has its label, where the model has learnt it, and no more than by chance before."""
+"""A translated value has the label of its source if the model is trained, and by chance if it is not."""
 
 from dataclasses import replace
 
@@ -80,7 +80,7 @@ def test_the_same_seed_gives_the_same_numbers(trained, measured):
 
 
 def test_an_input_that_nobody_can_judge_is_left_out(trained):
-    """No held-out row has a caption: there is no telling how good its classifier is."""
+    """No held-out row has a caption, so the accuracy of its classifier cannot be measured."""
     dataset = make_dataset(trained.recipe.data, installed())
     samples = [replace(sample, inputs={**sample.inputs, "caption": None}) for sample in dataset.split("test")]
     modalities = trained.model.modalities

@@ -116,7 +116,7 @@ def test_nan_in_the_gaps_changes_no_loss_and_no_gradient(preset, modalities, bat
         torch.testing.assert_close(one, other, atol=0, rtol=0)
 
 
-# What joins, and lines from one kind of data to another; parts and presets are exported one by one elsewhere.
+# The joint part, and paths from one modality to another; other tests export parts and presets one by one.
 EXPORTED = ("embed", "translate_sound_to_name", "translate_molecule_to_picture")
 
 

@@ -64,7 +64,7 @@ class BytePairs(Tokenizer):
         return [token + self.first_word for token in encoded.ids[:length]]
 
     def text(self, ids: Iterable[int]) -> str:
-        """Return the text; a character cut in two shows as the replacement character."""
+        """Return the text; a character that is cut in two becomes the replacement character."""
         runs = groupby((token for token in ids if token), key=lambda token: token == UNKNOWN)
         return "".join(
             UNREADABLE * len(list(run))

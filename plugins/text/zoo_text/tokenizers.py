@@ -157,7 +157,7 @@ def is_read_to_its_end(text: str, length: int) -> bool:
 
 @dataclass(frozen=True)
 class Bytes(Tokenizer):
-    """UTF-8 of the normal form NFC: 0 is padding, a byte is its value plus one. Nothing is learnt, nothing unknown."""
+    """UTF-8 of the normal form NFC: 0 is padding, a byte is its value plus one. Nothing is learnt or unknown."""
 
     first_word: ClassVar[int] = 1
     fewest_tokens: ClassVar[int] = 3
@@ -176,7 +176,7 @@ class Bytes(Tokenizer):
         return [byte + 1 for byte in utf8_bytes(text, length)]
 
     def text(self, ids: Iterable[int]) -> str:
-        """Return the text; a character cut in two shows as the replacement character."""
+        """Return the text; a character that is cut in two becomes the replacement character."""
         return bytes(token - 1 for token in ids if token).decode(errors="replace")
 
     def state(self) -> dict[str, NDArray[Any]]:
