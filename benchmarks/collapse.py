@@ -92,7 +92,7 @@ def run(guard: str) -> tuple[list[tuple[int, float]], Mapping[str, float]]:
 
 
 def picture(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
-    """Return the spread over steps, a line a guard, as SVG that stands by itself."""
+    """Return the spread over steps, one line per guard, as self-contained SVG."""
     drawn = chart("spread of the pictures' embeddings", curves)
     own = "<svg xmlns='http://www.w3.org/2000/svg' font-family='sans-serif' style='background: white; color: #333' "
     return f"{drawn.replace('<svg ', own, 1)}\n"

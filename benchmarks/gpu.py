@@ -1,7 +1,7 @@
 """All checks of a GPU in one run of at most eight minutes: parity, placement, latency and throughput; writes a table.
 
-``python -m benchmarks.gpu --out docs/gpu.md`` where there is an NVIDIA GPU, with torch's CUDA build and
-onnxruntime-gpu. ``--provider cpu`` tries the script itself where there is none. Parity is judged without TF32, by the
+``python -m benchmarks.gpu --out docs/gpu.md`` needs an NVIDIA GPU, torch's CUDA build and onnxruntime-gpu. Without a
+GPU, ``--provider cpu`` tries the script itself. Parity is judged without TF32, by the
 same cases and tolerances as on a CPU.
 """
 

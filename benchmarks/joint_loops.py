@@ -1,4 +1,4 @@
-"""Joint models over two inputs with nothing but torch: the mathematics of the zoo's, for whole rows alone.
+"""Joint models over two inputs with torch alone: the mathematics of the zoo's models, for complete rows only.
 
 A model holds its pixels as floats, ready to use, and returns its loss of a batch.
 """
@@ -22,7 +22,7 @@ INPUTS = ("left", "right")
 
 
 def bare(model: Bare) -> Iterator[None]:
-    """Train a model, a step each time that the next item is asked for."""
+    """Train a model; each item that is requested is one step."""
     pixels = torch.from_numpy(noise_pixels()).flatten(1).float() / 255
     return steps([pixels, pixels.clone()], list(model.parameters()), model)
 

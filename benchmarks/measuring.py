@@ -14,8 +14,8 @@ ROUNDS = 9
 class Comparison:
     """What ours took and what the other took: medians, in ``unit``.
 
-    The ratio of the two is judged, or ours alone where there is no other: it may be at most ``at_most``, or must
-    be at least ``at_least`` where more is better. Without either it is for the reader to judge.
+    The ratio of the two is judged, or ours alone if there is no other: it must be at most ``at_most``, or at least
+    ``at_least`` if more is better. Without either, the reader judges it.
     """
 
     what: str
@@ -27,12 +27,12 @@ class Comparison:
 
     @property
     def ratio(self) -> float | None:
-        """Ours to the other's, None where there is no other."""
+        """The ratio of ours to the other's; None if there is no other."""
         return None if self.other is None else self.ours / self.other
 
     @property
     def target(self) -> str:
-        """What is demanded of the ratio, or of ours where there is no other."""
+        """The requirement on the ratio, or on ours if there is no other."""
         if self.at_most is None and self.at_least is None:
             return "-"
         bound = f"<= {self.at_most}" if self.at_most is not None else f">= {self.at_least}"
@@ -46,7 +46,7 @@ class Comparison:
 
 
 def alternating(ours: Callable[[], object], other: Callable[[], object], *, rounds: int) -> tuple[float, float]:
-    """Return the median seconds of both after a warm-up each; who goes first changes from round to round."""
+    """Return the median seconds of both after a warm-up each; they take turns at going first."""
     ours()
     other()
     took: tuple[list[float], list[float]] = ([], [])

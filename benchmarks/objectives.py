@@ -81,7 +81,7 @@ def recipe(
 
 
 def bare_autoencoder(*, damaged: bool) -> Iterator[None]:
-    """Train an autoencoder of 784-512-16 layers, a step each time that the next item is asked for."""
+    """Train an autoencoder of 784-512-16 layers; each item that is requested is one step."""
     import torch
     import torch.nn.functional as F
     from torch import nn

@@ -37,7 +37,7 @@ BEGIN, END = "<!-- parity: python -m benchmarks.parity docs/runtimes.md -->\n", 
 @click.argument("page", type=click.Path(path_type=Path, exists=True))
 @click.argument("names", metavar="[ENTRY]...", nargs=-1)
 def command(page: Path, names: Sequence[str]) -> None:
-    """Judge the graphs of each ENTRY, of all where none is named, on every runtime, and write the table of PAGE."""
+    """Judge the graphs of each ENTRY (of all if none is named) on every runtime, and write the table of PAGE."""
     known = entries(installed())
     text = page.read_text()
     for name in sorted(names or known):

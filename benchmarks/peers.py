@@ -2,7 +2,7 @@
 
 ``ZOO_PEER_PYTHON`` names a Python that has multivae. Both train on the first 10,000 pictures of MNIST as both inputs,
 in turn, a few steps each; ``peer_worker.py`` says how multivae's side is set up. It trains twice: as its users train,
-and by a plain loop, which leaves nothing but the models to compare.
+and by a plain loop, so that only the models are compared.
 """
 
 from __future__ import annotations

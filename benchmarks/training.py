@@ -35,7 +35,7 @@ LEAST_SHARE = 0.9
 
 @dataclass(frozen=True)
 class Noise:
-    """Pictures of noise, as a data set of the zoo: one a row, or as many as ``names`` has.
+    """Pictures of noise, as a data set of the zoo: one per row, or one for each of ``names``.
 
     With ``gaps``, every third row lacks the last of them.
     """
@@ -125,7 +125,7 @@ def with_data(plugins: Plugins) -> Plugins:
 
 
 def bare_steps() -> Iterator[None]:
-    """Train the network of ``recipe`` with nothing but torch, a step each time that the next item is asked for.
+    """Train the network of ``recipe`` with torch alone; each item that is requested is one step.
 
     It holds its pixels as floats, ready to use, where the zoo holds them as uint8 and reads them in the model. Mean and
     log-variance are two layers, as is usual, where the zoo has one of twice the width: the same numbers and products.

@@ -25,7 +25,7 @@ def test_those_of_this_environment_are_the_same(group):
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    """A path for imports that holds nothing but two folders."""
+    """A path for imports that holds only two folders."""
     folders = [tmp_path / "first", tmp_path / "second"]
     for folder in folders:
         folder.mkdir()

@@ -1,4 +1,4 @@
-"""Python looks for no garbage where there is none, and looks for it again afterwards."""
+"""Python's search for garbage pauses if there is none to find, and resumes afterwards."""
 
 import gc
 

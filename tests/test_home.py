@@ -1,4 +1,4 @@
-"""The cache: where it is if nothing tells, and how several users share one."""
+"""The cache: its default place, and how several users share one."""
 
 import os
 import shutil

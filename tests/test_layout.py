@@ -273,7 +273,7 @@ def test_a_plugin_imports_only_public_names_of_the_zoo(path):
 
 
 def inner_of_others(own, source):
-    """Yield what a file of the package ``own`` imports of another plugin, but for names that this one offers."""
+    """Yield what a file of the package ``own`` imports of another plugin, except for names that this one offers."""
     for module, names in source:
         package = module.partition(".")[0]
         if package.startswith("zoo_") and package != own:
@@ -350,7 +350,7 @@ VERBS = ("encode_", "decode_", "reconstruct_", "translate_", "_to_")
 LEAVES = (".raw", ".present", ".utf8", ".latent", ".embedding")
 APART = ("partition", "rpartition", "split", "rsplit")
 ENDS = ("startswith", "endswith", "removeprefix", "removesuffix")
-# Where a dot or an underscore parts something else, and what that is.
+# Files in which a dot or an underscore separates something else, and what that is.
 ELSEWHERE = {
     "zoo/discovery/entry_points.py": "modules of Python",
     "zoo/discovery/extras.py": "modules of Python",

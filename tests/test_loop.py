@@ -1,4 +1,4 @@
-"""A step is the same in parts, at other precision within its rounding, and says what to do where it cannot be."""
+"""A step is the same in parts, at other precision within its rounding, and says what to do if it cannot be."""
 
 import itertools
 

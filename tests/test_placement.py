@@ -1,4 +1,4 @@
-"""Where nodes run: what follows from sizes alone may stay on the CPU, nothing else."""
+"""The placement of nodes: only computations on sizes may stay on the CPU."""
 
 import numpy as np
 import pytest

@@ -26,7 +26,7 @@ class Computed(nn.Module):
 
 
 def answers(function, weight, numbers):
-    """Return the exact answers and those that are moved, a row a draw."""
+    """Return the exact answers and the moved ones, one row per draw."""
     graph = Graph(
         "made",
         Computed(function, weight),

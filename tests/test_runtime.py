@@ -1,4 +1,4 @@
-"""A bundle is compared with its manifest before it runs, and runs where there is no torch."""
+"""A bundle is compared with its manifest before it runs, and runs without torch."""
 
 import json
 import os

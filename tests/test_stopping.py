@@ -1,4 +1,4 @@
-"""A signal is a question between steps, and an end where nothing is lost."""
+"""A signal is looked at between steps, and ends a run without loss."""
 
 import os
 import signal

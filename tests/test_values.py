@@ -1,4 +1,4 @@
-"""Raw values become arrays: a lone value is no list, what was cut is told, and answers come back as values."""
+"""Raw values become arrays: a single value is refused, truncation is reported, and answers come back as values."""
 
 import json
 import logging

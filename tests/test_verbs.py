@@ -300,7 +300,7 @@ def test_nothing_is_shown_without_a_terminal_and_a_notebook(entry, capsys):
 
 
 class Place:
-    """Where a notebook shows something, and all that stood there."""
+    """The place where a notebook shows something, and all that it has shown."""
 
     def __init__(self):
         self.shown = []

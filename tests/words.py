@@ -50,7 +50,7 @@ DONE = (
     "zoo/training",
     "zoo/verbs",
 )
-LEFT_OUT = ("tests/words.py", "tests/test_words.py", "tests/released", "tests/scaffolds")
+LEFT_OUT = (".venv", "build", "tests/words.py", "tests/test_words.py", "tests/released", "tests/scaffolds")
 SUFFIXES = (".py", ".md", ".js", ".html")
 
 _UNIT = "row|line|value|file|step|graph|word|batch|page|entry|input|term|column|pair|pixel|sample"

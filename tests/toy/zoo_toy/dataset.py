@@ -15,8 +15,8 @@ from zoo import Sample
 class ToyDataset:
     """``rows`` pairs of which ``right`` is twice ``left``.
 
-    ``gaps`` leaves out every third ``right``, ``apart`` one input of every row; the ``left`` at ``nan_at`` holds a
-    NaN, that at ``broken_at`` is no value.
+    ``gaps`` leaves out every third ``right``, ``apart`` one input of every row; the ``left`` at ``nan_at`` holds a NaN,
+    and the one at ``broken_at`` cannot be read.
     """
 
     rows: int = 32

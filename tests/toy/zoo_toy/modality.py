@@ -83,7 +83,7 @@ class VectorsModality:
         return {"values": values * mask[..., None], "mask": mask}
 
     def draw(self, value: Any) -> Image:
-        """Return a picture of a pixel a number."""
+        """Return a picture with one pixel per number."""
         from PIL import Image
 
         return Image.fromarray(np.clip(np.array(value) * 64 + 128, 0, 255).astype(np.uint8))
