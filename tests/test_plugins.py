@@ -28,7 +28,7 @@ FAULTS = {
     "interrupts at import": ("raise KeyboardInterrupt", "KeyboardInterrupt: no message"),
     "ends a generator at import": ("raise GeneratorExit('now')", "GeneratorExit: now"),
     "ends an iteration at import": ("raise StopIteration(3)", "StopIteration: 3"),
-    "raises what is no Exception": ("class Storm(BaseException): pass\nraise Storm('wind')", "Storm: wind"),
+    "raises a BaseException": ("class Storm(BaseException): pass\nraise Storm('wind')", "Storm: wind"),
     "cannot be shown": (
         "class Storm(Exception):\n    def __str__(self): raise SystemExit(3)\nraise Storm",
         "Storm: no message, since its __str__ raises SystemExit",

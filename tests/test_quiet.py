@@ -32,7 +32,7 @@ sys.meta_path.insert(0, Watch())
 IMPORTERS = {
     "the runtime": "from zoo.runtime.loading import session_options; session_options(1)",
     "the doctor": "from zoo.verbs.doctor import _providers; _providers()",
-    "what makes files of fewer bits": "from zoo_onnx import reducing; import onnxruntime",
+    "the writer of files of fewer bits": "from zoo_onnx import reducing; import onnxruntime",
     "a benchmark": "from benchmarks import gpu, opening; import onnxruntime",
 }
 

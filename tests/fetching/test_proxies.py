@@ -124,7 +124,7 @@ UNREADABLE = "the proxy of HTTPS_PROXY cannot be read; expected http://HOST:PORT
             "socks5h://user:pa@127.0.0.1:1080",
             "the proxy of HTTPS_PROXY is SOCKS, which is not spoken here; expected http",
         ),
-        ("ftp://user:pa@127.0.0.1:21", "the proxy of HTTPS_PROXY is no HTTP proxy; expected http://HOST:PORT, with"),
+        ("ftp://user:pa@127.0.0.1:21", "the proxy of HTTPS_PROXY is not an HTTP proxy; expected http://HOST:PORT, w"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(proxy, reason, tunnel, monkeypatch, refused):

@@ -52,7 +52,7 @@ def proxy_for(url: str) -> Proxy | None:
     value = named[key] if "://" in named[key] else f"http://{named[key]}"
     kind = value.partition("://")[0].lower()
     if kind not in ("http", "https"):
-        known = "SOCKS, which is not spoken here" if kind.startswith("socks") else "no HTTP proxy"
+        known = "SOCKS, which is not spoken here" if kind.startswith("socks") else "not an HTTP proxy"
         raise OfflineError(f"cannot be reached: the proxy of {variable} is {known}; expected {_FORM}")
     try:
         parts = parse_url(value)
