@@ -94,6 +94,12 @@ def written_by_hand(first, second):
     add(first, "zoo_birds-1.0.dist-info", text)
 
 
+def with_metadata_of_signs_that_split_lines(first, second):
+    add(first, "zoo_birds-1.0.dist-info")
+    text = "Summary: a\u2028Name: owls\x0b\x0c\x1c\u2028\u2028b\r\nName: zoo-birds\rVersion: 1.0\n\nName: cranes\n"
+    (first / "zoo_birds-1.0.dist-info/METADATA").write_bytes(text.encode())
+
+
 def without_any_folder(first, second):
     (first / "zoo_birds.egg-info").write_text(METADATA.format(name="zoo-birds", version="1.0"))
     sys.path += [str(first / "nowhere"), str(first / "zoo_birds.egg-info"), ""]
@@ -111,6 +117,7 @@ def without_any_folder(first, second):
         with_a_name_that_the_folder_writes_otherwise,
         left_by_an_installer,
         written_by_hand,
+        with_metadata_of_signs_that_split_lines,
         without_any_folder,
     ],
 )
@@ -163,6 +170,32 @@ def test_a_distribution_without_metadata_is_named_by_its_folder(path):
     add(path[0], "zoo_birds-1.0.dist-info")
     (path[0] / "zoo_birds-1.0.dist-info/METADATA").unlink()
     assert entry_points("modalzoo") == [EntryPoint("birds", "zoo_birds", "zoo_birds", "1.0")]
+
+
+@pytest.mark.parametrize("place", [b"/nowhere", None, 0])
+def test_a_place_on_the_path_that_imports_skip_is_skipped(place, path):
+    add(path[0], "zoo_birds-1.0.dist-info")
+    sys.path.insert(0, place)
+    assert entry_points("modalzoo") == [EntryPoint("birds", "zoo_birds", "zoo-birds", "1.0")]
+
+
+@pytest.mark.parametrize("file", ["METADATA", "entry_points.txt"])
+@pytest.mark.parametrize("damage", ["content", "compression", "password"])
+def test_a_damaged_zip_file_on_the_path_harms_no_other(damage, file, path):
+    add(path[0], "zoo_birds-1.0.dist-info")
+    add(path[1], "zoo_owls-1.0.dist-info", "owls = zoo_owls", name="zoo-owls")
+    archive = path[1] / "owls.whl"
+    with zipfile.ZipFile(archive, "w") as made:
+        for one in ("METADATA", "entry_points.txt"):
+            made.write(path[1] / "zoo_owls-1.0.dist-info" / one, f"zoo_owls-1.0.dist-info/{one}")
+        entry = made.getinfo(f"zoo_owls-1.0.dist-info/{file}")
+        entry.CRC ^= damage == "content"
+        entry.compress_type = 99 if damage == "compression" else entry.compress_type
+        entry.flag_bits |= damage == "password"
+    sys.path[:] = [str(archive), str(path[0])]
+    found = {point.name: point for point in entry_points("modalzoo")}
+    assert found["birds"] == EntryPoint("birds", "zoo_birds", "zoo-birds", "1.0")
+    assert ("owls" in found) == (file == "METADATA")
 
 
 def test_metadata_that_are_no_utf8_harm_nobody(path):

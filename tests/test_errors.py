@@ -1,6 +1,7 @@
 """Every error has an exit code, and the tree in the docstring is the tree of the classes."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,12 @@ def test_an_unknown_name_tells_the_nearest_and_where_to_look():
     error = UnknownNameError("modality", "imgae", ["text", "image"], hint="`zoo plugins` lists them.")
     assert str(error) == "no modality 'imgae'; there is image, text. Did you mean 'image'? `zoo plugins` lists them."
     assert (error.name, error.nearest) == ("imgae", "image")
+
+
+@pytest.mark.parametrize("name", [None, 3, Path("text")])
+def test_what_is_no_name_is_unknown_as_well(name):
+    error = UnknownNameError("modality", name, ["text", "image"], hint="Look.")
+    assert str(error).startswith(f"no modality {name!r}; there is image, text.")
 
 
 def test_an_unknown_name_like_no_other_guesses_nothing():

@@ -123,6 +123,21 @@ def test_a_number_without_a_range_may_be_infinite():
     assert converted(math.inf, float) == (True, math.inf)
 
 
+@pytest.mark.parametrize("kind", [float, float | None, Annotated[float, Gt(0)]])
+def test_a_whole_number_that_no_float_holds_does_not_fit(kind):
+    assert converted(10**400, kind) == (False, 10**400)
+
+
+@pytest.mark.parametrize("kind", [list[int], set[int] | None, Iterator[int]])
+def test_a_declaration_that_no_option_may_have_says_what_to_declare(kind):
+    class Listed:
+        def __init__(self, sizes: kind = ()) -> None:
+            pass
+
+    with pytest.raises(TypeError, match=r"^an option is declared as .*\[int\]; declare a list as tuple\[…, ...\], a"):
+        checked_options(Listed, "dataset", Part("listed", {"sizes": [1]}), "data")
+
+
 @dataclass(frozen=True)
 class Made:
     sizes: SIZES

@@ -10,7 +10,7 @@ import pytest
 
 from zoo.discovery.components import make_exporter
 from zoo.discovery.plugins import installed
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError
 from zoo.evaluation.evaluate import evaluate
 from zoo.exporting.bundle import export, renew
 from zoo.models.checkpoint import load
@@ -71,6 +71,22 @@ def test_a_released_bundle_whose_recipe_is_damaged_still_runs_on_arrays(released
     opened = open_bundle(released / "bundle")
     assert (opened.described(RAW).kind, opened.described(RAW).raw) == ("", True)
     assert opened.graph(RAW)({"caption.utf8": np.zeros((1, 4), np.uint8)})
+
+
+def test_outputs_that_lack_what_the_modality_needs_stand_for_no_value(released, rewrite):
+    """The graph is renamed, and so said to make captions."""
+    rename = {"translate_picture_to_caption.raw": RAW}
+    rewrite(
+        released / "bundle",
+        lambda manifest: manifest["graphs"].update({new: manifest["graphs"].pop(old) for new, old in rename.items()}),
+    )
+    pictures = {"translate_caption_to_picture.intensity": np.zeros((1, 1, 28, 28), np.float32)}
+    expected = (
+        r"^the outputs translate_caption_to_picture\.intensity stand for no value: TextModality also needs 'ids'; give "
+        "all outputs of one graph, and if they are all, export the model again$"
+    )
+    with pytest.raises(DataError, match=expected):
+        open_bundle(released / "bundle").values(pictures)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8-weights"])

@@ -64,7 +64,7 @@ class UnknownNameError(NotFoundError):
         import difflib
 
         names = sorted(known)
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
         listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
         super().__init__(f"no {kind} {name!r}; there is {listed or 'none'}.{guess} {hint}")

@@ -9,6 +9,7 @@ own.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -82,8 +83,8 @@ class _Installed:
         """Return its name and version, from its metadata, or else from the name of its folder."""
         stated: dict[str, str] = {}
         text = (self.read("METADATA") or self.read("PKG-INFO")).decode(errors="replace")
-        for line in text.splitlines():
-            if not line:  # the description follows
+        for line in io.StringIO(text, newline=None):  # ``splitlines`` also ends lines at signs that a value may hold
+            if line == "\n":  # the description follows
                 break
             header, _, value = line.partition(":")
             stated.setdefault(header.casefold(), value.strip())
@@ -130,7 +131,8 @@ def _installed() -> Iterator[_Installed]:
     for finder in sys.meta_path:
         if finder is PathFinder and hasattr(finder, "find_distributions"):
             for place in sys.path:
-                yield from _in_place(place)
+                if isinstance(place, str | os.PathLike):  # imports skip everything else, too
+                    yield from _in_place(os.fspath(place))
         elif hasattr(finder, "find_distributions"):
             from importlib.metadata import DistributionFinder
 
@@ -172,7 +174,12 @@ def _in_no_folder(distribution: Distribution) -> _Installed:
 
 
 def _read_by(distribution: Distribution, file: str) -> bytes:
+    from zipfile import BadZipFile
+    from zlib import error as BadCompression
+
     try:
         return (distribution.read_text(file) or "").encode()
     except UnicodeDecodeError as error:
         return error.object
+    except (OSError, EOFError, RuntimeError, BadZipFile, BadCompression):  # it is damaged, or needs a password
+        return b""

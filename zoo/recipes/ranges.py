@@ -48,7 +48,10 @@ _NOUNS = {
 
 
 def converted(value: Any, kind: Any) -> tuple[bool, Any]:
-    """Return whether the annotation ``kind`` takes ``value``, and the value as a constructor takes it."""
+    """Return whether the annotation ``kind`` takes ``value``, and the value as a constructor takes it.
+
+    Raises TypeError if no option can be declared so, as by ``list[int]``.
+    """
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return True, value
@@ -78,9 +81,14 @@ def converted(value: Any, kind: Any) -> tuple[bool, Any]:
         fits = all(isinstance(name, arguments[0]) and fits for name, (fits, _) in entries.items())
         return fits, {name: inner for name, (_, inner) in entries.items()}
     if kind is float and type(value) is int:
-        return True, float(value)
+        try:
+            return True, float(value)
+        except OverflowError:
+            return False, value
     if kind in (int, float, str, bool):
         return type(value) is kind, value
+    if origin is not None or not isinstance(kind, type):
+        raise TypeError(f"an option is declared as {kind}; declare a list as tuple[…, ...], a table as dict[str, …]")
     return isinstance(value, kind), value
 
 

@@ -136,8 +136,17 @@ class Preparing:
 
 
 def decoded_values(outputs: Mapping[str, Array], modality: Modality) -> list[Any]:
-    """Return a decoder's outputs as values for a person, one per row, made by its modality."""
-    return list(modality.from_arrays(by_leaf(outputs)))
+    """Return a decoder's outputs as values for a person, one per row, made by its modality.
+
+    Raises DataError if an output is missing that the modality needs.
+    """
+    try:
+        return list(modality.from_arrays(by_leaf(outputs)))
+    except KeyError as error:
+        raise DataError(
+            f"the outputs {', '.join(outputs)} stand for no value: {type(modality).__name__} also needs {error}; give "
+            "all outputs of one graph, and if they are all, export the model again"
+        ) from error
 
 
 def check_counts(session: Session, values: Rows) -> None:
