@@ -4,6 +4,9 @@ import contextlib
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
+
+import pytest
 
 from zoo.reading.stderr import library_messages
 
@@ -26,6 +29,16 @@ def test_nothing_said_adds_nothing():
     with library_messages() as said:
         pass
     assert said.beside("broken") == "broken"
+
+
+@pytest.mark.parametrize("stream", ["none", "closed", "of a host"])
+def test_what_is_said_is_caught_whatever_pythons_stderr_is(stream, monkeypatch, tmp_path, capfd):
+    streams = {"none": None, "closed": (tmp_path / "log").open("w"), "of a host": SimpleNamespace(write=len)}
+    streams["closed"].close()
+    monkeypatch.setattr(sys, "stderr", streams[stream])
+    with library_messages() as said:
+        said_in_c("odd tag")
+    assert (said.text, sys.stderr) == ("odd tag", streams[stream])
 
 
 def test_an_exception_leaves_stderr_as_it_was(capfd):

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 _one_at_a_time = threading.RLock()
@@ -41,7 +41,8 @@ def library_messages() -> Iterator[LibraryMessages]:
         past = _Past(before, kept)
         with tempfile.TemporaryFile() as file:
             try:
-                before.flush()
+                with suppress(AttributeError, OSError, ValueError):  # there is no stream, or it is closed
+                    before.flush()
                 os.dup2(file.fileno(), 2)
                 if _writes_to_stderr(before):
                     sys.stderr = past
@@ -78,5 +79,5 @@ class _Past:
 def _writes_to_stderr(stream: TextIO) -> bool:
     try:
         return stream.fileno() == 2
-    except (OSError, ValueError):
+    except (AttributeError, OSError, ValueError):
         return False

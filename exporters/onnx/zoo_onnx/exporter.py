@@ -79,8 +79,8 @@ class OnnxExporter:
             name: {place: axis for place, axis in enumerate(spec.axes) if isinstance(axis, str)}
             for name, spec in graph.inputs.items()
         }
-        _forget_traced_rnns()
-        with quiet(), _fewer_collections(), _errors(graph):
+        with quiet(), _fewer_collections(), _errors(graph):  # torch.export traces in one thread alone, as quiet() does
+            _forget_traced_rnns()
             program = torch.onnx.export(
                 _Ordered(graph),
                 (tensors, {}),  # the last mapping is for keywords

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 _LOGGERS = ("", "torch", "torch.onnx", "onnxscript", "onnx_ir", "onnxruntime")
+# What is changed belongs to the whole process: a second thread would restore what the first one had set.
+_one_thread = threading.RLock()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let only errors through: no progress lines, notices or warnings."""
+    """Let only errors through: no progress lines, notices or warnings. One thread at a time runs the block."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    with _one_thread:
+        levels = [logger.level for logger in loggers]
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
