@@ -1,6 +1,7 @@
 """Every error has an exit code, and the tree in the docstring is the tree of the classes."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ def test_the_drawn_tree_has_every_error_with_its_exit_code(error):
 
 def test_the_drawn_tree_has_no_error_that_is_not_there():
     assert set(re.findall(r"\w+Error(?= +\d)", errors.__doc__)) == {error.__name__ for error in CLASSES}
+
+
+def test_the_page_of_errors_draws_the_same_tree():
+    page = Path(__file__).parents[1] / "docs/reference/errors.md"
+    drawn = errors.__doc__.split("\n\n")[1]
+    assert f"```text\n{textwrap.dedent(drawn)}\n```" in page.read_text(encoding="utf-8")
 
 
 def test_the_drawn_tree_nests_as_the_classes_do():

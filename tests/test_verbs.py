@@ -234,6 +234,8 @@ def test_rows_are_embedded_and_the_nearest_of_them_found(site, bundle, tmp_path,
     found = search(open_bundle(bundle), made, rows[1], k=2, graph="encode_left")
     assert (found[0].row, found[0].known["number"], found.truncated) == (1, 2, False)
     assert found[0].score == pytest.approx(1)
+    with pytest.raises(UsageError, match="rows are scored by cosine, dot; got 'l2'"):
+        search(bundle, made, rows[1], by="l2", graph="encode_left")
     assert repr(search(str(bundle), tmp_path / "vectors", rows[1], k=2, graph="encode_left")) == repr(found)
     assert re.fullmatch(r"SCORE   ROW  VALUE\n1\.0000    1.*\n0\.\d{4}    [02].*", repr(found))
 
@@ -247,6 +249,21 @@ def test_a_data_set_is_told_of_by_its_name_or_that_of_a_recipe(entry, zoo):
     own = data(entry.recipe, options={"broken_at": -1}, split="test", rows=2, out="own.png")
     assert (own.picture, own.samples) == (Path("own.png"), card.samples)
     assert data("toy", options={"broken_at": -1}).samples == card.samples
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: entries(sort="date"), "entries are sorted by name, size, parameters, objective, license; got 'date'"),
+        (lambda: data("toy", split="tset"), "data sets have the splits train, validation, test; got 'tset'"),
+        (lambda: data("toy", rows=0), "the picture has at least 1 row, got 0"),
+        (lambda: new_plugin("encodr", "ripples"), "the kinds modality, encoder, decoder, .*; got 'encodr'"),
+    ],
+)
+def test_what_the_command_offers_as_a_choice_is_refused_from_python_too(ask, message, entry):
+    with pytest.raises(UsageError, match=message):
+        ask()
+    assert not list(Path().iterdir())
 
 
 def test_answers_are_written_as_files(site, bundle, tmp_path):

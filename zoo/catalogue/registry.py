@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.discovery.plugins import Plugin, Plugins
-from zoo.errors import SpecError, UnknownNameError, ZooError
+from zoo.errors import SpecError, UnknownNameError, UsageError, ZooError
 from zoo.evaluation.metrics import Metric
 from zoo.files.packages import path_in_package
 from zoo.recipes.spec import Recipe
@@ -221,7 +221,12 @@ def filtered(
     max_size_bytes: int | None = None,
     sort: str = "name",
 ) -> list[RegistryEntry]:
-    """Return the entries that match, sorted by a key of ``SORT_KEYS``."""
+    """Return the entries that match, sorted by a key of ``SORT_KEYS``.
+
+    Raises UsageError for another key.
+    """
+    if sort not in SORT_KEYS:
+        raise UsageError(f"entries are sorted by {', '.join(SORT_KEYS)}; got {sort!r}")
     kept = [
         entry
         for entry in found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -34,8 +34,11 @@ def nearest(
     There are fewer than ``k`` if there are fewer rows. Among equal scores the earlier row comes first. A row with a NaN
     comes last. Rows are ordered by scores in float64, each computed from its row alone.
 
-    Raises UsageError if ``k`` is below 1, the queries are not rows of numbers, or the widths differ.
+    Raises UsageError if ``k`` is below 1, there is no such score, the queries are not rows of numbers, or the widths
+    differ.
     """
+    if by not in get_args(By):
+        raise UsageError(f"rows are scored by {', '.join(get_args(By))}; got {by!r}")
     if k < 1:
         raise UsageError(f"expected at least 1 row to find, got {k}")
     wanted: Array = np.asarray(queries, np.float64)

@@ -35,8 +35,11 @@ _HIDDEN = ("hidden = [128]", "hidden = 128")  # in the plugin for pictures, in t
 def scaffold(kind: str, name: str, folder: Path, *, plugins: Plugins) -> Path:
     """Write the distribution ``modalzoo-NAME`` as a new folder in ``folder``, whole or not at all; return its path.
 
-    Raises UsageError if the name is taken or not allowed for a package, or if the path is not free.
+    Raises UsageError if there is no such kind, if the name is taken or not allowed for a package, or if the path is not
+    free.
     """
+    if kind not in KINDS:
+        raise UsageError(f"plugins to start from are of the kinds {', '.join(KINDS)}; got {kind!r}")
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"expected a name of at most 40 small letters, digits and '-' such as 'time-series', came {name!r}"

@@ -79,15 +79,18 @@ def data(
     """Describe a data set, given by name or by a recipe or its path, and draw samples of a split.
 
     ``options`` are options of the data set or keys of the recipe: ``{"limit": 100}``, or texts as after
-    ``zoo data -o``. The picture, a PNG of
-    ``rows`` samples, is written to ``out``, by default ``data/NAME.png``.
+    ``zoo data -o``. The picture, a PNG of ``rows`` samples, is written to ``out``, by default ``data/NAME.png``.
 
-    Raises UnknownNameError with the nearest name; UsageError if the split is empty or something else lies at ``out``;
-    DataError, naming the input, if a value cannot be read.
+    Raises UnknownNameError with the nearest name; UsageError if there is no such split, it is empty, ``rows`` is below
+    1, or something else lies at ``out``; DataError, naming the input, if a value cannot be read.
     """
     from zoo.discovery.components import make_dataset
     from zoo.samples.missing import LeftOut, WithFiles
 
+    if split not in SPLITS:
+        raise UsageError(f"data sets have the splits {', '.join(SPLITS)}; got {split!r}")
+    if rows < 1:
+        raise UsageError(f"the picture has at least 1 row, got {rows}")
     plugins = plugins or installed()
     recipe = _recipe(source)
     if recipe is not None:

@@ -59,8 +59,8 @@ def entries(
 
     ``max_size`` is a number of bytes, or a text such as ``20MB``.
 
-    Raises UsageError for a malformed size, SpecError or NotFoundError for a registry of ``ZOO_REGISTRY`` that
-    cannot be read.
+    Raises UsageError for a malformed size or another key to sort by, SpecError or NotFoundError for a registry of
+    ``ZOO_REGISTRY`` that cannot be read.
     """
     found = filtered(
         registered(plugins or installed()).values(),

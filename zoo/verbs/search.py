@@ -83,7 +83,8 @@ def search(
     ``vectors`` are the output of ``zoo.embed``, or an ``.npy`` with one vector per row. ``graph`` embeds the query; it
     must be given if several could. ``by`` is the score: cosine, or dot product.
 
-    Raises IntegrityError if the vectors are of another model, UsageError if no graph fits or several do.
+    Raises IntegrityError if the vectors are of another model, UsageError if no graph fits or several do, or if ``by``
+    is another score.
     """
     held = vectors if isinstance(vectors, Vectors) else Vectors.open(Path(vectors))
     asked = query_of(bundle_of(bundle), held, query, graph=graph)
