@@ -113,6 +113,16 @@ def test_an_input_that_is_called_as_a_row_of_metrics_is_refused(name):
         check_distinct(["caption", name])
 
 
+@pytest.mark.parametrize("name", ["class", "from", "lambda"])
+def test_a_keyword_of_python_is_refused(name):
+    message = (
+        f"spec.inputs.{name}: '{name}' is a keyword of Python, and the model could not be exported; choose another"
+    )
+    with pytest.raises(SpecError, match=message):
+        check_distinct(["caption", name])
+    check_distinct(["caption", "none", "match", "type"])
+
+
 @pytest.mark.parametrize(
     ("name", "known"),
     [

@@ -7,6 +7,7 @@ and the inputs involved. The name of an input contains no dot, but it may contai
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -160,7 +161,14 @@ def is_average(name: str) -> bool:
 
 
 def check_distinct(inputs: Sequence[str]) -> None:
-    """Raise SpecError if joined names of inputs, in graphs and metrics, would be ambiguous."""
+    """Raise SpecError if joined names of inputs, in graphs and metrics, would be ambiguous.
+
+    A keyword of Python is refused, too: torch writes programs with the names of modules as it exports a graph.
+    """
+    for name in filter(keyword.iskeyword, inputs):
+        raise SpecError(
+            f"spec.inputs.{name}: {name!r} is a keyword of Python, and the model could not be exported; choose another"
+        )
     means = {name: f"the input {name!r}" for name in inputs}
     for name in filter(is_average, inputs):
         raise SpecError(f"spec.inputs.{name}: metrics have the name {name!r} for something else; choose another")
