@@ -76,6 +76,16 @@ def test_the_help_line_of_a_command_is_its_own(name):
         (["train", "absent"], 3, "no entry 'absent'; there is "),
         (["train", "absent.toml"], 3, "no file absent.toml; check the path"),
         (["evaluate", "absent"], 3, "no entry 'absent'; there is "),
+        (
+            ["evaluate", "runs/absent"],
+            3,
+            "there is nothing at runs/absent; give a path that exists, or the name of an entry",
+        ),
+        (
+            ["train", "runs/absent"],
+            3,
+            "there is nothing at runs/absent; give a path that exists, or the name of an entry",
+        ),
         (["evaluate", "absent.safetensors"], 3, "no checkpoint absent.safetensors; expected a .safetensors file"),
         (
             ["export", "absent", "--out", "x", "--to", "nnef"],

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.discovery.plugins import Plugin, Plugins
-from zoo.errors import SpecError, UnknownNameError, UsageError, ZooError
+from zoo.errors import NotFoundError, SpecError, UnknownNameError, UsageError, ZooError
 from zoo.evaluation.metrics import Metric
 from zoo.files.packages import path_in_package
 from zoo.recipes.spec import Recipe
@@ -204,10 +204,14 @@ def own_registry() -> Path:
 def find(name: str, plugins: Plugins) -> RegistryEntry:
     """Return one entry.
 
-    Raises UnknownNameError with the nearest name.
+    Raises UnknownNameError with the nearest name, or NotFoundError if ``name`` is a path, at which there is nothing.
     """
     known = entries(plugins)
     if name not in known:
+        if len(Path(name).parts) > 1 and not Path(name).exists():
+            raise NotFoundError(
+                f"there is nothing at {name}; give a path that exists, or the name of an entry: `zoo list`"
+            )
         raise UnknownNameError("entry", name, known, hint="`zoo list` lists them.")
     return known[name]
 
