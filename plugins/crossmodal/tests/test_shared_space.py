@@ -295,7 +295,8 @@ def test_metrics_of_no_batches_are_refused():
 def test_metrics_without_a_row_of_two_inputs_are_refused():
     gappy = with_gaps(a_batch(), caption=slice(0, 4), picture=slice(4, 8))
     with pytest.raises(
-        DataError, match=r"^no held-out row has two of the inputs caption, picture, so nothing can be l"
+        DataError,
+        match=r"^no held-out row has two of the inputs caption, picture, so retrieval cannot be measured; choose ",
     ):
         an_objective().metrics([gappy], generator=torch.Generator())
 

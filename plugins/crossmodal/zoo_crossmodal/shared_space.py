@@ -137,7 +137,7 @@ class SharedSpace(Objective, ABC):
             asked += [(tuple(name for name in names if name != target), target) for target in names]
         if not any(bool((present[one] & present[other]).any()) for one, other in self.pairs):
             raise DataError(
-                f"no held-out row has two of the inputs {', '.join(names)}, so retrieval cannot be measured;  "
+                f"no held-out row has two of the inputs {', '.join(names)}, so retrieval cannot be measured; "
                 "choose a split in which some rows do"
             )
         found: dict[str, float] = {}
