@@ -152,11 +152,7 @@ def _reported(folder: Path, took_s: float, plugins: Plugins) -> tuple[Path | Non
             from zoo.reporting.page import report
 
             return report(folder, took_s=took_s, plugins=plugins), ""
-    except (
-        ZooError,
-        OSError,
-        ValueError,
-    ) as error:  # the weights are saved, and a missing font must not make the training fail
+    except (ZooError, OSError, ValueError) as error:  # the weights are saved; a missing font must not fail the training
         return None, str(error)
 
 
