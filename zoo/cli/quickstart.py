@@ -48,12 +48,12 @@ def command(out: Path) -> None:
     print_table(("NAME", "MODALITIES", "SIZE", "SUMMARY"), listed)
 
     note("")
-    note("2. Train a search over emoji for a short while, from nothing")
+    note("2. Train a search over emoji for a short while, from scratch")
     with progress_bar("training") as advance:
         training = train_shortly(out / "run", plugins, advance)
     rows = [(step, *(f"{value:.1%}" for value in found.values())) for step, found in training.recalls]
     print_table(("STEP", *(f"RECALL@10 {language}" for language in training.recalls[0][1])), rows)
-    print_exactly(f"by chance {training.chance:.1%}; the emoji are unseen ones")
+    print_exactly(f"by chance {training.chance:.1%}; measured on emoji that training did not see")
 
     note("")
     note("3. Fetch the trained entries, export them to ONNX, judge them against torch")
