@@ -17,6 +17,7 @@ from zoo.catalogue.facts import measured
 from zoo.catalogue.gallery import catalogue
 from zoo.catalogue.registry import own_registry, read_registry
 from zoo.errors import DataError, SpecError, UsageError
+from zoo.files.store import digest
 from zoo.models.checkpoint import load
 from zoo.reporting.card_pictures import LARGEST_BYTES, WIDTH, card_png, stacked
 from zoo.reporting.pictures import Picture
@@ -64,6 +65,30 @@ def test_recording_again_keeps_the_picture(recorded, plugins, trained):
     CliRunner().invoke(recording.command, arguments, catch_exceptions=False)
     entry = read_registry(recorded / "registry.toml")["toy"]
     assert (entry.summary, entry.picture) == ("Newer", "weights/toy.png")
+
+
+def test_a_run_is_recorded_by_its_newest_checkpoint(recorded, trained):
+    arguments = [str(recorded / "registry.toml"), "toy", str(trained.parent.parent)]
+    CliRunner().invoke(recording.command, arguments, catch_exceptions=False)
+    entry = read_registry(recorded / "registry.toml")["toy"]
+    assert (recorded / "weights/toy.safetensors").read_bytes() == trained.read_bytes()
+    assert (entry.summary, entry.sha256) == ("A toy", digest(trained).sha256)
+
+
+def test_recording_tells_what_is_wrong_without_a_traceback(recorded, trained):
+    (recorded / "empty").mkdir()
+    for run, name, code, message in (
+        (
+            recorded / "empty",
+            "toy",
+            2,
+            "empty holds no checkpoint; name a .safetensors file or a folder that `zoo train`",
+        ),
+        (trained, "gull", 2, "gull is new in "),
+    ):
+        done = CliRunner().invoke(recording.command, [str(recorded / "registry.toml"), name, str(run)])
+        assert (done.exit_code, done.stdout) == (code, "")
+        assert message in done.stderr
 
 
 def test_entries_stand_apart_in_the_file(recorded, trained):

@@ -24,7 +24,7 @@ EXPORTERS = ["onnx", pytest.param("openvino", marks=WITH_OPENVINO)]
 @pytest.mark.parametrize("exporter", EXPORTERS)
 @pytest.mark.parametrize("name", ENTRIES)
 def test_an_entry_exports_with_parity(name, exporter, tmp_path):
-    checkpoint = load(fetch_entry(ENTRIES[name]))
+    checkpoint = load(fetch_entry(ENTRIES[name], installed()))
     made = make_exporter(exporter, installed())
     export(checkpoint, made, tmp_path / name, origin=Origin(name), exporter_name=exporter)
     assert set(open_bundle(tmp_path / name).graphs) == {graph.name for graph in checkpoint.model.graphs()}
@@ -40,7 +40,7 @@ MISSES = {
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_an_entry_is_to_be_had_in_fewer_bits(name, tmp_path):
-    checkpoint = load(fetch_entry(ENTRIES[name]))
+    checkpoint = load(fetch_entry(ENTRIES[name], installed()))
     made = make_exporter("onnx", installed())
     precisions = [one for one in made.precisions if one not in MISSES.get(name, ())]
     manifest = export(checkpoint, made, tmp_path / name, origin=Origin(name), precisions=precisions)

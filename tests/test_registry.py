@@ -56,6 +56,17 @@ def test_a_registry_that_was_named_must_be_there(monkeypatch, tmp_path):
         entries(NONE)
 
 
+@pytest.mark.parametrize("place", ["https://ada:secret@example.org/registry.toml", "toys.toml:file:///toys.toml"])
+def test_an_address_in_place_of_a_registry_file_is_refused(place, monkeypatch, zoo):
+    monkeypatch.setenv("ZOO_REGISTRY", place)
+    told = zoo("list")
+    assert told.exit_code == 2
+    assert "ZOO_REGISTRY takes paths of files, got " in told.error
+    assert "; download that file, and name its path" in told.error
+    assert "secret" not in told.error
+    assert "ZOO_REGISTRY takes paths of files" in zoo("doctor").stderr
+
+
 HOOK = "from zoo import hookimpl\nZOO_API = 1\n@hookimpl\ndef zoo_registries():\n    return ['zoo_birds/registry.toml']"
 
 

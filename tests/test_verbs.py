@@ -17,6 +17,7 @@ from zoo import (
     MetricError,
     NotFoundError,
     Origin,
+    PluginError,
     UnknownNameError,
     UsageError,
     Wanted,
@@ -38,8 +39,10 @@ from zoo import (
     train,
     write_outputs,
 )
+from zoo.discovery.plugins import installed
 from zoo.files.store import digest
 from zoo.verbs.progress import progress_bar
+from zoo.verbs.sources import target_of
 
 
 @pytest.fixture
@@ -53,6 +56,27 @@ def entry(tmp_path, trained, table, site, monkeypatch):
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return entries()["toy"]
+
+
+def test_a_folder_without_a_checkpoint_does_not_hide_an_entry_of_its_name(entry, trained):
+    Path("toy").mkdir()
+    assert target_of("toy", installed()).weights == trained
+    Path("photos").mkdir()
+    with pytest.raises(UsageError, match="photos holds no checkpoint"):
+        target_of("photos", installed())
+
+
+def test_an_entry_whose_plugin_is_not_installed_names_what_to_install(entry, table, monkeypatch, tmp_path, zoo):
+    source = "package:zoo_absent/toy.safetensors"
+    absent = {**table, "plugins": ["modalzoo-absent", "modalzoo-toy"], "sources": [source]}
+    (tmp_path / "registry.toml").write_text(tomlkit.dumps({"schema": 1, "entries": {"toy": absent}}))
+    needed = "toy needs modalzoo-absent; install it: pip install modalzoo-absent"
+    fetched = zoo("fetch", "toy")
+    assert fetched.exit_code == 3
+    assert fetched.error.endswith(f"install the package that the entry names. {needed}")
+    assert zoo("evaluate", "toy").error == needed
+    with pytest.raises(PluginError, match=needed):
+        target_of(entries()["toy"], installed())
 
 
 class Told(list):

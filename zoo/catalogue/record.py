@@ -1,6 +1,6 @@
 """Records a trained checkpoint as an entry of a registry file: every number in it is measured here.
 
-``python -m zoo.catalogue.record registry.toml NAME CHECKPOINT --source package:zoo_birds/weights/NAME.safetensors``
+``python -m zoo.catalogue.record registry.toml NAME RUN --source package:zoo_birds/weights/NAME.safetensors``
 
 The recipe is the checkpoint's own. Facts that only a person knows (summary, licences) are given once and kept
 afterwards. If the source is a file of this machine, the weights are copied there, and a picture of the model's results
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ import click
 import tomlkit
 from filelock import FileLock
 
+from zoo.catalogue.targets import resolve
 from zoo.discovery.plugins import Plugins, installed
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, UsageError, ZooError
 from zoo.evaluation.evaluate import evaluate
 from zoo.files.fetching import locate
 from zoo.files.home import lock_file
@@ -106,26 +108,41 @@ def _record(registry: Path, name: str, said: Mapping[str, Any], measured: Mappin
         staging.write_text(f"{tomlkit.dumps(document).rstrip()}\n")
 
 
-@click.command("registering")
+@contextmanager
+def _told() -> Iterator[None]:
+    """Leave with the message and the exit code of an error, without a traceback."""
+    try:
+        yield
+    except ZooError as error:
+        click.echo(f"error: {error}", err=True)
+        raise SystemExit(error.exit_code) from error
+
+
+@click.command("record")
 @click.argument("registry", type=click.Path(path_type=Path))
 @click.argument("name")
-@click.argument("checkpoint", type=click.Path(path_type=Path, exists=True))
-@click.option("--summary")
-@click.option("--license", "license_name")
-@click.option("--data-license")
-@click.option("--source", "sources", multiple=True, help="Where the weights will be fetched from.")
+@click.argument("run", type=click.Path(path_type=Path, exists=True), metavar="RUN|CHECKPOINT")
+@click.option("--summary", help="The model in one line.")
+@click.option("--license", "license_name", help="The licence of the weights.")
+@click.option("--data-license", help="The licence of the data.")
+@click.option("--source", "sources", multiple=True, help="Where the weights are fetched from; may be repeated.")
+@_told()
 def command(
     registry: Path,
     name: str,
-    checkpoint: Path,
+    run: Path,
     summary: str | None,
     license_name: str | None,
     data_license: str | None,
     sources: tuple[str, ...],
 ) -> None:
-    """Measure CHECKPOINT, copy it to its first source if that is a file of this machine, draw it, and record it."""
+    """Measure a model, copy it to its first source if that is a file of this machine, draw it, and record it.
+
+    The summary, the licences and the sources are kept if an entry of this name is recorded again.
+    """
     plugins = installed()
     said = {"summary": summary, "license": license_name, "data_license": data_license, "sources": list(sources)}
+    checkpoint = resolve(str(run), plugins).weights
     loaded = load(checkpoint, plugins=plugins)
     measured = described(loaded, checkpoint, name, plugins)
     place = locate(sources[0], registry.parent) if sources else None

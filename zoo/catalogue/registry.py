@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.discovery.plugins import Plugin, Plugins
-from zoo.errors import NotFoundError, SpecError, UnknownNameError, UsageError, ZooError
+from zoo.errors import NotFoundError, SpecError, UnknownNameError, UsageError, ZooError, safe_address
 from zoo.evaluation.metrics import Metric
 from zoo.files.packages import path_in_package
 from zoo.recipes.spec import Recipe
@@ -19,6 +19,7 @@ from zoo.recipes.tables import Table, checked_slug, read_toml
 
 # A picture is never fetched: it lies in an installed package, or beside the registry.
 _LOCAL = re.compile(r"package:|(?![A-Za-z][A-Za-z0-9+.-]*:)")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 SORT_KEYS = ("name", "size", "parameters", "objective", "license")
 
@@ -190,8 +191,16 @@ def read_registry(path: Path) -> dict[str, RegistryEntry]:
 
 
 def named() -> list[Path]:
-    """Return the files that ``ZOO_REGISTRY`` names, the one of lowest priority first."""
-    return [Path(file) for file in os.environ.get("ZOO_REGISTRY", "").split(os.pathsep) if file]
+    """Return the files that ``ZOO_REGISTRY`` names, the one of lowest priority first.
+
+    Raises UsageError for an address.
+    """
+    setting = os.environ.get("ZOO_REGISTRY", "")
+    if _ADDRESS.search(setting):
+        raise UsageError(
+            f"ZOO_REGISTRY takes paths of files, got {safe_address(setting)}; download that file, and name its path"
+        )
+    return [Path(file) for file in setting.split(os.pathsep) if file]
 
 
 def own_registry() -> Path:

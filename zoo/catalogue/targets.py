@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.catalogue.registry import RegistryEntry, find, missing_plugins
+from zoo.catalogue.registry import RegistryEntry, entries, find, missing_plugins
 from zoo.discovery.plugins import Plugins
-from zoo.errors import PluginError
+from zoo.errors import NotFoundError, PluginError, UsageError
 from zoo.files.fetching import Wanted, fetch
 
 
@@ -24,28 +24,48 @@ class Target:
 def resolve(text: str, plugins: Plugins, *, progress: Callable[[int, int], None] | None = None) -> Target:
     """Return the checkpoint that ``text`` names: a file, a folder that ``zoo train`` left, or an entry to fetch.
 
-    Raises UnknownNameError, with the nearest name, if it is none of them.
+    A folder without a checkpoint, such as one of pictures, does not hide an entry of its name. Raises UnknownNameError,
+    with the nearest name, if it is none of them, PluginError if the entry needs a plugin that is not installed.
     """
     path = Path(text)
     if path.is_dir():
         from zoo.training.runs import newest_weights
 
-        name = path.resolve().name.encode(errors="backslashreplace").decode()  # it becomes part of UTF-8 texts
-        return Target(name, newest_weights(path), None)
-    if path.suffix == ".safetensors" or path.is_file():
+        try:
+            weights = newest_weights(path)
+        except UsageError:
+            if text not in entries(plugins):
+                raise
+        else:
+            name = path.resolve().name.encode(errors="backslashreplace").decode()  # it becomes part of UTF-8 texts
+            return Target(name, weights, None)
+    elif path.suffix == ".safetensors" or path.is_file():
         return Target(path.stem, path, None)
     entry = find(text, plugins)
-    return Target(entry.name, fetch_entry(entry, progress=progress), entry)
+    require_plugins(entry, plugins)
+    return Target(entry.name, fetch_entry(entry, plugins, progress=progress), entry)
 
 
-def fetch_entry(entry: RegistryEntry, *, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Return the verified path of an entry's weights, fetched if they are missing."""
+def fetch_entry(entry: RegistryEntry, plugins: Plugins, *, progress: Callable[[int, int], None] | None = None) -> Path:
+    """Return the verified path of an entry's weights, fetched if they are missing.
+
+    If they lie in a package that is not installed, the message names the distributions that the entry needs.
+    """
     wanted = Wanted(f"{entry.name}.safetensors", entry.size_bytes, entry.sha256, entry.sources)
-    return fetch(wanted, base=entry.origin.parent, progress=progress)
+    try:
+        return fetch(wanted, base=entry.origin.parent, progress=progress)
+    except NotFoundError as error:
+        if missing := missing_plugins(entry, plugins):
+            raise NotFoundError(f"{error} {_needed(entry, missing)}") from error
+        raise
 
 
 def require_plugins(entry: RegistryEntry, plugins: Plugins) -> None:
     """Raise PluginError if the entry needs a distribution that is missing or failed to register."""
     missing = missing_plugins(entry, plugins)
     if missing:
-        raise PluginError(f"{entry.name} needs {', '.join(missing)}; install it: pip install {' '.join(missing)}")
+        raise PluginError(_needed(entry, missing))
+
+
+def _needed(entry: RegistryEntry, missing: Sequence[str]) -> str:
+    return f"{entry.name} needs {', '.join(missing)}; install it: pip install {' '.join(missing)}"

@@ -77,7 +77,7 @@ def export_entries(folder: Path, plugins: Plugins, advance: Progress) -> dict[st
         entry = find(name, plugins)
         advance(place, 2, name)
         origin = Origin(name, entry.license, entry.data_license, entry.revision)
-        checkpoint = load(fetch_entry(entry), plugins=plugins)
+        checkpoint = load(fetch_entry(entry, plugins), plugins=plugins)
         manifests[name] = export(checkpoint, make_exporter("onnx", plugins), folder / name, origin=origin)
         advance(place + 1, 2, name)
     return manifests

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from zoo.catalogue.registry import layers, named, read_registry
 from zoo.discovery.plugins import Plugin, Plugins, discovered, let_in, unknown_in_setting
 from zoo.discovery.separate_process import Behaviour, behaviours
-from zoo.errors import DiskError, ZooError
+from zoo.errors import DiskError, UsageError, ZooError
 from zoo.files.home import home
 from zoo.hookspecs import __version__
 from zoo.verbs.texts import plain, table
@@ -120,7 +120,17 @@ def _troubles(versions: Mapping[str, str | None], plugins: Plugins) -> list[str]
     for plugin in plugins.faults:
         troubles.append(f"{plugin.distribution} {plugin.version}: {plugin.fault}")
     troubles += [f"{layer.owner}: its registry is left out: {layer.fault}" for layer in layers(plugins) if layer.fault]
-    for path in named():
+    return troubles + _registry_troubles()
+
+
+def _registry_troubles() -> list[str]:
+    """Return what is wrong with the files that ``ZOO_REGISTRY`` names."""
+    troubles = []
+    try:
+        paths = named()
+    except UsageError as error:
+        return [str(error)]
+    for path in paths:
         try:
             read_registry(path)
         except ZooError as error:

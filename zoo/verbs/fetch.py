@@ -55,7 +55,8 @@ def fetch(
         with told(progress, source.name) as advance:
             path = fetch_file(source, base=base, progress=functools.partial(advance, text="bytes"))
         return Fetched(source.name, path, source.size_bytes, source.sha256)
-    entry = source if isinstance(source, RegistryEntry) else find(source, plugins or installed())
+    plugins = plugins or installed()
+    entry = source if isinstance(source, RegistryEntry) else find(source, plugins)
     with told(progress, entry.name) as advance:
-        path = fetch_entry(entry, progress=functools.partial(advance, text="bytes"))
+        path = fetch_entry(entry, plugins, progress=functools.partial(advance, text="bytes"))
     return Fetched(entry.name, path, entry.size_bytes, entry.sha256, entry)

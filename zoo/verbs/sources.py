@@ -44,13 +44,12 @@ def target_of(
         return Target(source.name, source.path, source.entry)
     arrived = None if progress is None else functools.partial(progress, text="bytes")
     if isinstance(source, RegistryEntry):
-        target = Target(source.name, fetch_entry(source, progress=arrived), source)
+        require_plugins(source, plugins)
+        target = Target(source.name, fetch_entry(source, plugins, progress=arrived), source)
     elif isinstance(source, str) or Path(source).is_dir():
         target = resolve(os.fspath(source), plugins, progress=arrived)
     else:  # a path object is not a name
         target = Target(Path(source).stem, Path(source), None)
-    if target.entry is not None:
-        require_plugins(target.entry, plugins)
     return target
 
 
