@@ -129,6 +129,13 @@ def test_an_option_leaves_the_recipe_as_it_was(make_recipe):
         ("spec.latent_dim=0", "^-o: spec: 'latent_dim' takes a whole number from 1, got 0$"),
         ("data.name=../data", "data.name: '../data' is not a valid name"),
         ("=3", "unknown key ''"),
+        (
+            "spec.inputs.lefft.encoder.features=3",
+            "^-o: spec.inputs.lefft.modality is missing; give a name, or a table with a name and options; inputs with "
+            r"a modality are right, left. Did you mean 'left'\?$",
+        ),
+        ("spec.inputs.rigth.modality.size=3", r"'name' is missing; .* inputs with .* right, left. .* 'right'\?$"),
+        ("spec.inputs.caption.decoder=3", r"modality is missing; .* inputs with a modality are right, left\.$"),
         ("spec.inputs={}", "a model needs at least one input; add a table \\[spec.inputs.NAME\\]"),
     ],
 )
@@ -178,6 +185,14 @@ def test_a_setting_out_of_range_is_refused(changes, message, make_recipe):
             r"'a.b' is not a name for an input",
         ),
         (HEAD + "[spec.inputs.a]\nencoder = 'x'", r"inputs.a.modality is missing"),
+        (
+            HEAD + "[spec.inputs.caption]\nmodality = 'x'\n[spec.inputs.captoin]\nencoder = 'x'",
+            r"inputs.captoin.modality is missing; .*; inputs with a modality are caption. Did you mean 'caption'\?",
+        ),
+        (
+            HEAD + "[spec.inputs.caption]\nmodality = 'x'\n[spec.inputs.captoin]\nmodalty = 'x'",
+            r"inputs.captoin: unknown key 'modalty'; it takes [^;]* Did you mean 'modality'\?$",
+        ),
         (HEAD + "[spec.inputs.a]\nmodality = 'x'", r"data is missing; give a name"),
         ("[spce]", r"unknown key 'spce'; it takes schema, spec, .* Did you mean 'spec'\?"),
         (

@@ -13,12 +13,12 @@ from zoo.training.train import train
 
 @pytest.fixture
 def data(monkeypatch):
-    """Change the splits of the toy data: without samples, without an input, or not there at all."""
+    """Change the splits of the toy data: without samples, inputs or labels, or not there at all."""
     from zoo_toy.dataset import ToyDataset
 
     split = ToyDataset.split
 
-    def change(*, empty=(), missing=(), without=None):
+    def change(*, empty=(), missing=(), without=None, unlabelled=()):
         def changed(self, name):
             if name in missing:
                 raise KeyError(name)
@@ -27,6 +27,7 @@ def data(monkeypatch):
                 replace(sample, inputs={key: None if key in gone else value for key, value in sample.inputs.items()})
                 for sample in split(self, name)
             ]
+            kept = [replace(sample, labels={}) for sample in kept] if name in unlabelled else kept
             return [] if name in empty else kept
 
         monkeypatch.setattr(ToyDataset, "split", changed)
@@ -90,7 +91,7 @@ def test_a_split_is_made_once(make_recipe, plugins, tmp_path, monkeypatch):
     made, split = [], ToyDataset.split
     monkeypatch.setattr(ToyDataset, "split", lambda data, name: made.append(name) or split(data, name))
     train(make_recipe(steps=2, validate_every=1), tmp_path, plugins=plugins)
-    assert sorted(made) == ["train", "validation"]
+    assert sorted(made) == ["test", "train", "validation"]
 
 
 def test_an_error_of_the_data_is_not_taken_for_a_split_that_is_not_there(data, make_recipe, plugins, monkeypatch):
@@ -109,16 +110,49 @@ def test_an_empty_split_for_validation_says_how_to_train_without(data, unbuilt, 
 
 
 def test_what_cannot_be_validated_is_told_before_the_first_step(data, make_recipe, plugins, tmp_path):
+    data(unlabelled=["validation"])
     recipe = make_recipe(validate_every=5)
     steps = []
-    with pytest.raises(UsageError, match=r"split 'validation': 2 samples lack the label 'language' that \[evaluation"):
+    with pytest.raises(UsageError, match=r"split 'validation': 2 samples lack the label 'parity' that \[evaluation"):
         train(
-            replace(recipe, evaluation=replace(recipe.evaluation, by="language")),
+            replace(recipe, evaluation=replace(recipe.evaluation, by="parity")),
             tmp_path,
             observe=steps.append,
             plugins=plugins,
         )
     assert not steps
+
+
+def test_a_split_to_measure_that_the_data_do_not_have_is_told_before_the_model_is_built(
+    data, unbuilt, make_recipe, plugins, tmp_path
+):
+    data(missing=["tset"])
+    recipe = make_recipe().with_options({"evaluation.split": "tset"})
+    with pytest.raises(NotFoundError) as caught:
+        train(recipe, tmp_path, plugins=plugins)
+    assert str(caught.value) == (
+        "evaluation.split = 'tset': data 'toy', split 'tset' is not there; the split 'train' has 32, 'validation' has "
+        "32 and 'test' has 32. Set evaluation.split to another split, or add samples to this one"
+    )
+
+
+def test_a_label_to_measure_by_that_samples_lack_is_told_before_the_model_is_built(
+    unbuilt, make_recipe, plugins, tmp_path
+):
+    recipe = make_recipe().with_options({"evaluation.by": "language"})
+    with pytest.raises(UsageError, match=r"split 'test': 32 samples lack the label 'language' that \[evaluation\] by"):
+        train(recipe, tmp_path, plugins=plugins)
+
+
+def test_a_split_to_measure_without_samples_is_warned_of_and_trained_all_the_same(
+    data, make_recipe, plugins, tmp_path, caplog
+):
+    data(empty=["test"])
+    train(make_recipe(steps=1), tmp_path, plugins=plugins)
+    assert caplog.messages[0] == (
+        "evaluation.split = 'test' cannot be measured: data 'toy', split 'test' has no samples; the split 'train' has "
+        "32 and 'validation' has 32. Set evaluation.split to another split, or add samples to this one"
+    )
 
 
 def test_an_empty_split_to_measure_on_says_how_to_choose_another(data, checkpoint, plugins):

@@ -100,6 +100,26 @@ def test_an_entry_that_is_not_there_is_told_with_the_nearest_one(entry):
     assert os.listdir() == []
 
 
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"modality": "vector"}, r"^no modality 'vector'; there is .*vectors.* Did you mean 'vectors'\? `zoo list`"),
+        ({"objective": "toy-autoencodr"}, r"^no objective 'toy-autoencodr'; .* Did you mean 'toy-autoencoder'\?"),
+        ({"license": "GPL-3.0"}, r"^no license 'GPL-3.0'; there is .*MIT.* `zoo list` without filters lists all"),
+    ],
+)
+def test_a_filter_that_nothing_could_pass_is_refused_with_the_known_names(filters, message, entry, zoo):
+    with pytest.raises(UnknownNameError, match=message):
+        entries(**filters)
+    ((name, value),) = filters.items()
+    assert zoo("list", f"--{name}", value).exit_code == 3
+    assert list(entries(modality="Vectors", objective="Toy-Autoencoder", license="mit")) == ["toy"]
+
+
+def test_a_modality_of_a_plugin_that_no_entry_has_lists_nothing(entry):
+    assert not entries(objective="toy-alignment")
+
+
 def test_an_entry_says_what_it_is(entry):
     assert repr(entry).startswith("<entry toy: 'a toy'; toy-autoencoder of right (vectors), left (vectors); ")
     assert repr(entry.recipe) == ("<recipe: toy-autoencoder of right (vectors), left (vectors); data toy; 12 steps>")
@@ -124,6 +144,17 @@ def test_a_wanted_file_is_fetched_by_the_same_verb(tmp_path):
     (tmp_path / "a.bin").write_bytes(b"abd")
     with pytest.raises(IntegrityError, match=r"a.bin: expected 3 bytes"):
         fetch(wanted, base=tmp_path)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_recipe_in_the_place_of_a_model_is_told_from_one(kind, entry):
+    for ask in (load, evaluate, lambda source: export(source, "bundle")):
+        with pytest.raises(UsageError) as caught:
+            ask(kind("mine.toml"))
+        assert str(caught.value) == (
+            "mine.toml is a recipe; expected a model: the name of an entry, a checkpoint, or the folder of a run. "
+            "Train it first by `zoo train mine.toml`"
+        )
 
 
 @pytest.fixture

@@ -61,15 +61,11 @@ class UnknownNameError(NotFoundError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str) -> None:
         """List the known names and the nearest one; ``hint`` says where to look further."""
-        import difflib
-
         names = sorted(known)
-        nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
         listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-        guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        super().__init__(f"no {kind} {name!r}; there is {listed or 'none'}.{guess} {hint}")
         self.name = name
-        self.nearest = nearest[0] if nearest else None
+        self.nearest = nearest(name, names, cutoff=0.5)
+        super().__init__(f"no {kind} {name!r}; there is {listed or 'none'}.{did_you_mean(self.nearest)} {hint}")
 
 
 class MissingExtraError(NotFoundError, ImportError):
@@ -118,6 +114,18 @@ class DataError(ZooError):
 
 class TrainingError(ZooError):
     """Training cannot go on."""
+
+
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the known name that a person may have meant, None if none is like ``name``."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(str(name), [*known], n=1, cutoff=cutoff)), None)
+
+
+def did_you_mean(name: str | None) -> str:
+    """Return the sentence that offers a name, after a space; empty without a name."""
+    return f" Did you mean {name!r}?" if name else ""
 
 
 def safe_address(address: str) -> str:

@@ -243,8 +243,8 @@ def filtered(
     kept = [
         entry
         for entry in found
-        if (modality is None or modality in entry.recipe.spec.modalities)
-        and (objective is None or objective == entry.recipe.spec.objective.name)
+        if (modality is None or modality.casefold() in entry.recipe.spec.modalities)
+        and (objective is None or objective.casefold() == entry.recipe.spec.objective.name)
         and (license is None or license.casefold() == entry.license.casefold())
         and (max_size_bytes is None or entry.size_bytes <= max_size_bytes)
     ]

@@ -25,7 +25,8 @@ def resolve(text: str, plugins: Plugins, *, progress: Callable[[int, int], None]
     """Return the checkpoint that ``text`` names: a file, a folder that ``zoo train`` left, or an entry to fetch.
 
     A folder without a checkpoint, such as one of pictures, does not hide an entry of its name. Raises UnknownNameError,
-    with the nearest name, if it is none of them, PluginError if the entry needs a plugin that is not installed.
+    with the nearest name, if it is none of them, PluginError if the entry needs a plugin that is not installed,
+    UsageError for a recipe.
     """
     path = Path(text)
     if path.is_dir():
@@ -39,11 +40,24 @@ def resolve(text: str, plugins: Plugins, *, progress: Callable[[int, int], None]
         else:
             name = path.resolve().name.encode(errors="backslashreplace").decode()  # it becomes part of UTF-8 texts
             return Target(name, weights, None)
-    elif path.suffix == ".safetensors" or path.is_file():
-        return Target(path.stem, path, None)
+    elif path.suffix in (".safetensors", ".toml") or path.is_file():
+        return at(path)
     entry = find(text, plugins)
     require_plugins(entry, plugins)
     return Target(entry.name, fetch_entry(entry, plugins, progress=progress), entry)
+
+
+def at(path: Path) -> Target:
+    """Return the checkpoint file at a path.
+
+    Raises UsageError if it is a recipe, which has no weights.
+    """
+    if path.suffix == ".toml":
+        raise UsageError(
+            f"{path} is a recipe; expected a model: the name of an entry, a checkpoint, or the folder of a run. Train "
+            f"it first by `zoo train {path}`"
+        )
+    return Target(path.stem, path, None)
 
 
 def fetch_entry(entry: RegistryEntry, plugins: Plugins, *, progress: Callable[[int, int], None] | None = None) -> Path:

@@ -10,7 +10,7 @@ import warnings
 import click
 
 from zoo.cli.output import note
-from zoo.errors import ZooError
+from zoo.errors import ZooError, did_you_mean, nearest
 from zoo.hookspecs import __version__
 from zoo.recipes.garbage import keep_what_is_there, unsearched
 
@@ -61,11 +61,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; if there is none, name the nearest."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            nearest = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
-            ctx.fail(f"no command {args[0]!r}.{guess}")
+            ctx.fail(f"no command {args[0]!r}.{did_you_mean(nearest(args[0], COMMANDS))}")
         return super().resolve_command(ctx, args)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from zoo.discovery.plugins import Plugins, installed
-from zoo.errors import MetricError, UsageError
+from zoo.errors import MetricError, NotFoundError, UsageError, ZooError
 from zoo.evaluation.coherence import coherence
 from zoo.evaluation.metrics import Metric, metric_name
 from zoo.evaluation.probing import probed
@@ -18,13 +18,14 @@ from zoo.models.build import Model
 from zoo.models.graphs import evaluating
 from zoo.modules import Batch, MeasuresAnswers, RunsGraphs
 from zoo.protocols import Modality, Sample
-from zoo.recipes.spec import Recipe
+from zoo.recipes.spec import Evaluation, Recipe
 from zoo.samples.decoding import ALONE, Reading
 from zoo.samples.missing import Skip
 from zoo.samples.splits import TRAIN, Splits, absent, joined
 
 _BATCH_ROWS = 256
 _CHOOSE = "Choose another split, by --split or evaluation.split, or add samples to this one"
+_LATER = "Set evaluation.split to another split, or add samples to this one"
 _FITTED = "Probes and classifiers are fitted on it: set evaluation.probe and evaluation.coherence to false, or add some"
 _log = logging.getLogger(__name__)
 
@@ -75,6 +76,23 @@ class HeldOut:
         return HeldOut([self.samples[place] for place in index], rows, self.where)
 
 
+def check_split(splits: Splits, evaluation: Evaluation) -> None:
+    """Look for the split and the label that the evaluation of a recipe names, before the recipe is trained.
+
+    A warning says so if the split is there and cannot be measured yet: training does not need it.
+
+    Raises NotFoundError if the data have no such split, UsageError if its samples lack the label.
+    """
+    try:
+        samples = splits.read(evaluation.split, advice=_LATER)
+    except NotFoundError as error:
+        raise NotFoundError(f"evaluation.split = {evaluation.split!r}: {error}") from error
+    except ZooError as error:
+        _log.warning("evaluation.split = %r cannot be measured: %s", evaluation.split, error)
+    else:
+        _check_label(samples, evaluation.by, splits.where(evaluation.split))
+
+
 def evaluate(
     model: Model,
     recipe: Recipe,
@@ -122,14 +140,19 @@ def measure(
     if the objective has no such metrics.
     """
     by = recipe.evaluation.by
+    _check_label(held_out.samples, by, held_out.where)
     measured: dict[str, float] = {}
     for value in sorted({sample.labels.get(by, "") for sample in held_out.samples}) if by else [""]:
         index = [place for place, sample in enumerate(held_out.samples) if not by or sample.labels.get(by, "") == value]
-        if by and not value:
-            raise UsageError(f"{held_out.where}: {len(index)} samples lack the label {by!r} that [evaluation] by names")
         for name, metric in _measured(model, held_out.rows, torch.tensor(index), seed, run).items():
             measured[metric_name(value, name)] = float(metric)
     return measured
+
+
+def _check_label(samples: Sequence[Sample], by: str, where: str) -> None:
+    lacking = sum(not sample.labels.get(by) for sample in samples) if by else 0
+    if lacking:
+        raise UsageError(f"{where}: {lacking} samples lack the label {by!r} that [evaluation] by names")
 
 
 def verify(measured: Mapping[str, float], recorded: Mapping[str, Metric], name: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from zoo.errors import SpecError
+from zoo.errors import SpecError, did_you_mean, nearest
 from zoo.recipes.assignments import assigned
 from zoo.recipes.tables import SCHEMA, Table, check_values, checked_slug, read_toml
 
@@ -90,8 +90,17 @@ class ModelSpec:
             inputs = {Table(entry, f"{where}.inputs").take("name", str): _without_name(entry) for entry in inputs}
         if not isinstance(inputs, Mapping) or not inputs:
             raise SpecError(f"{where}: a model needs at least one input; add a table [spec.inputs.NAME]")
-        read = tuple(InputSpec.read(name, entry, f"{where}.inputs") for name, entry in inputs.items())
-        return cls(objective, latent_dim, read)
+        known = [name for name, entry in inputs.items() if _has_modality(entry)]
+        read = []
+        for name, entry in inputs.items():
+            try:
+                read.append(InputSpec.read(name, entry, f"{where}.inputs"))
+            except SpecError as error:
+                if name in known or not known or not {one.name for one in fields(InputSpec)}.issuperset(entry):
+                    raise
+                told = f"inputs with a modality are {', '.join(known)}.{did_you_mean(nearest(name, known))}"
+                raise SpecError(f"{error}; {told}") from error
+        return cls(objective, latent_dim, tuple(read))
 
     def written(self) -> dict[str, Any]:
         """Return what ``read`` reads, for TOML, which keeps the order of tables."""
@@ -269,6 +278,12 @@ def _check_ranges(table: ModelSpec | Training, where: str) -> None:
     declared: type = type(table)
     for key, option in fields_of(declared).items():
         option.checked(getattr(table, key), f"{where}: {key!r}")
+
+
+def _has_modality(entry: Any) -> bool:
+    """Tell whether the table of an input names its modality; one that does not may belong to another, mistyped."""
+    part = entry.get("modality") if isinstance(entry, Mapping) else ""
+    return part is not None and (not isinstance(part, Mapping) or "name" in part)
 
 
 def _without_name(entry: Mapping[str, Any]) -> dict[str, Any]:

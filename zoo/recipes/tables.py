@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import tomli
 
-from zoo.errors import DataError, IntegrityError, NotFoundError, SpecError, UsageError
+from zoo.errors import DataError, IntegrityError, NotFoundError, SpecError, UsageError, did_you_mean, nearest
 from zoo.recipes.garbage import unsearched
 
 T = TypeVar("T")
@@ -102,11 +102,8 @@ class Table:
         """Raise SpecError if a key was not taken."""
         if not self._left:
             return
-        import difflib
-
         key = next(iter(self._left))
-        nearest = difflib.get_close_matches(key, self._taken, n=1)
-        guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        guess = did_you_mean(nearest(key, self._taken))
         raise SpecError(f"{self.where}: unknown key {key!r}; it takes {', '.join(self._taken)}.{guess}")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zoo.discovery.components import component_class, make_modalities
 from zoo.discovery.plugins import Plugins
 from zoo.errors import UsageError
-from zoo.evaluation.evaluate import HeldOut, measure
+from zoo.evaluation.evaluate import HeldOut, check_split, measure
 from zoo.models.batches import Rows, fit_modality, load_rows
 from zoo.models.build import Model, build
 from zoo.models.checkpoint import load
@@ -47,12 +47,13 @@ def prepare(
 
     ``skip`` is called for samples that cannot be read, which are then left out; ``reading`` says how files are read.
 
-    Raises UsageError, naming the split and the input, if required data are missing; DataError if a sample cannot be
-    read.
+    Raises UsageError, naming the split and the input, if required data are missing; NotFoundError if the data lack the
+    split that the recipe's evaluation names; DataError if a sample cannot be read.
     """
     splits = Splits.of(recipe, plugins)
     samples = _training_samples(splits, recipe, skip)
     _check_rows(samples, splits, recipe, plugins)
+    check_split(splits, recipe.evaluation)
     if recipe.training.validate_every:
         splits.read(VALIDATION, advice=_VALIDATED)
     saved = load(newest.weights, plugins=plugins).model if newest is not None else None

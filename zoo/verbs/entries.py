@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from zoo.catalogue.facts import size
 from zoo.catalogue.registry import RegistryEntry, entries as registered, filtered
@@ -59,11 +60,20 @@ def entries(
 
     ``max_size`` is a number of bytes, or a text such as ``20MB``.
 
-    Raises UsageError for a malformed size or another key to sort by, SpecError or NotFoundError for a registry of
-    ``ZOO_REGISTRY`` that cannot be read.
+    Raises UnknownNameError, with the nearest name, for a modality or an objective of no entry and no plugin, and for a
+    licence of no entry; UsageError for a malformed size or another key to sort by; SpecError or NotFoundError for a
+    registry of ``ZOO_REGISTRY`` that cannot be read.
     """
+    plugins = plugins or installed()
+    known = registered(plugins)
+    specs = [entry.recipe.spec for entry in known.values()]
+    _check_known(
+        "modality", modality, {*plugins.names("modality"), *(name for one in specs for name in one.modalities)}
+    )
+    _check_known("objective", objective, {*plugins.names("objective"), *(one.objective.name for one in specs)})
+    _check_known("license", license, {entry.license for entry in known.values()})
     found = filtered(
-        registered(plugins or installed()).values(),
+        known.values(),
         modality=modality,
         objective=objective,
         license=license,
@@ -71,6 +81,11 @@ def entries(
         sort=sort,
     )
     return Entries({entry.name: entry for entry in found})
+
+
+def _check_known(kind: str, name: str | None, known: Collection[str]) -> None:
+    if name is not None and name.casefold() not in map(str.casefold, known):
+        raise UnknownNameError(kind, name, known, hint="`zoo list` without filters lists all entries.")
 
 
 def parse_size(text: str) -> int:

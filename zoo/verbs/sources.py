@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.catalogue.registry import RegistryEntry
-from zoo.catalogue.targets import Target, fetch_entry, require_plugins, resolve
+from zoo.catalogue.targets import Target, at, fetch_entry, require_plugins, resolve
 from zoo.discovery.extras import extras_named
 from zoo.discovery.plugins import Plugins
 from zoo.errors import UsageError
@@ -36,7 +36,8 @@ def target_of(
 ) -> Target:
     """Return the checkpoint file that a name, a path or an object stands for; an entry's weights are fetched.
 
-    Raises UnknownNameError if there is no such entry, PluginError if one needs a plugin that is not installed.
+    Raises UnknownNameError if there is no such entry, UsageError for a recipe, PluginError if an entry needs a plugin
+    that is not installed.
     """
     if isinstance(source, Target):
         return source
@@ -49,7 +50,7 @@ def target_of(
     elif isinstance(source, str) or Path(source).is_dir():
         target = resolve(os.fspath(source), plugins, progress=arrived)
     else:  # a path object is not a name
-        target = Target(Path(source).stem, Path(source), None)
+        target = at(Path(source))
     return target
 
 
