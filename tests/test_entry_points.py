@@ -4,6 +4,7 @@ import importlib.metadata
 import sys
 import zipfile
 from importlib.machinery import PathFinder
+from pathlib import Path
 
 import pytest
 
@@ -195,7 +196,9 @@ def test_a_damaged_zip_file_on_the_path_harms_no_other(damage, file, path):
     sys.path[:] = [str(archive), str(path[0])]
     found = {point.name: point for point in entry_points("modalzoo")}
     assert found["birds"] == EntryPoint("birds", "zoo_birds", "zoo-birds", "1.0")
-    assert ("owls" in found) == (file == "METADATA")
+    assert found["owls" if file == "METADATA" else "zoo-owls"].fault.startswith(
+        "" if file == "METADATA" else "entry_points.txt cannot be read: "
+    )
 
 
 def test_metadata_that_are_no_utf8_harm_nobody(path):
@@ -220,6 +223,34 @@ def test_a_broken_file_names_its_distribution_and_everything_else_stays(fault, s
     told = zoo("plugins")
     assert (told.exit_code, "toy-alignment" in told.stdout) == (0, True)
     assert f"modalzoo-owls 1.0 is out: PluginError: {reason}" in told.stderr
+
+
+def in_a_loop(file):
+    file.symlink_to(file.name)
+
+
+def leading_nowhere(file):
+    file.symlink_to("lost.txt")
+
+
+@pytest.mark.parametrize(
+    ("put", "reason"),
+    [
+        (in_a_loop, "Too many levels of symbolic links"),
+        (leading_nowhere, "No such file or directory"),
+        (Path.mkdir, "Is a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_read_names_its_distribution(put, reason, site, zoo):
+    site.add("owls", "")
+    file = site.folder / "modalzoo_owls-1.0.dist-info/entry_points.txt"
+    file.unlink()
+    put(file)
+    told = f"PluginError: entry_points.txt cannot be read: {reason}; reinstall or remove modalzoo-owls"
+    assert zoo("plugins").stderr == f"modalzoo-owls 1.0 is out: {told}\n"
+    diagnosis = zoo("doctor")
+    assert diagnosis.exit_code == 1
+    assert f"modalzoo-owls 1.0: {told}" in diagnosis.stderr
 
 
 @pytest.mark.parametrize("content", [b"[console_scripts]\nno pair\n", b"\xff\xfe", b"[modalzoo"])

@@ -13,6 +13,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, reduce
 from importlib.machinery import PathFinder
@@ -66,7 +67,10 @@ class EntryPoint:
 
 
 class _Installed:
-    """An installed distribution, by the name of its folder; ``read`` returns nothing for a missing file."""
+    """An installed distribution, by the name of its folder.
+
+    ``read`` returns nothing for a missing file, and raises OSError if it cannot read one.
+    """
 
     def __init__(self, folder: str, read: Callable[[str], bytes]) -> None:
         stem, suffix = os.path.splitext(folder)
@@ -82,7 +86,9 @@ class _Installed:
     def named(self) -> tuple[str, str]:
         """Return its name and version, from its metadata, or else from the name of its folder."""
         stated: dict[str, str] = {}
-        text = (self.read("METADATA") or self.read("PKG-INFO")).decode(errors="replace")
+        text = ""
+        with suppress(OSError):
+            text = (self.read("METADATA") or self.read("PKG-INFO")).decode(errors="replace")
         for line in io.StringIO(text, newline=None):  # ``splitlines`` also ends lines at signs that a value may hold
             if line == "\n":  # the description follows
                 break
@@ -103,19 +109,26 @@ def entry_points(group: str) -> list[EntryPoint]:
 
 
 def _points(distribution: _Installed, group: str) -> Iterator[EntryPoint]:
-    content = distribution.read(_FILE)
-    if group.encode() not in content:
+    try:
+        content = distribution.read(_FILE)
+        if group.encode() not in content:
+            return
+        text = content.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        name, version = distribution.named()
+        yield EntryPoint(name, "", name, version, f"{_FILE} {_told(error)}")
         return
     name, version = distribution.named()
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        yield EntryPoint(name, "", name, version, f"{_FILE} is not UTF-8 at byte {error.start}")
-        return
     for line in _lines(text, group):
         point, equals, value = line.partition("=")
         fault = "" if equals else f"{_FILE} has the line {line!r}, expected 'name = module'"
         yield EntryPoint(point.strip(), value.strip(), name or point.strip(), version, fault)
+
+
+def _told(error: OSError | UnicodeDecodeError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"is not UTF-8 at byte {error.start}"
+    return f"cannot be read: {error.strerror or error}"
 
 
 def _lines(text: str, group: str) -> Iterator[str]:
@@ -162,10 +175,13 @@ def _in_place(place: str) -> Iterator[_Installed]:
 
 
 def _read(folder: str, file: str) -> bytes:
+    path = os.path.join(folder, file)
     try:
-        with open(os.path.join(folder, file), "rb") as stream:
+        with open(path, "rb") as stream:
             return stream.read()
-    except OSError:  # it is missing, or may not be read
+    except (FileNotFoundError, NotADirectoryError):
+        if os.path.lexists(path):  # a link that leads nowhere
+            raise
         return b""
 
 
@@ -181,5 +197,5 @@ def _read_by(distribution: Distribution, file: str) -> bytes:
         return (distribution.read_text(file) or "").encode()
     except UnicodeDecodeError as error:
         return error.object
-    except (OSError, EOFError, RuntimeError, BadZipFile, BadCompression):  # it is damaged, or needs a password
-        return b""
+    except (EOFError, RuntimeError, BadZipFile, BadCompression) as error:  # it is damaged, or needs a password
+        raise OSError(str(error)) from error
