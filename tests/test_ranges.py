@@ -1,22 +1,25 @@
 """An option declares its range beside its type: told in words, kept to by every component that is installed."""
 
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import NoneType, UnionType
+from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
 from annotated_types import Ge, Gt, Interval, IsFinite, Le, Len, Lt, MaxLen, MinLen, MultipleOf, Predicate
 
+import zoo
 from zoo.discovery.components import checked_options, options_of, settable_options
-from zoo.discovery.plugins import installed
-from zoo.errors import SpecError
+from zoo.discovery.plugins import Component, Plugin, Plugins, installed
+from zoo.errors import PluginError, SpecError
 from zoo.recipes.options import Option, fields_of
 from zoo.recipes.ranges import converted, schema, told
 from zoo.recipes.spec import Part, Recipe, Training
+from zoo.testing.plugin import PluginContract
 
 SIZES = Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)]
 DECLARED = [
@@ -136,6 +139,40 @@ def test_a_declaration_that_no_option_may_have_says_what_to_declare(kind):
 
     with pytest.raises(TypeError, match=r"^an option is declared as .*\[int\]; declare a list as tuple\[…, ...\], a"):
         checked_options(Listed, "dataset", Part("listed", {"sizes": [1]}), "data")
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (Annotated[float, Gt("a")], "the bound gt = 'a' takes a finite number"),
+        (Annotated[float | None, Le(math.nan)], "the bound le = nan takes a finite number"),
+        (tuple[Annotated[int, MultipleOf(0)], ...], "the bound multiple_of = 0 takes a number above 0"),
+        (Annotated[str, MinLen(-1)], "the bound min_length = -1 takes a whole number from 0"),
+        (Annotated[str, Gt(3)], "the bound gt = 3 is not one of texts"),
+        (dict[str, Annotated[int, MaxLen(2)]], "the bound max_length = 2 is not one of whole numbers"),
+        (Annotated[int, Predicate("even")], "the bound func = 'even' takes a function"),
+        (Annotated[float, Interval(gt=1, le=1)], "no value is within the bounds gt = 1 and le = 1"),
+        (Annotated[tuple[int, ...], Len(3, 2)], "no value is within the bounds min_length = 3 and max_length = 2"),
+    ],
+)
+def test_bounds_without_sense_name_the_plugin_the_component_and_the_option(kind, reason, monkeypatch):
+    class Sky:
+        def __init__(self, clouds: kind = None) -> None:
+            pass
+
+    monkeypatch.setitem(sys.modules, "zoo_sky", SimpleNamespace(Sky=Sky))
+    component = Component("dataset", "sky", "zoo_sky:Sky", "modalzoo-sky")
+    plugin = Plugin("sky", "zoo_sky", "modalzoo-sky", "1.0", (component,))
+    expected = (
+        f"the dataset 'sky' of modalzoo-sky cannot be built: TypeError: the option 'clouds' is declared with bounds "
+        f"without sense: {reason}; change its options, or tell the authors of modalzoo-sky"
+    )
+    for ask in (
+        lambda: zoo.options("sky", plugins=Plugins((plugin,))),
+        lambda: PluginContract().test_defaults_are_what_their_options_take(plugin),
+    ):
+        with pytest.raises(PluginError, match=f"^{re.escape(expected)}$"):
+            ask()
 
 
 @dataclass(frozen=True)

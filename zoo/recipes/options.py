@@ -13,6 +13,7 @@ from typing import Any
 import annotated_types
 
 from zoo.errors import SpecError
+from zoo.recipes.bounds import check_bounds
 from zoo.recipes.ranges import converted, schema, told, value_told
 from zoo.recipes.tables import shown
 
@@ -64,9 +65,17 @@ class Option:
 
 
 def parameters_of(component: type, *, known: Mapping[str, Any] | None = None) -> dict[str, Option]:
-    """Return the parameters of a constructor by name; ``known`` holds further names that its annotations may use."""
+    """Return the parameters of a constructor by name; ``known`` holds further names that its annotations may use.
+
+    Raises TypeError, naming the parameter, if one declares bounds without sense, such as ``Gt("a")``.
+    """
     annotated: Any = component if is_dataclass(component) else component.__init__  # type: ignore[misc]
     kinds = typing.get_type_hints(annotated, localns=known, include_extras=True)
+    for name, kind in kinds.items():
+        try:
+            check_bounds(kind)
+        except TypeError as error:
+            raise TypeError(f"the option {name!r} is declared with bounds without sense: {error}") from error
     made = {one.name: one.default_factory() for one in _fields(component) if one.default_factory is not MISSING}
     return {
         name: Option(name, kinds.get(name, Any), made.get(name, parameter.default))

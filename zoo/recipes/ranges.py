@@ -96,7 +96,7 @@ def told(kind: Any, *, many: bool = False) -> str:
     """Describe what an annotation takes, in the singular, or in the plural if ``many``."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return _told_within(arguments[0], dict(_bounds(arguments[1:])), many=many)
+        return _told_within(arguments[0], dict(bounds_in(arguments[1:])), many=many)
     if origin is Literal:
         return _listed([value_told(choice) for choice in arguments], "or")
     if origin in (typing.Union, types.UnionType):
@@ -114,7 +114,7 @@ def schema(kind: Any) -> dict[str, Any]:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         found = schema(arguments[0])
-        bounds = {_IN_SCHEMA[name]: bound for name, bound in _bounds(arguments[1:]) if name in _IN_SCHEMA}
+        bounds = {_IN_SCHEMA[name]: bound for name, bound in bounds_in(arguments[1:]) if name in _IN_SCHEMA}
         if found.get("type") == "string":
             bounds = {name.replace("Items", "Length"): bound for name, bound in bounds.items()}
         return {**found, **bounds}
@@ -131,17 +131,17 @@ def schema(kind: Any) -> dict[str, Any]:
     return {"type": _TYPES[kind]} if kind in _TYPES else {}
 
 
-def _bounds(metadata: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+def bounds_in(metadata: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     """Yield the name and the value of each bound; other metadata are skipped."""
     for entry in metadata:
         if isinstance(entry, GroupedMetadata):
-            yield from _bounds(entry)
+            yield from bounds_in(entry)
         elif isinstance(entry, BaseMetadata) and is_dataclass(entry):
             yield from ((known.name, getattr(entry, known.name)) for known in fields(entry) if known.name in _WITHIN)
 
 
 def _within(value: Any, metadata: Iterable[Any]) -> bool:
-    bounds = list(_bounds(metadata))
+    bounds = list(bounds_in(metadata))
     if bounds and isinstance(value, float) and not math.isfinite(value):
         return False
     return all(_WITHIN[name](value, bound) for name, bound in bounds)

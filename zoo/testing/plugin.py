@@ -39,11 +39,13 @@ class PluginContract(Contract):
                 assert callable(installed().load("translation", component.name)), component.name
 
     def test_defaults_are_what_their_options_take(self, plugin: Plugin) -> None:
-        """Each default has the type and the range that its option's annotation declares."""
+        """Each option declares bounds that make sense, and its default has the declared type and range."""
         for component in plugin.components:
             if component.kind == "translation":
                 continue
-            known = options_of(Plugins((plugin,)).load(component.kind, component.name), component.kind)
+            alone = Plugins((plugin,))
+            with alone.blaming(component.kind, component.name):
+                known = options_of(alone.load(component.kind, component.name), component.kind)
             for option in known.values():
                 if not option.required:
                     option.checked(option.default, f"{component.kind} {component.name}: the default of {option.name!r}")
