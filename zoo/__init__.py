@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         UnknownNameError as UnknownNameError,
         UsageError as UsageError,
         ZooError as ZooError,
+        did_you_mean as did_you_mean,
         safe_address as safe_address,
         without_secrets as without_secrets,
     )

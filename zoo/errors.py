@@ -64,8 +64,8 @@ class UnknownNameError(NotFoundError):
         names = sorted(known)
         listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         self.name = name
-        self.nearest = nearest(name, names, cutoff=0.5)
-        super().__init__(f"no {kind} {name!r}; there is {listed or 'none'}.{did_you_mean(self.nearest)} {hint}")
+        self.nearest = _nearest(name, names)
+        super().__init__(f"no {kind} {name!r}; there is {listed or 'none'}.{did_you_mean(name, names)} {hint}")
 
 
 class MissingExtraError(NotFoundError, ImportError):
@@ -116,16 +116,15 @@ class TrainingError(ZooError):
     """Training cannot go on."""
 
 
-def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """Return the known name that a person may have meant, None if none is like ``name``."""
-    import difflib
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that offers the known name nearest to ``name``, after a space; empty if none is like it.
 
-    return next(iter(difflib.get_close_matches(str(name), [*known], n=1, cutoff=cutoff)), None)
-
-
-def did_you_mean(name: str | None) -> str:
-    """Return the sentence that offers a name, after a space; empty without a name."""
-    return f" Did you mean {name!r}?" if name else ""
+    Examples:
+        >>> did_you_mean("captoin", ["caption", "picture"])
+        " Did you mean 'caption'?"
+    """
+    nearest = _nearest(name, known)
+    return f" Did you mean {nearest!r}?" if nearest else ""
 
 
 def safe_address(address: str) -> str:
@@ -161,3 +160,9 @@ def without_secrets(text: str) -> str:
 def _ended(address: str) -> str:
     inner = address.rstrip(_POINTS)
     return safe_address(inner) + address[len(inner) :]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    import difflib
+
+    return next(iter(difflib.get_close_matches(str(name), [*known], n=1, cutoff=0.5)), None)

@@ -10,7 +10,7 @@ import warnings
 import click
 
 from zoo.cli.output import note
-from zoo.errors import ZooError, did_you_mean, nearest
+from zoo.errors import ZooError, did_you_mean
 from zoo.hookspecs import __version__
 from zoo.recipes.garbage import keep_what_is_there, unsearched
 
@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; if there is none, name the nearest."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}.{did_you_mean(nearest(args[0], COMMANDS))}")
+            ctx.fail(f"no command {args[0]!r}.{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
 

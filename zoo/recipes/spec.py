@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from zoo.errors import SpecError, did_you_mean, nearest
+from zoo.errors import SpecError, did_you_mean
 from zoo.recipes.assignments import assigned
 from zoo.recipes.tables import SCHEMA, Table, check_values, checked_slug, read_toml
 
@@ -98,7 +98,7 @@ class ModelSpec:
             except SpecError as error:
                 if name in known or not known or not {one.name for one in fields(InputSpec)}.issuperset(entry):
                     raise
-                told = f"inputs with a modality are {', '.join(known)}.{did_you_mean(nearest(name, known))}"
+                told = f"inputs with a modality are {', '.join(known)}.{did_you_mean(name, known)}"
                 raise SpecError(f"{error}; {told}") from error
         return cls(objective, latent_dim, tuple(read))
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import tomli
 
-from zoo.errors import DataError, IntegrityError, NotFoundError, SpecError, UsageError, did_you_mean, nearest
+from zoo.errors import DataError, IntegrityError, NotFoundError, SpecError, UsageError, did_you_mean
 from zoo.recipes.garbage import unsearched
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class Table:
         if not self._left:
             return
         key = next(iter(self._left))
-        guess = did_you_mean(nearest(key, self._taken))
+        guess = did_you_mean(key, self._taken)
         raise SpecError(f"{self.where}: unknown key {key!r}; it takes {', '.join(self._taken)}.{guess}")
 
 
