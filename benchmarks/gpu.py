@@ -155,7 +155,7 @@ def page(results: list[Result], provider: str) -> str:
         f"`python -m benchmarks.gpu`, {datetime.now(UTC):%Y-%m-%d}, {device}, torch {torch.__version__}, onnxruntime "
         f"{onnxruntime.__version__}. Milliseconds a call, medians of {ROUNDS} rounds in turn.",
         "",
-        "| graph | parity: share of the tolerance used | nodes | batch | " + " | ".join(WAYS) + " |",
+        "| graph | parity: fraction of the tolerance used | nodes | batch | " + " | ".join(WAYS) + " |",
         "|---|---|---|---|" + "---|" * len(WAYS),
     ]
     for result in results:

@@ -1,4 +1,4 @@
-"""Whether a training takes more memory the longer it goes on."""
+"""Whether a training takes more memory the longer it runs."""
 
 from __future__ import annotations
 

@@ -96,6 +96,6 @@ def test_files_that_are_not_there_are_named_together_before_anything_is_read(tmp
 def test_where_no_file_is_there_nothing_is_left(tmp_path):
     samples = [Sample("a", {"left": tmp_path / "none"})]
     with pytest.raises(
-        UsageError, match="toy: none of its 1 samples can be read; mend their files, or name other data"
+        UsageError, match="toy: none of its 1 samples can be read; repair their files, or name other data"
     ):
         load_rows(samples, {"left": VectorsModality()}, where="toy", skip=lambda sample, error: None)

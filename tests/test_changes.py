@@ -37,8 +37,8 @@ def test_a_changed_setting_is_refused_with_both_values(key, was, now, make_recip
     with pytest.raises(IntegrityError) as caught:
         train(make_recipe(steps=20, **{key: now}), begun, resume=True, plugins=plugins)
     assert str(caught.value) == (
-        f"{begun}/checkpoint-00000012 was trained otherwise: training.{key} was {json.dumps(was)} and is "
-        f"{json.dumps(now)}; use its own recipe, go on by the new one with --accept-changes, or choose another --out"
+        f"{begun}/checkpoint-00000012 was trained with other settings: training.{key} was {json.dumps(was)} and is "
+        f"{json.dumps(now)}; use its own recipe, continue with the new one by --accept-changes, or choose another --out"
     )
 
 
@@ -61,7 +61,7 @@ def test_settings_on_which_no_step_depends_change_freely(make_recipe, plugins, b
 
 def test_the_number_of_steps_is_a_change_where_the_schedule_ends_with_them(make_recipe, plugins, tmp_path):
     train(make_recipe(schedule="cosine"), tmp_path, plugins=plugins)
-    with pytest.raises(IntegrityError, match=r"training.steps was 12 and is 20; .* with --accept-changes"):
+    with pytest.raises(IntegrityError, match=r"training.steps was 12 and is 20; .* by --accept-changes"):
         train(make_recipe(schedule="cosine", steps=20), tmp_path, resume=True, plugins=plugins)
 
 
@@ -144,7 +144,7 @@ def test_more_rows_than_before_are_a_change(make_recipe, plugins, begun, monkeyp
 
     split = ToyDataset.split
     monkeypatch.setattr(ToyDataset, "split", lambda data, name: split(data, name)[:-2])
-    with pytest.raises(IntegrityError, match=r"was trained otherwise: rows was 32 and is 30; "):
+    with pytest.raises(IntegrityError, match=r"was trained with other settings: rows was 32 and is 30; "):
         train(make_recipe(steps=20), begun, resume=True, plugins=plugins)
     train(make_recipe(steps=20), begun, resume=True, accept_changes=True, plugins=plugins)
     assert {"rows": {"was": 32, "now": 30}} in [line.get("changed") for line in read_log(begun / "log.jsonl")]
@@ -168,7 +168,8 @@ def test_the_command_takes_a_change_only_if_it_is_asked_to(zoo, recipe_file, mak
     arguments = ("train", recipe_file(steps=14, seed=1), "--out", begun, "--resume")
     refused = zoo(*arguments)
     assert refused.exit_code == 4
-    assert f"was trained otherwise: {told}; use its own recipe, go on by the new one with --accept-ch" in refused.error
+    advice = "use its own recipe, continue with the new one by --accept-changes"
+    assert f"was trained with other settings: {told}; {advice}" in refused.error
     accepted = zoo(*arguments, "--accept-changes")
     assert accepted.exit_code == 0
     assert accepted.stdout == f"{begun}/checkpoint-00000014/model.safetensors\n"

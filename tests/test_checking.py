@@ -121,7 +121,7 @@ def test_a_constructor_that_raises_names_its_distribution(checked):
 
 def test_a_distribution_without_a_plugin_and_one_that_is_out_are_refused(site, zoo):
     site.add("birds", "raise RuntimeError('no feathers')")
-    assert "modalzoo-birds 1.0 is out: RuntimeError: no feathers" in zoo("plugin", "check", "modalzoo-birds").error
+    assert "modalzoo-birds 1.0 is left out: RuntimeError: no feathers" in zoo("plugin", "check", "modalzoo-birds").error
     missing = zoo("plugin", "check", "modalzoo-bird")
     assert missing.exit_code == 3
     assert "no distribution with a plugin 'modalzoo-bird'" in missing.error

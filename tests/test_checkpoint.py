@@ -170,7 +170,7 @@ def test_views_of_one_storage_are_not_taken_for_tied():
 
 
 def test_a_model_whose_plugin_is_missing_names_what_it_needs(path):
-    with pytest.raises(UnknownNameError, match=r"no modality 'vectors'; there is none"):
+    with pytest.raises(UnknownNameError, match=r"no modality 'vectors'; available: none"):
         load(path, plugins=Plugins(()))
 
 

@@ -65,17 +65,17 @@ def test_the_help_line_of_a_command_is_its_own(name):
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
-        (["lst"], 2, "no command 'lst'. Did you mean 'list'? `zoo --help` tells what it takes."),
-        (["list", "--nope"], 2, "No such option '--nope'. `zoo list --help` tells what it takes."),
+        (["lst"], 2, "no command 'lst'. Did you mean 'list'? See `zoo --help`."),
+        (["list", "--nope"], 2, "No such option '--nope'. See `zoo list --help`."),
         (["list", "--sort", "age"], 2, "'age' is not one of 'name', 'size'"),
         (["list", "--max-size", "big"], 2, "--max-size takes a number with B, kB, MB or GB, as in 20MB; got 'big'"),
         (["list", "surplus"], 2, "unexpected extra argument"),
         (["info"], 2, "Missing argument 'NAME'."),
-        (["info", "absent"], 3, "no entry 'absent'; there is "),
-        (["fetch", "absent"], 3, "no entry 'absent'; there is "),
-        (["train", "absent"], 3, "no entry 'absent'; there is "),
+        (["info", "absent"], 3, "no entry 'absent'; available: "),
+        (["fetch", "absent"], 3, "no entry 'absent'; available: "),
+        (["train", "absent"], 3, "no entry 'absent'; available: "),
         (["train", "absent.toml"], 3, "no file absent.toml; check the path"),
-        (["evaluate", "absent"], 3, "no entry 'absent'; there is "),
+        (["evaluate", "absent"], 3, "no entry 'absent'; available: "),
         (
             ["evaluate", "runs/absent"],
             3,
@@ -330,7 +330,7 @@ def test_data_leave_out_samples_whose_files_are_not_there_and_name_them(zoo, tmp
 
 
 def test_a_data_set_that_there_is_not_is_a_usage_error(zoo):
-    assert "no dataset 'toi'; there is toy. Did you mean 'toy'?" in zoo("data", "toi").error
+    assert "no dataset 'toi'; available: toy. Did you mean 'toy'?" in zoo("data", "toi").error
     assert (
         "data: 'toy' has no option 'row'; it takes rows = 32 (a whole number)"
         in zoo("data", "toy", "-o", "row=3").error

@@ -163,7 +163,7 @@ def test_modalities_come_with_their_options_in_the_order_of_the_spec(make_recipe
 def test_a_data_set_and_an_exporter_are_made_by_name(plugins):
     assert make_dataset(Part("toy", {"rows": 5}), plugins).rows == 5
     assert make_exporter("toy", plugins).suffix == ".onnx"
-    with pytest.raises(UnknownNameError, match=r"no exporter 'toi'; there is toy, toy-wrong\. Did you mean 'toy'\?"):
+    with pytest.raises(UnknownNameError, match=r"no exporter 'toi'; available: toy, toy-wrong\. Did you mean 'toy'\?"):
         make_exporter("toi", plugins)
     with pytest.raises(SpecError, match=r"^data\.rows takes a whole number, got 'many'$"):
         make_dataset(Part("toy", {"rows": "many"}), plugins)

@@ -181,5 +181,6 @@ def test_a_tensor_that_is_called_like_the_one_that_tells_of_gaps_is_told():
         def tensors(self):
             return {"present": TensorSpec("bool", ("batch",))}
 
-    with pytest.raises(AssertionError, match="a tensor is called 'present', by which graphs tell gaps; rename it"):
+    message = "a tensor is called 'present', the name by which graphs mark gaps; rename it"
+    with pytest.raises(AssertionError, match=message):
         ModalityContract().test_no_tensor_is_called_like_the_one_that_tells_of_gaps(WithPresence())

@@ -25,8 +25,8 @@ def test_rows_that_never_have_two_inputs_are_refused_before_the_first_step(compa
     with pytest.raises(UsageError) as caught:
         train(recipe, tmp_path, observe=steps.append, plugins=plugins)
     assert str(caught.value) == (
-        "No training row has two inputs, and 'toy-alignment' learns from no other: in data 'toy', split 'train', 16 "
-        "rows have right and 16 rows have left. Put what belongs together into one row"
+        "No training row has two inputs, and 'toy-alignment' learns only from such rows: in data 'toy', split 'train', "
+        "16 rows have right and 16 rows have left. Put what belongs together into one row"
     )
     assert not steps
     assert not list(tmp_path.iterdir())

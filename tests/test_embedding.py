@@ -149,10 +149,12 @@ BAD = [{"left": [[1, 2, 3]]}, {"left": [[1, 2]]}, "{", {"right": 1}, {"left": No
 
 def test_a_bad_line_is_named(made, lines):
     with pytest.raises(
-        DataError, match=r"rows.jsonl, line 2: value 0 is \[\[1, 2\]\]; .*go on without such rows by --skip"
+        DataError, match=r"rows.jsonl, line 2: value 0 is \[\[1, 2\]\]; .*continue without such rows by --skip"
     ):
         made(BAD[:2])
-    with pytest.raises(DataError, match=r"rows.jsonl, line 3: expected an object of JSON: .*; mend it, remove .*other"):
+    with pytest.raises(
+        DataError, match=r"rows.jsonl, line 3: expected an object of JSON: .*; correct it, remove .*oth"
+    ):
         made([BAD[0], BAD[6], *BAD[2:]], "other")
 
 
@@ -182,7 +184,7 @@ def test_the_vector_of_a_graph_is_its_embedding_or_latent(bundle):
     opened = open_bundle(bundle)
     assert output_of(opened, "encode_left") == "encode_left.latent"
     assert output_of(opened, "decode_left") == "decode_left.total"
-    with pytest.raises(UnknownNameError, match=r"no vector output 'latent'; there is encode_left.latent"):
+    with pytest.raises(UnknownNameError, match=r"no vector output 'latent'; available: encode_left.latent"):
         output_of(opened, "encode_left", "latent")
 
 
@@ -242,9 +244,8 @@ def test_a_run_that_met_a_bad_row_goes_on_or_tells_what_to_remove(zoo, bundle, l
     out = tmp_path / "vectors.npy"
     arguments = ("embed", bundle, "encode_left", "--input", lines(rows), "--out", out, "--shard-rows", 2)
     folder = f"{out}.parts"
-    assert (
-        f"mend it, remove {folder} and embed again, or go on without such rows by --skip-bad" in zoo(*arguments).error
-    )
+    advice = f"correct it, remove {folder} and embed again, or continue without such rows by --skip-bad"
+    assert advice in zoo(*arguments).error
     mended = (*arguments[:4], lines(rows[:3]), *arguments[5:])
     assert f"{folder} was begun with another source: " in zoo(*mended).error
     assert zoo("embed", bundle, "encode_left", "--input", lines(rows), *arguments[5:], "--skip-bad").exit_code == 0

@@ -222,7 +222,7 @@ def test_a_broken_file_names_its_distribution_and_everything_else_stays(fault, s
     assert zoo("list").exit_code == 0
     told = zoo("plugins")
     assert (told.exit_code, "toy-alignment" in told.stdout) == (0, True)
-    assert f"modalzoo-owls 1.0 is out: PluginError: {reason}" in told.stderr
+    assert f"modalzoo-owls 1.0 is left out: PluginError: {reason}" in told.stderr
 
 
 def in_a_loop(file):

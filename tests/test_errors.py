@@ -39,19 +39,19 @@ def test_the_drawn_tree_nests_as_the_classes_do():
 
 def test_an_unknown_name_tells_the_nearest_and_where_to_look():
     error = UnknownNameError("modality", "imgae", ["text", "image"], hint="`zoo plugins` lists them.")
-    assert str(error) == "no modality 'imgae'; there is image, text. Did you mean 'image'? `zoo plugins` lists them."
+    assert str(error) == "no modality 'imgae'; available: image, text. Did you mean 'image'? `zoo plugins` lists them."
     assert (error.name, error.nearest) == ("imgae", "image")
 
 
 @pytest.mark.parametrize("name", [None, 3, Path("text")])
 def test_what_is_no_name_is_unknown_as_well(name):
     error = UnknownNameError("modality", name, ["text", "image"], hint="Look.")
-    assert str(error).startswith(f"no modality {name!r}; there is image, text.")
+    assert str(error).startswith(f"no modality {name!r}; available: image, text.")
 
 
 def test_an_unknown_name_like_no_other_guesses_nothing():
     error = UnknownNameError("modality", "xyz", ["text"], hint="Look.")
-    assert (str(error), error.nearest) == ("no modality 'xyz'; there is text. Look.", None)
+    assert (str(error), error.nearest) == ("no modality 'xyz'; available: text. Look.", None)
 
 
 def test_of_many_names_a_dozen_are_told():

@@ -70,7 +70,7 @@ def test_the_card_tells_licences_and_agreement(exported):
     card = (exported / "README.md").read_text()
     assert card.startswith("# toy\n\ntoy-autoencoder over vectors, ")
     assert "Licence of the weights: MIT. Licence of the data: CC0-1.0." in card
-    assert "\nA batch has at least one row. `zoo` refuses one without" in card
+    assert "\nA batch has at least one row. `zoo` refuses an empty one" in card
     assert "| decode_left | `latent` float32 (batch, 2) | `decode_left.total` float32 (batch, 3) |" in card
 
 

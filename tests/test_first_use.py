@@ -64,6 +64,6 @@ def test_a_package_without_its_source_says_so(wrens, monkeypatch):
     with pytest.raises(ImportError) as caught:
         on_first_use("zoo_wrens")("song")
     assert str(caught.value) == (
-        "the public names of zoo_wrens stand in its __init__.py, whose source is not there; install zoo_wrens with its "
-        ".py files"
+        "the public names of zoo_wrens are listed in its __init__.py, whose source is missing; install zoo_wrens with "
+        "its .py files"
     )

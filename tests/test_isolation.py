@@ -183,5 +183,7 @@ def test_a_plugin_without_metadata_or_with_a_broken_entry_point_is_named(site, z
         (folder / "METADATA").write_text(metadata)
         (folder / "entry_points.txt").write_text(f"[modalzoo]\n{points}\n")
     stderr = zoo("plugins").stderr
-    assert "modalzoo_owls 1.0 is out: ModuleNotFoundError: No module named 'zoo_owls'" in stderr
-    assert "modalzoo-wrens 1.0 is out: PluginError: entry_points.txt gives 'wrens' as 'no module!', expected" in stderr
+    assert "modalzoo_owls 1.0 is left out: ModuleNotFoundError: No module named 'zoo_owls'" in stderr
+    assert (
+        "modalzoo-wrens 1.0 is left out: PluginError: entry_points.txt gives 'wrens' as 'no module!', expec" in stderr
+    )

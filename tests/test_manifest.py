@@ -33,7 +33,7 @@ WHOLE = Manifest(
     versions={"modalzoo": "0.1.0"},
     precisions={"fp32": Worth(20, 0.5, 0.25, {"recall": 1.0}), "int8": Worth(10, 0.4, 0.25, {"recall": 0.5})},
     recommended="fp32",
-    lost=("int8 does not keep what fp32 does",),
+    lost=("int8 does not keep the metrics of fp32",),
     layout="web",
 )
 

@@ -112,7 +112,7 @@ def test_a_modality_of_width_0_is_refused(spec, modalities, plugins):
     narrow = {**modalities, "left": replace(modalities["left"], width=0)}
     message = (
         "spec.inputs.left.modality 'vectors': its tensor 'values' has the axes batch, length, 0, one of which is at "
-        "most 0; give the options of the modality that say how wide a value is at least 1"
+        "most 0; set the options of the modality that give the width of a value to at least 1"
     )
     with pytest.raises(SpecError, match=re.escape(message)):
         build(spec, narrow, plugins=plugins)
@@ -126,8 +126,8 @@ class WithPresence(VectorsModality):
 
 def test_a_tensor_that_is_called_like_the_one_that_tells_of_gaps_is_refused(spec, modalities, plugins):
     message = (
-        "spec.inputs.left.modality 'vectors': its tensor 'present' is called like the one by which graphs say which "
-        "rows have the input; give it another name in the modality's class"
+        "spec.inputs.left.modality 'vectors': its tensor 'present' has the name of the tensor by which graphs say "
+        "which rows have the input; give it another name in the modality's class"
     )
     with pytest.raises(SpecError, match=re.escape(message)):
         build(spec, {**modalities, "left": WithPresence()}, plugins=plugins)
@@ -140,7 +140,7 @@ EMPTY = pytest.mark.filterwarnings("ignore:Initializing zero-element tensors is 
 def test_a_part_of_width_0_is_refused_by_its_parameter(spec, modalities, plugins):
     part = replace(spec.inputs[0], encoder=Part("linear", {"features": 0}))
     message = (
-        r"the parameter 'encoders.right.linear.weight' has the shape \(0, \d\), which holds no number; give the options"
+        r"the parameter 'encoders.right.linear.weight' has the shape \(0, \d\), which holds no number; set the options"
     )
     with pytest.raises(SpecError, match=message):
         build(replace(spec, inputs=(part, *spec.inputs[1:])), modalities, plugins=plugins)
@@ -177,9 +177,9 @@ def test_a_missing_encoder_is_told(spec, modalities, plugins):
     [
         (
             {"encoder": Part("liner")},
-            r"no encoder 'vectors/liner'; there is vectors/linear\. Did you mean 'vectors/linear'",
+            r"no encoder 'vectors/liner'; available: vectors/linear\. Did you mean 'vectors/linear'",
         ),
-        ({"decoder": Part("gauss")}, r"no decoder 'vectors/gauss'; there is vectors/gaussian\. Did you mean"),
+        ({"decoder": Part("gauss")}, r"no decoder 'vectors/gauss'; available: vectors/gaussian\. Did you mean"),
     ],
 )
 def test_an_unknown_part_names_the_nearest(change, message, spec, modalities, plugins):

@@ -80,7 +80,7 @@ def test_the_row_that_differs_is_named_with_both_numbers():
     ],
 )
 def test_nan_and_infinity_must_stand_in_the_same_places(found, expected):
-    with pytest.raises(ParityError, match="output 'out': NaN or infinity stands in other places than in torch"):
+    with pytest.raises(ParityError, match="output 'out': NaN or infinity is in other places than in torch"):
         judged(found, expected, allowed=1e300)
 
 

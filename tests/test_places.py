@@ -230,7 +230,7 @@ def test_a_stranger_that_comes_while_a_bundle_is_written_stays(exported, tmp_pat
 def test_the_functions_are_as_careful_as_the_commands(checkpoint, plugins, tmp_path):
     (tmp_path / "album").mkdir()
     (tmp_path / "album/cat.jpg").write_text("mine")
-    with pytest.raises(UsageError, match=r"album holds 'cat.jpg'; `zoo export` replaces only a bundle of its own"):
+    with pytest.raises(UsageError, match=r"album holds 'cat.jpg'; `zoo export` replaces only a bundle that it wrote"):
         export(checkpoint, make_exporter("toy", plugins), tmp_path / "album", origin=Origin("toy"))
     with pytest.raises(UsageError, match=r"album holds 'cat.jpg'; choose another place, or remove it"):
         staged_folder(tmp_path / "album").__enter__()
@@ -345,7 +345,7 @@ def test_a_recipe_of_ones_own_is_not_overwritten_by_its_run(zoo, recipe_file, tm
     for options in ((), ("--resume",)):
         result = zoo("train", recipe, "--out", folder, *options)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert f"{folder} holds 'recipe.toml'; `zoo train` replaces only a run of its own" in result.error
+        assert f"{folder} holds 'recipe.toml'; `zoo train` replaces only a run that it wrote" in result.error
     assert tree(folder) == before
 
 

@@ -92,7 +92,7 @@ def test_a_plugin_that_fails_is_named_and_everything_else_stays(fault, site, zoo
     assert re.search(reason, birds["fault"])
     assert birds["components"] == birds["registries"] == []
     assert {component["name"] for component in toy["components"]} >= {"vectors", "vectors/linear", "toy-alignment"}
-    assert f"modalzoo-birds 1.0 is out: {birds['fault']}" in zoo("plugins").stderr
+    assert f"modalzoo-birds 1.0 is left out: {birds['fault']}" in zoo("plugins").stderr
 
 
 @pytest.mark.parametrize("fault", ["leaves at import", "is no Python", "lacks a dependency"])
@@ -101,7 +101,7 @@ def test_a_plugin_that_fails_does_not_end_the_process(fault, site, run_process):
     told = run_process("plugins")
     assert told.exit_code == 0
     assert "modalzoo-toy" in told.stdout
-    assert re.search(f"modalzoo-birds 1.0 is out: {FAULTS[fault][1]}", told.stderr)
+    assert re.search(f"modalzoo-birds 1.0 is left out: {FAULTS[fault][1]}", told.stderr)
 
 
 def test_a_plugin_is_registered_whole_or_not_at_all(site):
@@ -127,7 +127,7 @@ def test_of_two_plugins_with_one_name_the_second_is_out_and_both_are_named(site,
     told = zoo("plugins")
     assert told.exit_code == 0
     assert (
-        "modalzoo-ducks 1.0 is out: it registers the dataset 'sky', which modalzoo-cranes 1.0 has; "
+        "modalzoo-ducks 1.0 is left out: it registers the dataset 'sky', which modalzoo-cranes 1.0 has; "
         "remove one of the two, or leave one out by ZOO_PLUGINS=-modalzoo-ducks"
     ) in told.stderr
 
@@ -158,7 +158,7 @@ def test_the_setting_allows_only_those_it_names(site, monkeypatch):
 def test_the_doctor_tells_names_in_the_setting_that_no_plugin_has(site, run_process):
     site.add("birds", SOUND)
     told = run_process("doctor", ZOO_PLUGINS="modalzoo-birds, modalzoo-toi, -modalzoo-duck")
-    assert "ZOO_PLUGINS names modalzoo-duck, modalzoo-toi, of which no plugin is installed; correct" in told.stderr
+    assert "ZOO_PLUGINS names modalzoo-duck, modalzoo-toi, but no installed plugin has this name; corr" in told.stderr
     assert "ZOO_PLUGINS names" not in run_process("doctor", ZOO_PLUGINS="modalzoo-birds,-modalzoo-toy").stderr
 
 
@@ -264,7 +264,7 @@ def test_an_encoder_that_is_no_encoder_names_its_distribution(plugins):
 def test_a_name_that_a_broken_plugin_would_have_leads_to_it(site, make_recipe):
     site.add("birds", "raise RuntimeError('no feathers')")
     with pytest.raises(
-        UnknownNameError, match=r"no modality 'vector'.*Did you mean 'vectors'\?.*modalzoo-birds 1.0 is out"
+        UnknownNameError, match=r"no modality 'vector'.*Did you mean 'vectors'\?.*modalzoo-birds 1.0 is left out"
     ):
         installed().find("modality", "vector")
 
@@ -276,7 +276,7 @@ def test_a_name_in_a_recipe_is_never_a_path_to_code(plugins, make_recipe):
 
     recipe = make_recipe()
     inputs = tuple(replace(entry, modality=Part("os.path")) for entry in recipe.spec.inputs)
-    with pytest.raises(UnknownNameError, match=r"no modality 'os\.path'; there is vectors"):
+    with pytest.raises(UnknownNameError, match=r"no modality 'os\.path'; available: vectors"):
         make_modalities(replace(recipe.spec, inputs=inputs), plugins)
 
 
@@ -287,7 +287,7 @@ def test_a_plugin_whose_module_is_not_there_is_named():
 
 
 def test_no_plugins_at_all_is_told():
-    with pytest.raises(UnknownNameError, match=r"no exporter 'onnx'; there is none\. `zoo plugins` lists"):
+    with pytest.raises(UnknownNameError, match=r"no exporter 'onnx'; available: none\. `zoo plugins` lists"):
         Plugins(()).find("exporter", "onnx")
 
 
@@ -346,7 +346,7 @@ def test_components_are_told_by_their_short_name_and_by_their_distribution(zoo):
 def test_a_name_that_nothing_has_is_told_with_the_nearest(zoo):
     told = zoo("plugins", "liner")
     assert told.exit_code == 3
-    assert "no component or distribution 'liner'; there is " in told.error
+    assert "no component or distribution 'liner'; available: " in told.error
     assert "Did you mean 'linear'? `zoo plugins` lists what is installed." in told.error
 
 
@@ -354,4 +354,4 @@ def test_the_options_of_a_distribution_that_is_out_are_not_told(site, zoo):
     site.add("birds", FAULTS["is no Python"][0])
     told = zoo("plugins", "modalzoo-birds")
     assert told.exit_code == 1
-    assert re.search(f"modalzoo-birds 1.0 is out: {FAULTS['is no Python'][1]}", told.error)
+    assert re.search(f"modalzoo-birds 1.0 is left out: {FAULTS['is no Python'][1]}", told.error)

@@ -67,7 +67,7 @@ def test_the_table_has_a_column_a_precision_and_leaves_out_what_chance_gives():
 
 def test_a_metric_that_collapses_is_said_first_with_what_float32_has_and_what_chance_gives():
     lines = table({"fp32": FULL, "int8": with_metrics(recall=0.11, error=0.0215)})
-    expected = "int8 does not keep what fp32 does: a_to_b.recall@1 is 0.11, in fp32 0.5, by chance 0.1"
+    expected = "int8 does not keep the metrics of fp32: a_to_b.recall@1 is 0.11, in fp32 0.5, by chance 0.1"
     assert losses({"fp32": FULL, "int8": with_metrics(recall=0.11, error=0.0215)}) == [expected]
     assert lines[:3] == [f"**{expected}.**", "", "| | fp32 | int8 |"]
 
@@ -168,7 +168,7 @@ def test_a_precision_that_a_bundle_lacks_is_refused_with_those_it_has(reduced):
 
 
 def test_other_weights_do_not_drop_into_files_that_hold_their_own(reduced, checkpoint):
-    with pytest.raises(UsageError, match="hold weights of their own"):
+    with pytest.raises(UsageError, match="hold their own weights"):
         renew(checkpoint, OnnxExporter(), open_bundle(reduced), origin=Origin("toy"))
 
 
@@ -280,13 +280,13 @@ def test_what_calibrates_nothing_is_made_without_the_data_and_the_card_says_so(
 ):
     toy_data(empty=["train", "validation", "test"])
     card, manifest = exported_left(checkpoint, tmp_path / "bundle", precision)
-    assert "At fewer bits `encode_left` were judged on drawn cases alone, on no row of data." in card
+    assert "At fewer bits `encode_left` were judged only on drawn cases, on no row of data." in card
     assert "No metric of the task was measured, so only `fp32` is recommended." in card
     assert manifest["recommended"] == "fp32"
     assert manifest["graphs"]["encode_left"]["reduced"][precision]["parity"]["cases"] > 3
     (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo.exporting.bundle"]
     assert told == (
-        "files of fewer bits are judged on drawn cases alone, and no metric is measured: data 'toy', split 'test' has "
+        "files of fewer bits are judged only on drawn cases, and no metric is measured: data 'toy', split 'test' has "
         "no samples; no split has any. Files of fewer bits are judged and measured on it: add some"
     )
     assert set(replay(open_bundle(tmp_path / "bundle"))) == {"encode_left", f"encode_left.{precision}"}
@@ -302,7 +302,7 @@ def test_samples_that_cannot_be_read_are_left_out_of_calibrating_and_measuring_a
 
     recipe = replace(checkpoint.recipe, data=Part("toy", {"broken_at": 5}))
     card, _ = exported_left(replace(checkpoint, recipe=recipe), tmp_path / "bundle", "fp16")
-    assert "drawn cases alone" not in card
+    assert "only on drawn cases" not in card
     (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo.exporting.bundle"]
     assert told.startswith(
         "samples that cannot be read: 1, left out; the first: sample 'test-5', input 'left': value 0"
@@ -314,13 +314,13 @@ def test_samples_that_cannot_be_read_are_left_out_of_calibrating_and_measuring_a
 
 
 def test_with_the_data_the_card_does_not_speak_of_drawn_cases(reduced):
-    assert "drawn cases alone" not in (reduced / "README.md").read_text()
+    assert "only on drawn cases" not in (reduced / "README.md").read_text()
 
 
 def test_a_graph_that_no_row_of_the_data_fits_is_judged_on_drawn_cases(checkpoint, toy_data, tmp_path):
     toy_data(without=["left"])
     card, _ = exported_left(checkpoint, tmp_path / "bundle", "int8-weights")
-    assert "At fewer bits `encode_left` were judged on drawn cases alone" in card
+    assert "At fewer bits `encode_left` were judged only on drawn cases" in card
 
 
 def test_what_is_calibrated_names_the_split_that_has_no_row_for_it(checkpoint, toy_data, tmp_path):

@@ -54,7 +54,7 @@ def test_more_processes_than_before_are_a_change(two_processes, recipe_file, mak
     train(make_recipe(), tmp_path / "run", plugins=plugins)
     arguments = (recipe_file(steps=14), "--out", tmp_path / "run", "--resume")
     _, stderr = two_processes(*arguments).communicate(timeout=120)
-    assert "was trained otherwise: processes was 1 and is 2; use its own recipe, go on by the new one with" in stderr
+    assert "was trained with other settings: processes was 1 and is 2; use its own recipe, continue with the" in stderr
     stdout, stderr = two_processes(*arguments, "--accept-changes").communicate(timeout=120)
     assert stdout.split() == [str(tmp_path / "run/checkpoint-00000014/model.safetensors")], stderr
 

@@ -82,7 +82,7 @@ def test_a_registry_of_a_package_replaces_no_entry_of_the_zoo(site, table, write
     assert told.json["summary"] != table["summary"]
     assert (
         f"modalzoo-birds 1.0 brings a registry that is left out: it has the entry {taken!r}, which modalzoo has; "
-        "give its entries names of their own, or leave it out by ZOO_PLUGINS=-modalzoo-birds"
+        "give its entries other names, or leave it out by ZOO_PLUGINS=-modalzoo-birds"
     ) in caplog.messages
     assert "no entry 'sparrow'" in zoo("info", "sparrow").stderr
 

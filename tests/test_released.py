@@ -82,8 +82,8 @@ def test_outputs_that_lack_what_the_modality_needs_stand_for_no_value(released, 
     )
     pictures = {"translate_caption_to_picture.intensity": np.zeros((1, 1, 28, 28), np.float32)}
     expected = (
-        r"^the outputs translate_caption_to_picture\.intensity stand for no value: TextModality also needs 'ids'; give "
-        "all outputs of one graph, and if they are all, export the model again$"
+        r"^the outputs translate_caption_to_picture\.intensity are not enough for a value: TextModality also needs "
+        "'ids'; give all outputs of one graph, and if they are all, export the model again$"
     )
     with pytest.raises(DataError, match=expected):
         open_bundle(released / "bundle").values(pictures)
@@ -109,9 +109,7 @@ def test_a_released_bundle_is_judged_again_as_it_was(zoo):
 
 def test_other_weights_are_refused_by_a_released_bundle_of_fewer_bits(released, exporter):
     checkpoint = load(released / CHECKPOINT)
-    with pytest.raises(
-        UsageError, match=r"hold weights of their own, not in model.safetensors beside them; export the"
-    ):
+    with pytest.raises(UsageError, match=r"hold their own weights, not in model.safetensors beside them; export the"):
         renew(checkpoint, exporter, open_bundle(released / "bundle"), origin=Origin("run"))
 
 

@@ -190,14 +190,14 @@ def test_an_unknown_graph_or_input_names_the_nearest(bundle, site):
     opened = open_bundle(bundle)
     with pytest.raises(UnknownNameError, match=r"no graph 'encode_lift'.*Did you mean 'encode_left'\?"):
         opened.graph("encode_lift")
-    with pytest.raises(UnknownNameError, match=r"no input 'lift'; there is left, right. Did you mean 'left'\?"):
+    with pytest.raises(UnknownNameError, match=r"no input 'lift'; available: left, right. Did you mean 'left'\?"):
         opened.modality("lift")
     with pytest.raises(UsageError, match="the graph 'encode_left' has no input 'right'; it takes left"):
         opened.run("encode_left", {"right": [[[1, 2, 3]]]})
 
 
 def test_an_unknown_provider_is_refused_with_those_there_are(bundle):
-    with pytest.raises(UsageError, match="no provider 'gpu'; there is cpu, cuda, tensorrt"):
+    with pytest.raises(UsageError, match="no provider 'gpu'; available: cpu, cuda, tensorrt"):
         open_bundle(bundle, provider="gpu").graph("decode_left")
 
 

@@ -108,7 +108,7 @@ def test_a_row_is_nearest_to_itself(bundle, embedded):
 
 
 def test_a_value_that_several_graphs_read_needs_one_named(bundle, embedded):
-    with pytest.raises(UsageError, match=r"may be read by encode_\w+, encode_\w+; say by --graph which one is meant"):
+    with pytest.raises(UsageError, match=r"may be read by encode_\w+, encode_\w+; choose one by --graph"):
         query_vector(open_bundle(bundle), Vectors.open(embedded), ROWS[0])
 
 

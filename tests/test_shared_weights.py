@@ -103,7 +103,7 @@ def test_single_files_hold_their_weights_and_take_no_others(checkpoint, tmp_path
     export(checkpoint, OnnxExporter(), tmp_path / "bundle", origin=ORIGIN, graphs=["decode_left"], single_file=True)
     assert not (tmp_path / "bundle" / "model.safetensors").exists()
     assert not linked(onnx.load(tmp_path / "bundle" / "decode_left.onnx", load_external_data=False))
-    with pytest.raises(UsageError, match=r"hold weights of their own, not in model\.safetensors beside them"):
+    with pytest.raises(UsageError, match=r"hold their own weights, not in model\.safetensors beside them"):
         renew(checkpoint, OnnxExporter(), open_bundle(tmp_path / "bundle"), origin=ORIGIN)
 
 
@@ -148,7 +148,7 @@ def test_the_command_renews_weights(zoo, shared, tuned, tmp_path, monkeypatch):
 def test_the_command_says_what_goes_with_weights_alone(zoo, shared, tuned):
     result = zoo("export", tuned, "--weights-only", "--graph", "encode_left", "--out", shared)
     assert result.exit_code == 2
-    assert "it goes with --out alone" in result.error
+    assert "it can be combined only with --out" in result.error
 
 
 def linked(model):

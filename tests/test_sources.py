@@ -50,7 +50,8 @@ def test_a_source_that_cannot_be_one_says_why(tmp_path):
     with pytest.raises(UsageError, match=r"empty.txt is empty; expected at least one row"):
         open_source(tmp_path / "empty.txt", ("left",))
     (tmp_path / "a.txt").write_text("a\n")
-    with pytest.raises(UsageError, match="the graph takes left, right: say by --name which one the rows are, or give"):
+    advice = "name by --name the one that the rows belong to, or give"
+    with pytest.raises(UsageError, match=f"the graph takes left, right: {advice}"):
         open_source(tmp_path / "a.txt", ("left", "right"))
     with pytest.raises(UsageError, match="the graph has no input 'up'; it takes left, right"):
         open_source(tmp_path / "a.txt", ("left", "right"), name="up")
@@ -89,7 +90,7 @@ def test_a_table_gives_all_inputs_that_have_a_column_or_the_one_that_is_named(tm
 
 def test_a_table_without_a_column_for_an_input_says_what_to_call_it(tmp_path):
     (tmp_path / "rows.csv").write_text("text,id\nred,1\n")
-    message = "has the columns text, id, none of which has the name of an input; call the column that holds the values "
+    message = "has the columns text, id, but none with the name of an input; call the column that holds the values "
     with pytest.raises(UsageError, match=f"{message}'caption' in the first line"):
         open_source(tmp_path / "rows.csv", ("caption",))
 

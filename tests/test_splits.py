@@ -70,8 +70,8 @@ def test_training_on_an_input_that_no_sample_has_names_it_before_the_model_is_bu
 
 
 def test_an_input_that_drop_takes_away_altogether_is_named(make_recipe, unbuilt, plugins, tmp_path):
-    expected = "no sample has the input 'left', they have right; .* training.drop takes all of it away; lower its share"
-    with pytest.raises(UsageError, match=expected):
+    advice = "training.drop removes all its values; lower the fraction"
+    with pytest.raises(UsageError, match=f"no sample has the input 'left', they have right; .* {advice}"):
         train(make_recipe(drop={"left": 1.0}), tmp_path, plugins=plugins)
 
 

@@ -122,7 +122,7 @@ def test_the_first_run_that_cuts_values_logs_how_many(opened, caplog):
             opened.run("encode_left", {"left": VECTORS})
     assert [record.getMessage() for record in caplog.records] == [
         "encode_left: 2 of 3 values of 'left' are truncated, since the graph reads only their beginning; "
-        "Bundle.truncated tells which; this is logged once"
+        "Bundle.truncated returns which rows; this is logged once"
     ]
 
 
@@ -241,7 +241,7 @@ def test_an_npy_holds_all_rows_of_an_input(zoo, bundle, tmp_path, order):
     named = {"a": f"latent={tmp_path / 'latent.npy'}", "b": "latent=1"}
     result = zoo("run", bundle, "decode_left", *(part for one in order for part in ("-i", named[one])))
     assert result.exit_code == 2
-    assert result.error == f"-i {named[order[1]]}: 'latent' came before; an .npy holds all rows of an input"
+    assert result.error == f"-i {named[order[1]]}: 'latent' was given before; one .npy holds all rows of an input"
 
 
 def test_values_that_take_more_memory_than_there_is_are_told(opened, monkeypatch):

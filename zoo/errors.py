@@ -65,7 +65,7 @@ class UnknownNameError(NotFoundError):
         listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         self.name = name
         self.nearest = _nearest(name, names)
-        super().__init__(f"no {kind} {name!r}; there is {listed or 'none'}.{did_you_mean(name, names)} {hint}")
+        super().__init__(f"no {kind} {name!r}; available: {listed or 'none'}.{did_you_mean(name, names)} {hint}")
 
 
 class MissingExtraError(NotFoundError, ImportError):
@@ -74,7 +74,7 @@ class MissingExtraError(NotFoundError, ImportError):
     def __init__(self, package: str, brings: Sequence[str], *, remark: str = "") -> None:
         """``brings`` holds what pip may be asked to install; any one of them is enough."""
         commands = " or ".join(f"`pip install {name}`" for name in brings)
-        super().__init__(f"{package} is not installed{remark}; {commands} brings it")
+        super().__init__(f"{package} is not installed{remark}; {commands} installs it")
         self.name = package
 
 

@@ -122,7 +122,7 @@ UNREADABLE = "the proxy of HTTPS_PROXY cannot be read; expected http://HOST:PORT
         ("http://user:pass@", UNREADABLE),
         (
             "socks5h://user:pa@127.0.0.1:1080",
-            "the proxy of HTTPS_PROXY is SOCKS, which is not spoken here; expected http",
+            "the proxy of HTTPS_PROXY is SOCKS, which is not supported; expected http",
         ),
         ("ftp://user:pa@127.0.0.1:21", "the proxy of HTTPS_PROXY is not an HTTP proxy; expected http://HOST:PORT, w"),
     ],
@@ -172,9 +172,7 @@ def test_certificates_of_a_networks_own_are_told_with_where_to_name_them(tunnel,
     assert (
         f"cannot be reached through the proxy {proxy.at} of HTTPS_PROXY, since it shows a certificate that" in message
     )
-    assert (
-        "cannot be trusted (self-signed certificate); if your network or proxy has certificates of its own" in message
-    )
+    assert "cannot be trusted (self-signed certificate); if your network or proxy has its own certificates" in message
     assert "name their file in SSL_CERT_FILE, with 0 of" in message
     monkeypatch.setenv("SSL_CERT_FILE", "/lost/ca.pem")
     assert "in SSL_CERT_FILE, which is '/lost/ca.pem' at present" in refused(OfflineError, f"{HOST}right")

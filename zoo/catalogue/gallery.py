@@ -21,7 +21,7 @@ _INTRODUCTION = """\
 # Models
 
 The entries of the registry, as `zoo info NAME` shows them. Each number was measured on held-out data by the command
-above its table, which anyone can run again; `zoo info NAME --json` tells how far another measurement may differ.
+above its table, which anyone can run again; `zoo info NAME --json` shows how far another measurement may differ.
 Likelihoods (`nll`, `reconstruction`, `translation`) are in nats; other metrics that are not fractions, such as
 `median_rank`, are counts. [Several inputs](joint.md) explains the metrics of subsets of the inputs.
 

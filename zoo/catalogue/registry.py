@@ -168,7 +168,7 @@ def _check_new(brought: Mapping[str, RegistryEntry], owners: Mapping[str, str], 
     clashes = [f"{name!r}, which {owners[name]} has" for name in brought if name in owners]
     if clashes:
         raise SpecError(
-            f"it has the entry {', '.join(clashes)}; give its entries names of their own, or leave it out by "
+            f"it has the entry {', '.join(clashes)}; give its entries other names, or leave it out by "
             f"ZOO_PLUGINS=-{plugin.distribution}"
         )
 

@@ -103,7 +103,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        hint = f" `{context.command_path} --help` tells what it takes." if context else ""
+        hint = f" See `{context.command_path} --help`." if context else ""
         _leave(f"{error.format_message()}{hint}", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         note("interrupted")

@@ -32,4 +32,4 @@ def command(name: str | None, as_json: bool) -> None:
         return
     print_table(HEADER, rows(found))
     for plugin in found.faults:
-        note(f"{plugin.distribution} {plugin.version} is out: {plugin.fault}")
+        note(f"{plugin.distribution} {plugin.version} is left out: {plugin.fault}")

@@ -125,7 +125,7 @@ def parse_inputs(assignments: tuple[str, ...]) -> dict[str, Any]:
         if isinstance(values[name], list) and not value.endswith(".npy"):
             values[name].append(value)
         elif len(values[name]):
-            raise UsageError(f"-i {assignment}: {name!r} came before; an .npy holds all rows of an input")
+            raise UsageError(f"-i {assignment}: {name!r} was given before; one .npy holds all rows of an input")
         else:
             from zoo.reading.npy import read_npy
 

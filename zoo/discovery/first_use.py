@@ -49,7 +49,7 @@ def _listed(package: str) -> dict[str, str]:
     source = getattr(spec and spec.loader, "get_source", lambda _: None)(package)
     if source is None:
         raise ImportError(
-            f"the public names of {package} stand in its __init__.py, whose source is not there; install {package} "
+            f"the public names of {package} are listed in its __init__.py, whose source is missing; install {package} "
             "with its .py files"
         )
     blocks = [

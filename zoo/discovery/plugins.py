@@ -43,7 +43,7 @@ class Plugins:
             for plugin in self.plugins
             if not plugin.fault
         )
-        out = (f"{plugin.distribution} {plugin.version} is out: {plugin.fault!r}" for plugin in self.faults)
+        out = (f"{plugin.distribution} {plugin.version} is left out: {plugin.fault!r}" for plugin in self.faults)
         return "\n".join([*sound, *out]) or "no plugins"
 
     @property
@@ -66,7 +66,7 @@ class Plugins:
             raise UnknownNameError("distribution with a plugin", distribution, known, hint=_WHERE)
         for plugin in found:
             if plugin.fault:
-                raise PluginError(f"{distribution} {plugin.version} is out: {plugin.fault}")
+                raise PluginError(f"{distribution} {plugin.version} is left out: {plugin.fault}")
         return found
 
     def find(self, kind: str, name: str) -> Component:
@@ -77,10 +77,10 @@ class Plugins:
         component = self.table.get((kind, name))
         if component is None:
             broken = "".join(
-                f" {plugin.distribution} {plugin.version} is out: {plugin.fault}." for plugin in self.faults
+                f" {plugin.distribution} {plugin.version} is left out: {plugin.fault}." for plugin in self.faults
             )
             brings = bringing_component(name.partition("/")[0])
-            cure = f" `pip install {brings}` brings it." if brings else ""
+            cure = f" `pip install {brings}` installs it." if brings else ""
             raise UnknownNameError(kind, name, self.names(kind), hint=_WHERE + broken + cure)
         return component
 

@@ -103,14 +103,14 @@ def renew(
 
     ``layout`` must be the bundle's own, since its files are written again.
 
-    Raises UsageError if the weights are of another spec, if files of the bundle hold weights of their own, or if its
+    Raises UsageError if the weights are of another spec, if files of the bundle hold their own weights, or if its
     folder contains files that are not part of it; ParityError if a graph does not compute what torch computes with the
     new weights. The bundle is then unchanged.
     """
     files = bundle.contents.files
     if not isinstance(exporter, SharesWeights) or WEIGHTS not in files.promised or bundle.precisions[1:]:
         raise UsageError(
-            f"graphs of {bundle.folder} hold weights of their own, not in {WEIGHTS} beside them; export the model "
+            f"graphs of {bundle.folder} hold their own weights, not in {WEIGHTS} beside them; export the model "
             "without --weights-only"
         )
     if bundle.recipe.spec != checkpoint.recipe.spec:
@@ -135,7 +135,7 @@ def _data(checkpoint: Checkpoint, precisions: Sequence[Precision]) -> Data | Non
     except ZooError as error:
         if any(precision.calibrated for precision in precisions):
             raise
-        _log.warning("files of fewer bits are judged on drawn cases alone, and no metric is measured: %s", error)
+        _log.warning("files of fewer bits are judged only on drawn cases, and no metric is measured: %s", error)
         return None
 
 

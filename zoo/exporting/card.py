@@ -46,7 +46,7 @@ def card(model: Model, manifest: Manifest, precisions: Sequence[str] = ()) -> st
         f"Licence of the weights: {origin.license or 'not stated'}. "
         f"Licence of the data: {origin.data_license or 'not stated'}.",
         "",
-        "| graph | takes | gives | cases | share of the tolerance used | largest error |",
+        "| graph | takes | gives | cases | fraction of the tolerance used | largest error |",
         "|---|---|---|---|---|---|",
     ]
     for name, graph in manifest.graphs.items():
@@ -60,8 +60,8 @@ def card(model: Model, manifest: Manifest, precisions: Sequence[str] = ()) -> st
         )
     lines += [
         "",
-        "A batch has at least one row. `zoo` refuses one without; a program that runs a file by onnxruntime alone must",
-        "do so itself: on no rows, the LSTM and the GRU of onnxruntime end the whole process.",
+        "A batch has at least one row. `zoo` refuses an empty one; a program that runs a file on plain onnxruntime",
+        "must do so itself: on a batch without rows, the LSTM and the GRU of onnxruntime end the whole process.",
     ]
     if precisions:
         lines += ["", "## Precisions", "", *precisions]

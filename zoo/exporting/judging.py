@@ -13,9 +13,9 @@ again: it may also differ from float64 as much as the result changes if every in
 ``UNITS`` · 2⁻²³ of itself (see ``zoo.exporting.rounding``).
 
 Whole numbers must be equal, unless the weights do not decide them: a row of them may differ by up to eight times the
-change that results if the weights of the float64 module are perturbed by about K · 2⁻²³ of themselves. So a generated
-text may differ from the place on where its two most probable words are almost tied, since no float32 file can tell them
-apart.
+change that results if the weights of the float64 module are perturbed by about K · 2⁻²³ of themselves. For example, if
+the two most probable next words of a text are almost tied, no float32 file can tell them apart, and the text may differ
+from that word on.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ def _made(graph: Graph, name: str, module: nn.Module, tensors: Mapping[str, torc
     except (RuntimeError, ValueError, IndexError) as error:
         raise ParityError(
             f"{here}: the module cannot be run: {str(error).partition(chr(10))[0]}; it must compute at every size that "
-            "its axes allow: let no size of the batch or of an axis stand in it as a number"
+            "its axes allow: write no size of the batch or of an axis in it as a number"
         ) from error
     for key, spec in graph.outputs.items():
         if key not in made:

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Cut(Exception):
-    """The server or the connection failed; the next attempt goes on from here."""
+    """The server or the connection failed; the next attempt continues from here."""
 
     def __init__(self, reason: str, *, pause_s: float | None = None, reached: bool = True) -> None:
         super().__init__(reason)
@@ -129,7 +129,7 @@ def download(
                 raise OfflineError(f"{cut} and asks to wait {pause_s:.0f} s") from cut
             if time.monotonic() + pause_s > ends_at_s:
                 raise OfflineError(f"{cut} until all the time was used up that a source may take") from cut
-            _log.info("%s %s; going on in %.1f s", safe_address(url), cut, pause_s)
+            _log.info("%s %s; continuing in %.1f s", safe_address(url), cut, pause_s)
             time.sleep(pause_s)
 
 

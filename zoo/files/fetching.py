@@ -215,7 +215,7 @@ def _one_at_a_time(cache: Path, sha256: str, patience: Patience) -> Iterator[Non
                 if all(untouched_s(path) > patience_s for path in (cache / "partial").glob(f"{sha256}.*")):
                     break
         except (ImportError, NotImplementedError, OSError) as error:
-            _log.info("going on without a lock in %s: %s", cache, error)
+            _log.info("continuing without a lock in %s: %s", cache, error)
         yield
 
 

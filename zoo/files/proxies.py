@@ -52,7 +52,7 @@ def proxy_for(url: str) -> Proxy | None:
     value = named[key] if "://" in named[key] else f"http://{named[key]}"
     kind = value.partition("://")[0].lower()
     if kind not in ("http", "https"):
-        known = "SOCKS, which is not spoken here" if kind.startswith("socks") else "not an HTTP proxy"
+        known = "SOCKS, which is not supported" if kind.startswith("socks") else "not an HTTP proxy"
         raise OfflineError(f"cannot be reached: the proxy of {variable} is {known}; expected {_FORM}")
     try:
         parts = parse_url(value)
@@ -119,7 +119,7 @@ def _certificate(failure: Exception) -> str:
         return told
     given = os.environ.get("SSL_CERT_FILE")
     present = f", which is {given!r} at present" if given else ""
-    return f"{told}; if your network or proxy has certificates of its own, name their file in SSL_CERT_FILE{present}"
+    return f"{told}; if your network or proxy has its own certificates, name their file in SSL_CERT_FILE{present}"
 
 
 def _plain(failure: Exception) -> str:

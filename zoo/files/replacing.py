@@ -229,7 +229,7 @@ def _counted(names: list[str]) -> str:
 def _advice(kind: Kind | None) -> str:
     if kind is None:
         return "choose another place, or remove it"
-    return f"`{kind.command}` replaces only {kind.what} of its own: choose another --out, or remove it"
+    return f"`{kind.command}` replaces only {kind.what} that it wrote: choose another --out, or remove it"
 
 
 def _above_here() -> tuple[Path, ...]:

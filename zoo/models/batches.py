@@ -98,7 +98,7 @@ def load_rows(
         return RowsOnDemand(samples, modalities, skip)
     rows = _in_memory(samples, modalities, skip, row_bytes, reading)
     if not len(rows):
-        raise UsageError(f"{where}: none of its {given} samples can be read; mend their files, or name other data")
+        raise UsageError(f"{where}: none of its {given} samples can be read; repair their files, or name other data")
     return rows
 
 

@@ -103,8 +103,8 @@ def build(
         if parameter.numel() == 0:
             raise SpecError(
                 f"spec.objective {spec.objective.name!r}: the parameter {name!r} has the shape "
-                f"{tuple(parameter.shape)}, which holds no number; give the options of that part that say how wide it "
-                "is at least 1"
+                f"{tuple(parameter.shape)}, which holds no number; set the options of that part that give its width "
+                "to at least 1"
             )
     return Model(spec, modalities, made, plugins)
 
@@ -114,14 +114,14 @@ def _require_tensors(modality: Modality, where: str) -> None:
     for name, declared in modality.tensors.items():
         if name == PRESENT:
             raise SpecError(
-                f"{where}: its tensor {name!r} is called like the one by which graphs say which rows have the input; "
-                "give it another name in the modality's class"
+                f"{where}: its tensor {name!r} has the name of the tensor by which graphs say which rows have the "
+                "input; give it another name in the modality's class"
             )
         widths = [axis if isinstance(axis, int) else modality.axes[axis].largest for axis in declared.axes[1:]]
         if min(widths, default=1) < 1:
             raise SpecError(
                 f"{where}: its tensor {name!r} has the axes {', '.join(map(str, declared.axes))}, one of which is at "
-                "most 0; give the options of the modality that say how wide a value is at least 1"
+                "most 0; set the options of the modality that give the width of a value to at least 1"
             )
 
 

@@ -96,7 +96,7 @@ def weights(module: nn.Module) -> dict[str, Tensor]:
         if not isinstance(tensor, Tensor):
             raise PluginError(
                 f"the state {name!r} of the model is of the type {type(tensor).__name__}, expected a tensor: a "
-                "checkpoint holds parameters and buffers alone; drop get_extra_state, or keep it as a buffer"
+                "checkpoint holds only parameters and buffers; drop get_extra_state, or keep it as a buffer"
             )
         memory = _memory(tensor)
         if tensor.numel() == 0 or memory not in seen:

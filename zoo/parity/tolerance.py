@@ -97,7 +97,7 @@ def compare(
                 f"{here}: expected {spec.dtype} of shape {want.shape}, the file gives {got.dtype} of shape {got.shape}"
             )
         if not (np.array_equal(np.isnan(got), np.isnan(want)) and np.array_equal(_infinities(got), _infinities(want))):
-            raise ParityError(f"{here}: NaN or infinity stands in other places than in torch")
+            raise ParityError(f"{here}: NaN or infinity is in other places than in torch")
         finite = np.isfinite(want)
         error = _row_max(np.abs(np.where(finite, got, 0).astype(np.float64) - np.where(finite, want, 0)))
         for row in np.flatnonzero(~(error <= allowed[name])):

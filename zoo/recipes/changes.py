@@ -42,8 +42,8 @@ def refuse(changed: Changes, checkpoint: Path, *, accepted: bool) -> None:
         )
     if changed and not accepted:
         raise IntegrityError(
-            f"{checkpoint} was trained otherwise: {told(changed)}; use its own recipe, go on by the new one with "
-            "--accept-changes, or choose another --out"
+            f"{checkpoint} was trained with other settings: {told(changed)}; use its own recipe, continue with the new "
+            "one by --accept-changes, or choose another --out"
         )
 
 

@@ -171,7 +171,7 @@ def check_distinct(inputs: Sequence[str]) -> None:
         )
     means = {name: f"the input {name!r}" for name in inputs}
     for name in filter(is_average, inputs):
-        raise SpecError(f"spec.inputs.{name}: metrics have the name {name!r} for something else; choose another")
+        raise SpecError(f"spec.inputs.{name}: metrics use the name {name!r} for something else; choose another")
     for source, target in permutations(inputs, 2):
         joined, meant = translation_name(source, target), f"the way from {source!r} to {target!r}"
         if joined in means:

@@ -177,7 +177,7 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
         with unsearched():  # garbage collection takes a third of reading a large document
             return tomli.loads(text)
     except (tomli.TOMLDecodeError, RecursionError) as error:
-        raise SpecError(f"{where} is not valid TOML: {error}; mend that line") from None
+        raise SpecError(f"{where} is not valid TOML: {error}; correct that line") from None
     except ValueError as error:  # Python reads whole numbers of up to some thousand digits
         found = _ENDLESS.search(text)
         line = f" in line {text.count(chr(10), 0, found.start()) + 1}" if found else ""

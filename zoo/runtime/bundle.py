@@ -197,7 +197,7 @@ class Bundle:
                 self._told.add((graph, name))
                 _log.warning(
                     "%s: %d of %d values of %r are truncated, since the graph reads only their beginning; "
-                    "Bundle.truncated tells which; this is logged once",
+                    "Bundle.truncated returns which rows; this is logged once",
                     graph,
                     len(rows),
                     len(values[name]),

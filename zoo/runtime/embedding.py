@@ -207,8 +207,8 @@ class _Reader:
     def _leave_out(self, bad: BadRow) -> None:
         if not self._skips_bad:
             raise DataError(
-                f"{self._source.named(bad.number)}: {bad.reason}; mend it, remove {self._folder} and embed again, "
-                "or go on without such rows by --skip-bad"
+                f"{self._source.named(bad.number)}: {bad.reason}; correct it, remove {self._folder} and embed again, "
+                "or continue without such rows by --skip-bad"
             )
         self.skipped.append(bad)
 

@@ -38,7 +38,7 @@ def load(
     with extras_named():
         import onnxruntime as ort
     if provider not in PROVIDERS:
-        raise UsageError(f"no provider {provider!r}; there is {', '.join(PROVIDERS)}")
+        raise UsageError(f"no provider {provider!r}; available: {', '.join(PROVIDERS)}")
     if threads < 1:
         raise UsageError(f"a session runs on at least 1 thread, got {threads}")
     wanted = PROVIDERS[provider]

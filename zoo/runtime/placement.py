@@ -65,7 +65,7 @@ def placement(path: Path, *, provider: str = "cpu") -> Placement:
     try:
         import onnx
     except ModuleNotFoundError as error:
-        remark = ", which tells what a graph's nodes compute"
+        remark = ", which is needed to see what a graph's nodes compute"
         raise MissingExtraError("onnx", ["modalzoo-onnx"], remark=remark) from error
     session = load(path, provider=provider, settings=_RECORD)
     nodes = tuple(

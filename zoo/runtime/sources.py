@@ -126,8 +126,8 @@ class _Placed:
 def _single(inputs: Sequence[str], name: str) -> str:
     if not name and len(inputs) > 1:
         raise UsageError(
-            f"the graph takes {', '.join(inputs)}: say by --name which one the rows are, or give a .csv with a column "
-            "of each or a .jsonl with an object per line"
+            f"the graph takes {', '.join(inputs)}: name by --name the one that the rows belong to, or give a .csv with "
+            "a column of each or a .jsonl with an object per line"
         )
     return name or inputs[0]
 
@@ -158,7 +158,7 @@ def _of_table(path: Path, wanted: Sequence[str], placed: _Placed) -> Source:
     names = [name for name in wanted if name in table.columns]
     if not names:
         raise UsageError(
-            f"{path} has the columns {', '.join(table.columns)}, none of which has the name of an input; call the "
+            f"{path} has the columns {', '.join(table.columns)}, but none with the name of an input; call the "
             f"column that holds the values {' or '.join(map(repr, wanted))} in the first line"
         )
 

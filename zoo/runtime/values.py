@@ -144,8 +144,8 @@ def decoded_values(outputs: Mapping[str, Array], modality: Modality) -> list[Any
         return list(modality.from_arrays(by_leaf(outputs)))
     except KeyError as error:
         raise DataError(
-            f"the outputs {', '.join(outputs)} stand for no value: {type(modality).__name__} also needs {error}; give "
-            "all outputs of one graph, and if they are all, export the model again"
+            f"the outputs {', '.join(outputs)} are not enough for a value: {type(modality).__name__} also needs "
+            f"{error}; give all outputs of one graph, and if they are all, export the model again"
         ) from error
 
 

@@ -100,7 +100,7 @@ class Decoded:
                 for path in (staging, *staging.iterdir()):
                     home.share(path)
         except (OSError, ValueError, ZooError) as error:
-            _log.info("what was decoded is not kept: %s", error)
+            _log.info("the decoded values are not kept: %s", error)
 
     @property
     def _folder(self) -> Path:

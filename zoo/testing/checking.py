@@ -43,7 +43,7 @@ def check(distribution: str, plugins: Plugins) -> list[Checked]:
         command = (sys.executable, "-m", "pytest", *options, *where, str(tests))
         done = subprocess.run(command, stdout=sys.stderr, check=False)
         if done.returncode not in (0, 1) or not results.exists():
-            raise PluginError(f"the contracts of {distribution} could not be run; what pytest says stands above")
+            raise PluginError(f"the contracts of {distribution} could not be run; the output of pytest is above")
         return _read(results)
 
 

@@ -25,7 +25,7 @@ def require_kind(graph: Graph, inputs: Collection[str]) -> None:
         assert not name or name in inputs, (
             f"{what} has the {end} {name!r}, which is not an input; the inputs are {names}"
         )
-    assert not graph.raw, f"{what} says that it is raw; the graphs of raw values are made of those of an objective"
+    assert not graph.raw, f"{what} says that it is raw, but the zoo itself makes the raw graphs; leave `raw` false"
     if graph.kind not in _ENDS:
         return
     for end, name, has_one in zip(("source", "target"), (graph.source, graph.target), _ENDS[graph.kind], strict=True):

@@ -51,7 +51,8 @@ class ModalityContract(Contract):
 
     def test_no_tensor_is_called_like_the_one_that_tells_of_gaps(self, modality: Modality) -> None:
         """A graph says by ``present`` which rows have an input."""
-        assert PRESENT not in modality.tensors, f"a tensor is called {PRESENT!r}, by which graphs tell gaps; rename it"
+        message = f"a tensor is called {PRESENT!r}, the name by which graphs mark gaps; rename it"
+        assert PRESENT not in modality.tensors, message
 
     def test_no_tensor_has_the_width_0(self, modality: Modality) -> None:
         """Every fixed axis, and every free one at its largest, has a size of at least 1."""

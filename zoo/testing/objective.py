@@ -221,7 +221,7 @@ class ObjectiveContract(Contract):
         """Its kind, and the inputs that it reads and makes, fit its tensors; all names are different."""
         graphs = list(objective.eval().graphs())
         names = [graph.name for graph in graphs]
-        assert len(set(names)) == len(names), f"each graph needs a name of its own, got {', '.join(names)}"
+        assert len(set(names)) == len(names), f"graphs need different names, got {', '.join(names)}"
         for graph in graphs:
             require_kind(graph, list(batch.inputs))
 

@@ -74,7 +74,7 @@ def _training_samples(splits: Splits, recipe: Recipe, skip: Skip | None) -> Sequ
     samples = splits.read(TRAIN, advice=_TRAINED, empty=_FILLED)
     splits.require(samples, splits.inputs, TRAIN, advice=_TRAINED)
     kept = dropped(samples, recipe.training.drop, seed=recipe.training.seed)
-    splits.require(kept, splits.inputs, TRAIN, advice="training.drop takes all of it away; lower its share")
+    splits.require(kept, splits.inputs, TRAIN, advice="training.drop removes all its values; lower the fraction")
     return with_files(kept, splits.inputs, where=splits.where(TRAIN), skip=skip)
 
 
@@ -86,7 +86,7 @@ def _check_rows(samples: Sequence[Sample], splits: Splits, recipe: Recipe, plugi
         held = ((name, sum(sample.inputs.get(name) is not None for sample in samples)) for name in splits.inputs)
         needs = {2: "two"}.get(objective.fewest_inputs, str(objective.fewest_inputs))
         raise UsageError(
-            f"No training row has {needs} inputs, and {recipe.spec.objective.name!r} learns from no other: in "
+            f"No training row has {needs} inputs, and {recipe.spec.objective.name!r} learns only from such rows: in "
             f"{splits.where(TRAIN)}, {joined(f'{count} rows have {name}' for name, count in held)}. Put what belongs "
             "together into one row"
         )

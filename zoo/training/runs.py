@@ -86,7 +86,7 @@ class SavedStep:
         except (SafetensorError, LookupError, ValueError) as error:
             raise IntegrityError(
                 f"{path} is not what the optimisers of this recipe saved ({error!s:.200}); delete {self.folder} and "
-                "--resume goes on from the one before"
+                "--resume continues from the one before"
             ) from error
 
 
@@ -102,7 +102,7 @@ class Run:
         if saved := self.saved():
             raise UsageError(
                 f"{self.folder} already holds checkpoints up to step {max(saved)}; "
-                "go on from them with --resume, or choose another --out"
+                "continue from them with --resume, or choose another --out"
             )
 
     @contextmanager
@@ -114,8 +114,8 @@ class Run:
         with sole_writer(self.folder, RUN.command):
             if max(self.saved(), default=0) != (newest.step if newest else 0):
                 raise UsageError(
-                    f"another `{RUN.command}` wrote checkpoints to {self.folder} while this one began; go on from them "
-                    "with --resume, or choose another --out"
+                    f"another `{RUN.command}` wrote checkpoints to {self.folder} while this one began; continue from "
+                    "them with --resume, or choose another --out"
                 )
             yield
 
@@ -214,7 +214,7 @@ def _state(path: Path) -> tuple[Recipe, BoundFiles, dict[str, int]]:
         return Recipe.read(kept.get("recipe"), str(path)), files, launched
     except (IntegrityError, SpecError, ValueError, RecursionError) as error:
         raise IntegrityError(
-            f"{path} is missing or damaged ({error!s:.500}); delete {path.parent} and --resume goes on from the one "
+            f"{path} is missing or damaged ({error!s:.500}); delete {path.parent} and --resume continues from the one "
             "before"
         ) from error
 

@@ -61,7 +61,7 @@ def doctor(*, limit_s: float = 30.0) -> Diagnosis:
     rows += [(name, found_versions[name], "out") for name in unfit]
     rows += [(plugin.distribution, plugin.version, _registers(plugin, behaved)) for plugin in plugins.plugins]
     hints = [
-        f"ZOO_PLUGINS names {', '.join(unknown)}, of which no plugin is installed; correct the name, or take it out"
+        f"ZOO_PLUGINS names {', '.join(unknown)}, but no installed plugin has this name; correct it, or remove it"
         for unknown in [unknown_in_setting()]
         if unknown
     ]
@@ -89,7 +89,7 @@ def _version(distribution: str) -> str | None:
 
 def _remark(name: str, found: str | None) -> str:
     if name == "torch" and found:
-        return "what is tested" if found.startswith(TESTED_TORCH) else f"{TESTED_TORCH} is what is tested"
+        return "the tested version" if found.startswith(TESTED_TORCH) else f"the tested version is {TESTED_TORCH}"
     if name.startswith("onnxruntime") and found:
         return _providers()
     return ""

@@ -30,7 +30,7 @@ class Card:
         said = [*facts(entry, self.missing), *([] if picture is None else [("picture", str(picture))])]
         lines = [f"{entry.name}: {entry.summary}", "", *(f"  {label:<{_LABEL}}{text}" for label, text in said), ""]
         if entry.metrics:
-            lines.append(f"  measured by `{entry.metrics_command}`; --json tells how far another measurement may lie:")
+            lines.append(f"  measured by `{entry.metrics_command}`; --json also shows the tolerance of each metric:")
             for table in measured(entry):
                 lines += [*(f"    {line}" for line in aligned(table)), ""]
         return [*lines, "  use it:", *(f"    {line}" for line in aligned(_commands(entry)))]

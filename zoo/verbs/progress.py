@@ -63,7 +63,7 @@ def _on_terminal(what: str) -> Iterator[Progress]:
 
 @contextmanager
 def _in_cell(what: str) -> Iterator[Progress]:
-    """Show the bar as text below the cell of a notebook, in one place that changes as the task goes on."""
+    """Show the bar as text below the cell of a notebook, in one place that changes during the task."""
     from IPython.display import display
     from rich.console import Console
 

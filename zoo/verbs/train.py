@@ -141,7 +141,7 @@ def _entry(name: str, plugins: Plugins) -> RegistryEntry:
         if not (recipe := Path(name) / "recipe.toml").is_file():
             raise
         raise UsageError(
-            f"no entry {name!r}, but a folder with a recipe: train it by `zoo train {recipe}`, and add "
+            f"no entry {name!r}, but a folder of this name with a recipe: train it by `zoo train {recipe}`, and add "
             f"--out {name} --resume to continue a run"
         ) from error
 

@@ -168,7 +168,7 @@ def test_nan_that_is_lost_is_told(found_in, inputs):
     values = inputs["x.values"].copy()
     values[0, 0, 0] = np.nan
     found = found_in(no_nan, **{"x.values": values})
-    assert (found.value, found.problem) == ("gelu", "NaN or infinity stands in other places than in torch")
+    assert (found.value, found.problem) == ("gelu", "NaN or infinity is in other places than in torch")
 
 
 def test_another_shape_is_told(found_in):

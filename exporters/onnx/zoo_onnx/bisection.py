@@ -73,7 +73,7 @@ def first_fault(traces: Sequence[ExportedProgram], graph: Graph, path: Path, inp
     """
     try:
         traced, outputs = run_traces(traces, graph, inputs)
-    except (RuntimeError, IndexError):  # a size of the trace stands in it
+    except (RuntimeError, IndexError):  # a size of the trace is fixed in it
         return Departure("", "", frozen_branch(graph, None, inputs))
     if frozen := frozen_branch(graph, outputs, inputs):
         return Departure("", "", frozen)
@@ -187,7 +187,7 @@ def _difference(found: Array, value: Value, declared: TensorSpec | None, ulps: i
         return f"{wrong} of {found.size} differ" if wrong and np.array_equal(single, expected) else 0.0
     finite = np.isfinite(expected)
     if not (np.array_equal(found[~finite], expected[~finite], equal_nan=True) and np.isfinite(found[finite]).all()):
-        return "NaN or infinity stands in other places than in torch"
+        return "NaN or infinity is in other places than in torch"
     error = _largest(found[finite] - expected[finite])
     rounding = np.nan_to_num(single[finite] - expected[finite], posinf=0.0, neginf=0.0)
     least = float(declared is not None and declared.logarithm)

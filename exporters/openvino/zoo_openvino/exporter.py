@@ -94,4 +94,5 @@ def _errors(graph: Graph, done: str) -> Iterator[None]:
         yield
     except RuntimeError as error:
         cause = str(error).strip().splitlines()[-1]
-        raise ZooError(f"the graph {graph.name!r} cannot be {done}: {cause}; docs/runtimes.md tells what is") from error
+        message = f"the graph {graph.name!r} cannot be {done}: {cause}; docs/runtimes.md lists what can be"
+        raise ZooError(message) from error

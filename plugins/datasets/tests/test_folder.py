@@ -232,7 +232,7 @@ def test_options_say_what_a_column_holds_against_its_cells(written, tmp_path):
     assert every(dataset)[0].inputs == {"scan": tmp_path / "A1", "file name": "0.png", "tune": tmp_path / "B1"}
     for wrong in ({"pictures": ("scam",)}, {"pictures": ("tune",), "sounds": ("tune",)}):
         with pytest.raises(
-            SpecError, match=r"'folder': (pictures|sounds) names columns, each once; there is scan, file"
+            SpecError, match=r"'folder': (pictures|sounds) names columns, each once; available: scan, file"
         ):
             _ = Folder(str(tmp_path), **wrong).inputs
 

@@ -159,7 +159,7 @@ def test_an_emoji_that_the_font_lacks_is_an_error():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"languages": ("en", "tlh")}, "the option 'languages': no names in 'tlh'; there is en, ar, de"),
+        ({"languages": ("en", "tlh")}, "the option 'languages': no names in 'tlh'; available: en, ar, de"),
         ({"languages": ("en", "en")}, r"'languages' names each language once, got \['en', 'en'\]"),
     ],
 )

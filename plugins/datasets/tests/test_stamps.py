@@ -138,9 +138,9 @@ def test_wrong_captions_name_the_file(content, message, written):
     [
         (
             {"languages": ("fr", "xx")},
-            "the option 'languages': no stamp has 'xx'; there is am, ca@valencia, de, en, fr",
+            "the option 'languages': no stamp has 'xx'; available: am, ca@valencia, de, en, fr",
         ),
-        ({"speech_language": "de"}, "the option 'speech_language': no stamp has 'de'; there is en, fr"),
+        ({"speech_language": "de"}, "the option 'speech_language': no stamp has 'de'; available: en, fr"),
         ({"languages": ("fr", "fr")}, "the option 'languages' names each language once, got ['fr', 'fr']"),
     ],
 )

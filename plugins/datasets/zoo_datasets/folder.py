@@ -105,8 +105,8 @@ class Folder:
             for name in getattr(self, option):
                 if name not in columns or name in told:
                     raise SpecError(
-                        f"the data set 'folder': {option} names columns, each once; there is {', '.join(columns)}, got "
-                        f"{name!r}"
+                        f"the data set 'folder': {option} names columns, each once; available: {', '.join(columns)}, "
+                        f"got {name!r}"
                     )
                 told[name] = kind
         return {name: told[name] if name in told else self._listing.kind(name) for name in columns}

@@ -59,7 +59,7 @@ class OpenMoji:
         known = _languages()
         unknown = [language for language in self.languages if language not in known]
         if unknown:
-            raise SpecError(f"the option 'languages': no names in {unknown[0]!r}; there is {', '.join(known)}")
+            raise SpecError(f"the option 'languages': no names in {unknown[0]!r}; available: {', '.join(known)}")
         if len(set(self.languages)) < len(self.languages):
             raise SpecError(f"the option 'languages' names each language once, got {list(self.languages)}")
 

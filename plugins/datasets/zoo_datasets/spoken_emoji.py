@@ -39,7 +39,7 @@ class SpokenEmoji:
     def __post_init__(self) -> None:
         unspoken = [language for language in self.languages if language not in VOICES]
         if unspoken:
-            raise SpecError(f"the option 'languages': no voice for {unspoken[0]!r}; there is {', '.join(VOICES)}")
+            raise SpecError(f"the option 'languages': no voice for {unspoken[0]!r}; available: {', '.join(VOICES)}")
         OpenMoji(self.languages, self.size)
 
     @property

@@ -86,7 +86,7 @@ class Stamps:
         ):
             if missing := [language for language in asked if language not in there]:
                 raise SpecError(
-                    f"the option {option!r}: no stamp has {missing[0]!r}; there is {', '.join(sorted(there))}"
+                    f"the option {option!r}: no stamp has {missing[0]!r}; available: {', '.join(sorted(there))}"
                 )
 
     @cached_property

@@ -113,7 +113,7 @@ def test_a_vector_that_looks_like_a_newline_or_a_space_is_read(tmp_path):
         (GOOGLE.replace(b"red", b"r\x00d"), r", byte 4: expected a word without spaces and control.* got 'r\\x00d'"),
         (
             GOOGLE.replace(b"\xe7\x8c\xab", b"red"),
-            ", byte 21: the word 'red' stands there for the second time; keep on",
+            ", byte 21: the word 'red' is there for the second time; keep on",
         ),
         (
             GOOGLE.replace(packed(0.1), packed(np.nan)),
@@ -132,7 +132,7 @@ def test_a_vector_that_looks_like_a_newline_or_a_space_is_read(tmp_path):
         (TEXT.replace(b" 0.1", b""), ", line 3: expected a word and 3 numbers, as line 1 says, got 2 after b'"),
         (TEXT.replace(b"0.1", b"1 1"), ", line 3: expected a word and 3 numbers, as line 1 says, got more after b'"),
         (TEXT.replace(b"0.1\n", b"\n"), ", line 3: expected a word and 3 numbers, as line 1 says, got 2 after b'"),
-        (TEXT.replace("猫".encode(), b"red"), ", line 3: the word 'red' stands there for the second time; keep one"),
+        (TEXT.replace("猫".encode(), b"red"), ", line 3: the word 'red' is there for the second time; keep one"),
         (
             "1 1\n红 1\n".encode("gbk"),
             r", line 2: expected a word in UTF-8, got b'\\xba\\xec'; write the file again in",
@@ -216,7 +216,7 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):
         ((), np.zeros((0, 2), np.float32), r"each of 0 words, at least one of each, got float32 of the shape \(0, 2\)"),
         (("a",), np.zeros((1, 0), np.float32), r"each of 1 words, at least one of each, got float32 of .*\(1, 0\)"),
         (("a",), np.full((1, 2), np.inf, np.float32), "the vector of 'a' is not finite; leave the word out"),
-        (("a", "a"), np.zeros((2, 1), np.float32), "the word 'a' stands there twice; keep one of them"),
+        (("a", "a"), np.zeros((2, 1), np.float32), "the word 'a' is there twice; keep one of them"),
         (("a b",), np.zeros((1, 1), np.float32), "expected a word without spaces and control characters, got 'a b'"),
         (("",), np.zeros((1, 1), np.float32), "expected a word without spaces and control characters, got ''"),
         (("\ud800",), np.zeros((1, 1), np.float32), r"expected a word that UTF-8 can hold, got '\\ud800'"),

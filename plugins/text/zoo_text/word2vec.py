@@ -56,7 +56,7 @@ class WordVectors:
         seen: set[str] = set()
         for row, word in enumerate(self.words):
             if word in seen:
-                raise DataError(f"the word {word!r} stands there twice; keep one of them")
+                raise DataError(f"the word {word!r} is there twice; keep one of them")
             _require_word(word, f"row {row}")
             seen.add(word)
 
@@ -87,7 +87,7 @@ def read_word2vec(path: Path | str, *, words: AbstractSet[str] | None = None) ->
             if words is not None and word not in words:
                 continue
             if word in found:
-                raise DataError(f"{place}: the word {word!r} stands there for the second time; keep one of them")
+                raise DataError(f"{place}: the word {word!r} is there for the second time; keep one of them")
             table[len(found)] = _finite(numbers(raw, place), word, place)
             found[word] = None
     if not found:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Placed:
     """A graph in the folder of a bundle, the cases that it was judged on, and the result.
 
-    ``drawn_alone`` means that a file with fewer bits was judged on drawn cases alone, not on rows of the data.
+    ``drawn_alone`` means that a file with fewer bits was judged only on drawn cases, not on rows of the data.
     """
 
     graph: Graph
@@ -59,7 +59,7 @@ def reduce_graph(
 ) -> dict[str, Placed]:
     """Write a graph at each precision and judge it; return the files by the name of the precision.
 
-    Without data, or if no row has the inputs of the graph, a file is judged on drawn cases alone.
+    Without data, or if no row has the inputs of the graph, a file is judged only on drawn cases.
 
     Raises ParityError if a file misses the tolerance of its precision, UsageError if there are no rows to calibrate
     one.

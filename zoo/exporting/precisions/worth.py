@@ -92,7 +92,7 @@ def losses(found: Mapping[str, Worth]) -> list[str]:
             chance = full.metrics.get(chance_beside(lost[0], full.metrics))
             beside = "" if chance is None else f", by chance {chance:.4g}"
             told.append(
-                f"{precision} does not keep what {FULL} does: {lost[0]} is {one.metrics[lost[0]]:.4g}, in {FULL} "
+                f"{precision} does not keep the metrics of {FULL}: {lost[0]} is {one.metrics[lost[0]]:.4g}, in {FULL} "
                 f"{full.metrics[lost[0]]:.4g}{beside}"
             )
     return told
@@ -101,12 +101,12 @@ def losses(found: Mapping[str, Worth]) -> list[str]:
 def table(found: Mapping[str, Worth], drawn_alone: Iterable[str] = ()) -> list[str]:
     """Return a table in Markdown, a column per precision: first the lost metrics, at the end the recommendation.
 
-    ``drawn_alone`` are the graphs whose files with fewer bits were judged on drawn cases alone.
+    ``drawn_alone`` are the graphs whose files with fewer bits were judged only on drawn cases.
     """
     rows = {
         "size, MB": [f"{one.size_bytes / 1e6:.2f}" for one in found.values()],
         "one row through all graphs, ms": [f"{one.latency_ms:.3f}" for one in found.values()],
-        "share of the tolerance used": [f"{one.used:.2f}" for one in found.values()],
+        "fraction of the tolerance used": [f"{one.used:.2f}" for one in found.values()],
     }
     metrics = found[FULL].metrics
     by_chance = {chance_beside(name, metrics) for name in metrics}
@@ -127,15 +127,15 @@ def table(found: Mapping[str, Worth], drawn_alone: Iterable[str] = ()) -> list[s
 def _alone(graphs: Sequence[str]) -> list[str]:
     if not graphs:
         return []
-    return [f"At fewer bits {joined(graphs)} were judged on drawn cases alone, on no row of data.", ""]
+    return [f"At fewer bits {joined(graphs)} were judged only on drawn cases, on no row of data.", ""]
 
 
 def _recommendation(found: Mapping[str, Worth]) -> str:
     if not found[FULL].metrics:
         return f"No metric of the task was measured, so only `{FULL}` is recommended."
     return (
-        f"Recommended on a CPU: `{recommended(found)}`, the fastest whose metrics are those of `{FULL}`, shares within "
-        "a point, others within 5 %; of several about as fast the smallest."
+        f"Recommended on a CPU: `{recommended(found)}`. It is the fastest one whose metrics agree with those of "
+        f"`{FULL}`, fractions within a point and others within 5 %, or the smallest of several that are about as fast."
     )
 
 

@@ -38,7 +38,7 @@ export function compare(name, found, expected, allowed, dtype) {
         const apart = Math.abs(got - want);
         if (!(apart <= error)) error = apart; // NaN stays
       } else if (!Object.is(got, want)) {
-        throw new Error(`${name}, row ${row}: NaN or infinity stands in another place`);
+        throw new Error(`${name}, row ${row}: NaN or infinity is in another place`);
       }
     }
     const most = Number(allowed.data[row]);
