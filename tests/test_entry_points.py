@@ -247,7 +247,7 @@ def test_a_file_that_cannot_be_read_names_its_distribution(put, reason, site, zo
     file.unlink()
     put(file)
     told = f"PluginError: entry_points.txt cannot be read: {reason}; reinstall or remove modalzoo-owls"
-    assert zoo("plugins").stderr == f"modalzoo-owls 1.0 is out: {told}\n"
+    assert zoo("plugins").stderr == f"modalzoo-owls 1.0 is left out: {told}\n"
     diagnosis = zoo("doctor")
     assert diagnosis.exit_code == 1
     assert f"modalzoo-owls 1.0: {told}" in diagnosis.stderr

@@ -103,9 +103,9 @@ def test_an_entry_that_is_not_there_is_told_with_the_nearest_one(entry):
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
-        ({"modality": "vector"}, r"^no modality 'vector'; there is .*vectors.* Did you mean 'vectors'\? `zoo list`"),
+        ({"modality": "vector"}, r"^no modality 'vector'; available: .*vectors.* Did you mean 'vectors'\? `zoo list`"),
         ({"objective": "toy-autoencodr"}, r"^no objective 'toy-autoencodr'; .* Did you mean 'toy-autoencoder'\?"),
-        ({"license": "GPL-3.0"}, r"^no license 'GPL-3.0'; there is .*MIT.* `zoo list` without filters lists all"),
+        ({"license": "GPL-3.0"}, r"^no license 'GPL-3.0'; available: .*MIT.* `zoo list` without filters lists all"),
     ],
 )
 def test_a_filter_that_nothing_could_pass_is_refused_with_the_known_names(filters, message, entry, zoo):
