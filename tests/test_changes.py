@@ -8,7 +8,8 @@ from safetensors.torch import load_file
 
 from zoo.errors import IntegrityError
 from zoo.models.checkpoint import load
-from zoo.training.loop import parameters_in_order
+from zoo.models.parts import Parts
+from zoo.training.optimisers import grouped
 from zoo.training.runs import Run, read_log
 from zoo.training.train import train
 
@@ -133,7 +134,9 @@ def test_an_optimiser_keeps_the_state_of_each_parameter_as_weight_decay_comes_or
     was, now = (make_recipe(steps=12 if n == 0 else 13, weight_decay=decay) for n, decay in enumerate(decays))
     train(was, tmp_path, plugins=plugins)
     path = train(now, tmp_path, resume=True, accept_changes=True, plugins=plugins)
-    order = parameters_in_order(list(load(path, plugins=plugins).model.objective.parameters()), now.training)
+    model = load(path, plugins=plugins).model
+    groups = grouped(list(model.objective.parameters()), Parts.of(model), now.training)[""]
+    order = [parameter for group in groups for parameter in group["params"]]
     saved = load_file(path.parent / "optimisers.safetensors")
     assert [saved[f"model/{place}/exp_avg"].shape for place in range(len(order))] == [each.shape for each in order]
     assert {int(saved[f"model/{place}/step"]) for place in range(len(order))} == {13}

@@ -358,6 +358,7 @@ ELSEWHERE = {
     "zoo/evaluation/metrics.py": "metrics, which objectives name as they like",
     "zoo/files/fetching.py": "names of unfinished files",
     "zoo/recipes/naming.py": "names of tensors and graphs: the one place for it",
+    "zoo/models/parts.py": "places of modules in a module of torch",
     "zoo/recipes/spec.py": "keys of a recipe",
     "zoo/samples/decoded_cache.py": "modules of Python",
     "zoo/scaffolding/__init__.py": "versions",

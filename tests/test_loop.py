@@ -11,9 +11,11 @@ from zoo.errors import SpecError, TrainingError, UsageError
 from zoo.models.build import build
 from zoo.models.checkpoint import load
 from zoo.modules import Batch
-from zoo.recipes.spec import Training
-from zoo.training.loop import Loop, accelerator_for, learning_rate
+from zoo.recipes.training import Training
+from zoo.training.launching import accelerator_for
+from zoo.training.loop import Loop
 from zoo.training.runs import read_log
+from zoo.training.schedules import learning_rate
 from zoo.training.train import train
 
 

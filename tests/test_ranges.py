@@ -18,7 +18,8 @@ from zoo.discovery.plugins import Component, Plugin, Plugins, installed
 from zoo.errors import PluginError, SpecError
 from zoo.recipes.options import Option, fields_of
 from zoo.recipes.ranges import converted, schema, told
-from zoo.recipes.spec import Part, Recipe, Training
+from zoo.recipes.spec import Part, Recipe
+from zoo.recipes.training import Training
 from zoo.testing.plugin import PluginContract
 
 SIZES = Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)]

@@ -139,8 +139,8 @@ if TYPE_CHECKING:
         ModelSpec as ModelSpec,
         Part as Part,
         Recipe as Recipe,
-        Training as Training,
     )
+    from zoo.recipes.training import Training as Training
     from zoo.reporting.page import report as report
     from zoo.runtime.bundle import Bundle as Bundle, open_bundle as open_bundle
     from zoo.runtime.embedding import Embedded as Embedded

@@ -33,7 +33,7 @@ def command(
         accept_changes=accept_changes,
         skip_bad_samples=skip_bad_samples,
     )
-    from zoo.training.loop import is_first_process
+    from zoo.training.launching import is_first_process
 
     if not is_first_process():
         return

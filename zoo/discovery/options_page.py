@@ -9,7 +9,8 @@ from zoo.discovery.components import IN_RECIPES, options_of
 from zoo.discovery.plugins import Plugins
 from zoo.discovery.registered import Component
 from zoo.recipes.options import Option, fields_of
-from zoo.recipes.spec import Evaluation, ModelSpec, Training
+from zoo.recipes.spec import Evaluation, ModelSpec
+from zoo.recipes.training import Training
 
 _TABLES = {"[spec]": ModelSpec, "[training]": Training, "[evaluation]": Evaluation}
 _PARTS = ("objective", "inputs")  # keys of [spec] that hold components

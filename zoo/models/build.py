@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import nn
 
 from zoo.discovery.components import building, checked_options, component_class
 from zoo.discovery.plugins import Plugins, installed
@@ -20,15 +21,22 @@ from zoo.reading.lists import listed
 from zoo.recipes.naming import PRESENT
 from zoo.recipes.spec import InputSpec, ModelSpec, Part
 
+# The parts of an input, as in ``picture.encoder``.
+ENCODER, DECODER = "encoder", "decoder"
+
 
 @dataclass(frozen=True)
 class Model:
-    """A spec, its fitted modalities and its objective, which holds all the weights."""
+    """A spec, its fitted modalities and its objective, which holds all the weights.
+
+    ``made`` holds the encoders and decoders that were made for each input: ``picture.encoder``.
+    """
 
     spec: ModelSpec
     modalities: Mapping[str, Modality]
     objective: Objective
     plugins: Plugins = field(default_factory=installed, repr=False)
+    made: Mapping[str, Sequence[nn.Module]] = field(default_factory=dict, repr=False)
 
     def losses(self, batch: Batch, noise: Tensors, *, player: str = "model") -> Losses:
         """Return the losses of a batch, whatever its gaps (missing values) hold."""
@@ -95,10 +103,12 @@ def build(
                 f"spec.inputs.{name}: the objective {spec.objective.name!r} needs a decoder here; add "
                 f"decoder = NAME, one of {', '.join(_names(plugins, 'decoder', spec, name)) or 'none installed'}"
             )
+    parts: dict[str, list[nn.Module]] = {}
+    kept = {name: _kept(name, place, parts) for name, place in inputs.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         with plugins.blaming("objective", spec.objective.name):
-            made = objective(inputs, spec.latent_dim, **options)
+            made = objective(kept, spec.latent_dim, **options)
     for name, parameter in made.named_parameters():
         if parameter.numel() == 0:
             raise SpecError(
@@ -106,7 +116,22 @@ def build(
                 f"{tuple(parameter.shape)}, which holds no number; set the options of that part that give its width "
                 "to at least 1"
             )
-    return Model(spec, modalities, made, plugins)
+    return Model(spec, modalities, made, plugins, parts)
+
+
+def _kept(name: str, place: Input, parts: dict[str, list[nn.Module]]) -> Input:
+    """Return an input whose encoders and decoders are added to ``parts`` when an objective makes them."""
+
+    def keeping(make: Callable[..., nn.Module], part: str) -> Callable[..., Any]:
+        def made(*given: int) -> nn.Module:
+            module = make(*given)
+            parts.setdefault(part, []).append(module)
+            return module
+
+        return made
+
+    decoder = None if place.make_decoder is None else keeping(place.make_decoder, f"{name}.{DECODER}")
+    return Input(place.modality, keeping(place.make_encoder, f"{name}.{ENCODER}"), decoder)
 
 
 def _require_tensors(modality: Modality, where: str) -> None:

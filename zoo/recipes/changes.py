@@ -59,7 +59,8 @@ def told(changed: Changes) -> str:
 
 def _flat(recipe: Recipe) -> dict[str, Any]:
     """Return spec, data and training by dotted keys, as ``-o`` takes them."""
-    written = json.loads(json.dumps({key: recipe.written()[key] for key in ("spec", "data", "training")}))
+    tables = {**recipe.written(), "training": recipe.training.complete()}
+    written = json.loads(json.dumps({key: tables[key] for key in ("spec", "data", "training")}))
     return {**dict(_leaves(written, "")), "spec.inputs": [entry.name for entry in recipe.spec.inputs]}
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo.errors import SpecError, did_you_mean
 from zoo.recipes.assignments import assigned
 from zoo.recipes.tables import SCHEMA, Table, check_values, checked_slug, read_toml
+from zoo.recipes.training import Training
 
 if TYPE_CHECKING:
-    from annotated_types import Ge, Gt, Interval  # a listing reads no recipe and skips this slow import
+    from annotated_types import Ge  # a listing reads no recipe and skips this slow import
 
 
 @dataclass(frozen=True)
@@ -114,50 +115,6 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
-class Training:
-    """How a model is trained: the number of optimiser steps, the rows per step, the rates and the seed of chance.
-
-    ``accumulate`` splits a batch into so many parts, taken one after another, to save memory; objectives that compare
-    rows then compare only rows of one part. ``precision`` is ``fp32``, ``bf16`` or, on a GPU, ``fp16``. ``compile``
-    runs the steps through torch.compile. ``workers`` is the number of processes that decode files; they decode ahead if
-    the files do not fit in memory. ``validate_every`` is the number of steps between measurements of the split
-    ``validation``; 0 means never. ``trackers`` are names that Accelerate knows, such as ``tensorboard``. ``drop`` is
-    the fraction of training values to remove, by input, to study missing values; ``seed`` decides which ones.
-    """
-
-    steps: Annotated[int, Ge(1)] = 1000
-    batch_size: Annotated[int, Ge(1)] = 128
-    learning_rate: Annotated[float, Gt(0)] = 1e-3
-    weight_decay: Annotated[float, Ge(0)] = 0.0
-    warmup_steps: Annotated[int, Ge(0)] = 0
-    schedule: Literal["constant", "cosine"] = "constant"
-    checkpoint_every: Annotated[int, Ge(1)] = 1000
-    seed: Annotated[int, Ge(0)] = 0
-    accumulate: Annotated[int, Ge(1)] = 1
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    compile: bool = False
-    workers: Annotated[int, Ge(0)] = 0
-    validate_every: Annotated[int, Ge(0)] = 0
-    trackers: tuple[str, ...] = ()
-    drop: Mapping[str, Annotated[float, Interval(ge=0, le=1)]] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, value: Any, where: str) -> Training:
-        """Read ``[training]``; what is missing has the default."""
-        table = Table(value, where)
-        simple = [known for known in fields(cls) if known.name not in ("trackers", "drop")]
-        taken = {known.name: table.take(known.name, type(known.default), known.default) for known in simple}
-        read = cls(**taken, trackers=table.texts("trackers"), drop=table.take("drop", dict, {}))
-        table.done()
-        return read
-
-    def written(self) -> dict[str, Any]:
-        """Return what ``read`` reads; without ``drop`` if nothing is dropped."""
-        tables = {**asdict(self), "trackers": list(self.trackers), "drop": dict(self.drop)}
-        return tables if self.drop else {key: value for key, value in tables.items() if key != "drop"}
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """What ``zoo evaluate`` measures: a split, and, if ``by`` names a label of its samples, each label's part of it.
 
@@ -190,7 +147,7 @@ class Recipe:
 
     spec: ModelSpec
     data: Part
-    training: Training = Training()
+    training: Training = field(default_factory=Training)
     evaluation: Evaluation = Evaluation()
 
     def __repr__(self) -> str:
@@ -208,6 +165,7 @@ class Recipe:
         read = cls.listed(value, where)
         _check_ranges(read.spec, f"{where}: spec")
         _check_ranges(read.training, f"{where}: training")
+        read.training.check(f"{where}: training")
         return read
 
     @classmethod

@@ -11,86 +11,44 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator, PartialState
-from accelerate.state import AcceleratorState
-from accelerate.tracking import get_available_trackers
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate import Accelerator
 from torch import Tensor, nn
 
-from zoo.discovery.extras import bringing
-from zoo.errors import MissingExtraError, TrainingError, UsageError
+from zoo.errors import TrainingError
 from zoo.models.build import Model
+from zoo.models.parts import Parts
 from zoo.modules import Batch, CountsByTerm, Losses, Tensors
-from zoo.recipes.spec import Training
+from zoo.recipes.training import Training
+from zoo.training.freezing import freeze, frozen_parameters
+from zoo.training.optimisers import HIGHEST, grouped, optimisers
 from zoo.training.ordering import STEPS, Share, seed_of
+from zoo.training.schedules import learning_rate
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-_PACKAGES = {"tensorboard": "tensorboardX"}
-_MIXED_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 _MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
-def accelerator_for(settings: Training, folder: Path) -> Accelerator:
-    """Return the device, precision and processes that training runs on, depending on how this process was launched.
-
-    Raises UsageError if they do not support these settings, MissingExtraError if a tracker is not installed.
-    """
-    available = [str(tracker) for tracker in get_available_trackers()]
-    for tracker in settings.trackers:
-        if tracker not in available:
-            if brings := bringing(_PACKAGES.get(tracker, tracker)):
-                raise MissingExtraError(f"the tracker {tracker!r}", brings)
-            raise UsageError(
-                f"training.trackers: {tracker!r} cannot be used here, available are {', '.join(available) or 'none'}; "
-                "install the tracker's package, such as tensorboardX"
-            )
-    AcceleratorState._reset_state()  # it keeps one precision per process, but a process may train several times
-    try:
-        accelerator = Accelerator(
-            mixed_precision=_MIXED_PRECISION[settings.precision],
-            log_with=list(settings.trackers) or None,
-            project_dir=folder,
-            # A parameter has no gradient from another player's loss, nor if its input is missing from the batch.
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-        )
-    except ValueError as error:
-        raise UsageError(f"training.precision {settings.precision!r} cannot be used here: {error}") from error
-    if settings.precision == "fp16" and accelerator.scaler is None:
-        raise UsageError(
-            f"training.precision 'fp16' needs a GPU, training runs on {accelerator.device.type!r}; "
-            "take 'bf16' or 'fp32'"
-        )
-    if settings.batch_size < accelerator.num_processes * settings.accumulate:
-        raise UsageError(
-            f"training.batch_size is {settings.batch_size}, too few rows for {accelerator.num_processes} processes "
-            f"with accumulate {settings.accumulate}; raise it, or use fewer of them"
-        )
-    return accelerator
-
-
-def is_first_process() -> bool:
-    """Tell whether this process is the first, which writes and prints."""
-    return bool(PartialState().is_main_process)
-
-
 class Loop:
-    """A model and one optimiser per player, ready to take steps."""
+    """A model and the optimisers of each player, ready to take steps."""
 
     def __init__(self, model: Model, settings: Training, accelerator: Accelerator) -> None:
         self.settings = settings
         self.accelerator = accelerator
         self.plain = model.objective
+        self.parts = Parts.of(model)
+        self._players = {player: list(owned) for player, owned in model.objective.players().items()}
+        self.frozen = freeze(model, self.parts, settings)
         self.wrapped: nn.Module = accelerator.prepare_model(model.objective)
         self.objective = torch.compile(self.wrapped) if settings.compile else self.wrapped
-        self.owned = {player: list(owned) for player, owned in model.objective.players().items()}
-        self.optimisers = {player: _optimiser(owned, settings) for player, owned in self.owned.items()}
-        self.prepared = {name: self._prepared(made) for name, made in self.optimisers.items()}
+        self.owned = self._owned(settings)
+        made = {player: optimisers(owned, self.parts, settings) for player, owned in self.owned.items()}
+        self.optimisers = {_named(player, end): one for player, ends in made.items() for end, one in ends.items()}
+        self.prepared = {player: [self._prepared(one) for one in ends.values()] for player, ends in made.items()}
         self.share = Share(accelerator.process_index, accelerator.num_processes)
         self.generator = torch.Generator()
         self._contributed: dict[str, Tensor] = {}
@@ -103,6 +61,7 @@ class Loop:
         """
         if not self.plain.training:  # code that used the model since the last step may have changed its mode
             self.wrapped.train()
+        self.frozen.hold()
         self.generator.manual_seed(seed_of(self.settings.seed, STEPS, step))
         torch.default_generator.manual_seed(seed_of(self.settings.seed, STEPS, step, self.share.process))
         with _enough_memory(step + 1, batch.rows, self.settings):
@@ -113,34 +72,58 @@ class Loop:
         """Tell whether ``flag`` is true in any process."""
         return flag if self.share.processes == 1 else bool(self._summed(float(flag)))
 
-    def places(self, before: Training) -> dict[str, list[int]]:
-        """Return, by player, the position of each parameter in an optimiser made with the settings ``before``."""
-        found = {}
-        for player, owned in self.owned.items():
-            order = {id(parameter): place for place, parameter in enumerate(parameters_in_order(owned, self.settings))}
-            found[player] = [order[id(parameter)] for parameter in parameters_in_order(owned, before)]
+    def places(self, before: Training) -> dict[str, list[int | None]]:
+        """Return, by optimiser, where each parameter of one made with the settings ``before`` is; None if nowhere."""
+        then, now = self._in_order(before), self._in_order(self.settings)
+        found: dict[str, list[int | None]] = {}
+        for name, parameters in then.items():
+            order = {id(parameter): place for place, parameter in enumerate(now.get(name, ()))}
+            found[name] = [order.get(id(parameter)) for parameter in parameters]
         return found
 
+    def _owned(self, settings: Training) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters that each player trains with these settings."""
+        frozen = frozen_parameters(self.parts, settings)
+        return {player: [one for one in owned if id(one) not in frozen] for player, owned in self._players.items()}
+
+    def _in_order(self, settings: Training) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters of each optimiser, in its order."""
+        return {
+            _named(player, end): [parameter for group in groups for parameter in group["params"]]
+            for player, owned in self._owned(settings).items()
+            for end, groups in grouped(owned, self.parts, settings).items()
+        }
+
     def _update(self, player: str, batch: Batch, rows: int, step: int) -> Losses:
-        optimiser = self.prepared[player]
         drawn = self.plain.noise(rows, generator=self.generator)
         noise = {
             name: self.share.of(tensor)[: batch.rows].to(self.accelerator.device) for name, tensor in drawn.items()
         }
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(self.settings, step)
-        optimiser.zero_grad()
+        for optimiser in self.prepared[player]:
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(self.settings, step, group[HIGHEST])
+            optimiser.zero_grad()
         if self.share.processes == 1 and self.settings.accumulate == 1:
             losses: Losses = self.objective(batch, noise, player)
             self._check(losses, step)
             self.accelerator.backward(losses.loss)
         else:
             losses = self._in_parts(player, batch, noise, step)
-        optimiser.step()
+        if self.settings.clip_norm:
+            self._clip(player)
+        for optimiser in self.prepared[player]:
+            optimiser.step()
         self.plain.keep_bounds()
         for name, count in losses.counts().items():
             self._contributed[name] = self._contributed.get(name, 0) + count
         return losses
+
+    def _clip(self, player: str) -> None:
+        """Shorten the gradient of a player that is longer than ``training.clip_norm``."""
+        if self.accelerator.scaler is not None:
+            for optimiser in self.prepared[player]:
+                self.accelerator.unscale_gradients(optimiser)
+        nn.utils.clip_grad_norm_(self.owned[player], self.settings.clip_norm)
 
     def _in_parts(self, player: str, batch: Batch, noise: Tensors, step: int) -> Losses:
         """Add up the gradients of all parts, each divided by the number of rows that count in the whole batch."""
@@ -221,41 +204,9 @@ class Loop:
         return scaled
 
 
-def learning_rate(settings: Training, step: int) -> float:
-    """Return the learning rate of a step, counted from 0: a linear warm-up, then constant or a cosine decay to zero.
-
-    With the step s, w warm-up steps and S steps in all:
-
-        rate = learning_rate · (s + 1) / w                               for s < w
-        rate = learning_rate · (1 + cos(π · (s − w) / (S − w))) / 2      after it, for the schedule "cosine"
-    """
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    through = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * through))
-
-
-def _optimiser(parameters: list[nn.Parameter], settings: Training) -> Optimizer:
-    groups = _groups(parameters, settings)
-    if settings.weight_decay:
-        return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
-    return torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
-
-
-def _groups(parameters: list[nn.Parameter], settings: Training) -> list[dict[str, Any]]:
-    """Return the parameters with their weight decay; only matrices have any."""
-    if not settings.weight_decay:
-        return [{"params": parameters}]
-    matrices = [parameter for parameter in parameters if parameter.dim() > 1]
-    vectors = [parameter for parameter in parameters if parameter.dim() <= 1]
-    return [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-
-
-def parameters_in_order(parameters: list[nn.Parameter], settings: Training) -> list[nn.Parameter]:
-    """Return the parameters in the order of an optimiser."""
-    return [parameter for group in _groups(parameters, settings) for parameter in group["params"]]
+def _named(player: str, end: str) -> str:
+    """Return the name of an optimiser, as it is saved."""
+    return f"{player}/{end}" if end else player
 
 
 def _divided(losses: Losses, totals: Mapping[str, float]) -> Tensor:

@@ -36,8 +36,8 @@ _LARGEST_STATE_BYTES = 16 << 20
 _KEPT = 2
 _LAUNCHED = ("rows", "processes")
 _log = logging.getLogger(__name__)
-# The key in the log for settings that changed during training, and the key for data left out.
-CHANGED, UNREAD = "changed", "unread"
+# The keys in the log for settings that changed during training, for data left out, and for parts that are frozen.
+CHANGED, UNREAD, FROZEN = "changed", "unread", "frozen"
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,11 @@ class SavedStep:
         known = {key: (self.launched.get(key, now), now) for key, now in launched.items()}
         return {**changes(self.recipe, recipe), **{key: pair for key, pair in known.items() if pair[0] != pair[1]}}
 
-    def restore(self, optimisers: Mapping[str, Optimizer], places: Mapping[str, Sequence[int]]) -> None:
+    def restore(self, optimisers: Mapping[str, Optimizer], places: Mapping[str, Sequence[int | None]]) -> None:
         """Give the optimisers their saved state.
 
-        ``places`` maps, by player, each position in the saved optimiser to the parameter's position now.
+        ``places`` maps, by optimiser, each position in the saved one to the parameter's position now; None leaves its
+        state out.
 
         Raises IntegrityError if the file holds something else.
         """
@@ -74,13 +75,14 @@ class SavedStep:
         try:
             with with_plain_name(path) as named:
                 tensors = load_file(named)
-            for player, optimiser in optimisers.items():
+            for known, optimiser in optimisers.items():
                 groups = optimiser.state_dict()["param_groups"]
                 state: dict[int, dict[str, Tensor]] = {}
                 for name, tensor in tensors.items():
                     owner, position, key = name.rsplit("/", 2)
-                    if owner == player:
-                        state.setdefault(places[player][int(position)], {})[key] = tensor
+                    place = places[known][int(position)] if owner == known else None
+                    if place is not None:
+                        state.setdefault(place, {})[key] = tensor
                 _require_shapes(optimiser, state)
                 optimiser.load_state_dict({"state": state, "param_groups": groups})
         except (SafetensorError, LookupError, ValueError) as error:
@@ -221,7 +223,7 @@ def _state(path: Path) -> tuple[Recipe, BoundFiles, dict[str, int]]:
 
 def _is_done(line: Mapping[str, Any], step: int) -> bool:
     """Tell whether a line of the log remains valid when training resumes from a step."""
-    told_at_its_start = CHANGED in line or UNREAD in line
+    told_at_its_start = not {CHANGED, UNREAD, FROZEN}.isdisjoint(line)
     return bool(line["step"] < step or (line["step"] == step and not told_at_its_start))
 
 
@@ -263,8 +265,8 @@ def _require_shapes(optimiser: Optimizer, state: Mapping[int, Mapping[str, Tenso
 
 def _optimiser_tensors(optimisers: Mapping[str, Optimizer]) -> dict[str, Tensor]:
     return {
-        f"{player}/{position}/{key}": torch.as_tensor(value).cpu()
-        for player, optimiser in optimisers.items()
+        f"{name}/{position}/{key}": torch.as_tensor(value).cpu()
+        for name, optimiser in optimisers.items()
         for position, state in optimiser.state_dict()["state"].items()
         for key, value in state.items()
     }

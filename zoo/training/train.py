@@ -27,10 +27,12 @@ from zoo.recipes.spec import Recipe
 from zoo.samples.decoding import Reading
 from zoo.samples.splits import VALIDATION, joined
 from zoo.training.counting import Watch, WithoutRows
-from zoo.training.loop import Loop, accelerator_for, is_first_process
+from zoo.training.launching import accelerator_for, is_first_process
+from zoo.training.loop import Loop
+from zoo.training.optimisers import same_state
 from zoo.training.ordering import Order, batches
 from zoo.training.preparing import prepare
-from zoo.training.runs import UNREAD, Run
+from zoo.training.runs import FROZEN, UNREAD, Run
 from zoo.training.stopping import Stop, Stopped, stopping
 from zoo.training.unread import Unread
 
@@ -104,7 +106,8 @@ def train(
         if newest is not None:
             changed = newest.changes(recipe, **launched)
             refuse(changed, newest.folder, accepted=accept_changes)
-            newest.restore(loop.optimisers, loop.places(newest.recipe.training))
+            if same_state(newest.recipe.training, recipe.training):
+                newest.restore(loop.optimisers, loop.places(newest.recipe.training))
         first = newest.step if newest else 0
         writer = _Writer(run, recipe, model, loop, prepared.held_out, launched)
         writer.start(first, changed, prepared.unread)
@@ -169,6 +172,10 @@ class _Writer:
                 _log.warning("from step %d on, %s", step + 1, told(changed))
             if unread and (changed or step == 0):
                 self.run.log({"step": step, UNREAD: {name: one.written() for name, one in unread.items()}})
+            if frozen := self.loop.frozen.told():
+                _log.warning(frozen)
+                if changed or step == 0:
+                    self.run.log({"step": step, FROZEN: list(self.loop.frozen.weights)})
             for sentence in (sentence for name, one in unread.items() for sentence in one.told(name)):
                 _log.warning(sentence)
         self.loop.accelerator.init_trackers(self.run.folder.name, config=_flat(self.recipe.written()))

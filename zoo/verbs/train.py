@@ -90,7 +90,7 @@ def train(
         raise UsageError("a Recipe has no name for a folder; give the run's folder: train(recipe, out)")
     folder, start = Path(out) if out is not None else Path("runs") / name, time.monotonic()
     with extras_named():
-        from zoo.training.loop import is_first_process
+        from zoo.training.launching import is_first_process
         from zoo.training.runs import Run
         from zoo.training.train import train as take_steps
 

@@ -12,9 +12,10 @@ from zoo_crossmodal.sigmoid import Sigmoid
 from zoo_crossmodal.triplet import Triplet
 
 from zoo import Encoder, Input, Modality, Model, SpecError
-from zoo.recipes.spec import Training
+from zoo.recipes.training import Training
 from zoo.testing import number_batch
-from zoo.training.loop import Loop, accelerator_for
+from zoo.training.launching import accelerator_for
+from zoo.training.loop import Loop
 
 
 class Silent(Encoder):
