@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = {"birds": ROOT / "plugins/README.md", "series": ROOT / "docs/modality.md"}
 NOTEBOOK = ROOT / "docs/python.md"
 DEPLOYMENT, JOINT = ROOT / "docs/deployment.md", ROOT / "docs/joint.md"
+OWN = {ROOT / "docs/own-data.md", ROOT / "docs/publishing.md"}  # in test_own_data.py
 # The Chinese front page has the blocks of the English one; both are in test_readme.py.
 FRONT = {ROOT / "README.md", ROOT / "docs/README.zh.md"}
 # Runs cells as a notebook does: what a cell prints, and the value of its last line, then a line that ends it.
@@ -108,7 +109,7 @@ def test_every_page_with_a_program_is_run_by_a_test(blocks_of):
         *ROOT.glob("plugins/*/README.md"),
     ]
     programs = {page for page in pages if "python" in [language for _, language, _ in blocks_of(page)]}
-    run = {*FRONT, *PAGES.values(), NOTEBOOK, DEPLOYMENT, JOINT, ROOT / "exporters/README.md"}
+    run = {*FRONT, *OWN, *PAGES.values(), NOTEBOOK, DEPLOYMENT, JOINT, ROOT / "exporters/README.md"}
     assert programs - run == set()
 
 
@@ -121,8 +122,13 @@ def test_the_pages_on_serving_run_as_they_stand(tmp_path, blocks_of):
     session.run(
         "zoo export fashion-joint --out bundles/fashion-joint --graph embed --graph translate_caption_to_picture"
     )
-    for _, language, content in [*blocks_of(DEPLOYMENT), *blocks_of(JOINT)]:
-        if language == "python":
+    for path, language, content in [*blocks_of(DEPLOYMENT), *blocks_of(JOINT)]:
+        if path:
+            session.write(path, content)
+        elif " &\n" in content:  # a server, which the lines below it ask
+            served = json.loads(session.run(f"trap 'kill %1' EXIT\n{content}"))
+            assert served[0]["value"] == "red heart"
+        elif language == "python":
             session.write("program.py", content)
             session.run("python program.py && rm program.py")
         elif language == "console":
