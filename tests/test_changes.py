@@ -39,7 +39,8 @@ def test_a_changed_setting_is_refused_with_both_values(key, was, now, make_recip
         train(make_recipe(steps=20, **{key: now}), begun, resume=True, plugins=plugins)
     assert str(caught.value) == (
         f"{begun}/checkpoint-00000012 was trained with other settings: training.{key} was {json.dumps(was)} and is "
-        f"{json.dumps(now)}; use its own recipe, continue with the new one by --accept-changes, or choose another --out"
+        f"{json.dumps(now)}; use its own recipe, continue with the new one by `accept_changes=True`, or choose another "
+        "`out`"
     )
 
 
@@ -62,7 +63,7 @@ def test_settings_on_which_no_step_depends_change_freely(make_recipe, plugins, b
 
 def test_the_number_of_steps_is_a_change_where_the_schedule_ends_with_them(make_recipe, plugins, tmp_path):
     train(make_recipe(schedule="cosine"), tmp_path, plugins=plugins)
-    with pytest.raises(IntegrityError, match=r"training.steps was 12 and is 20; .* by --accept-changes"):
+    with pytest.raises(IntegrityError, match=r"training.steps was 12 and is 20; .* by `accept_changes=True`"):
         train(make_recipe(schedule="cosine", steps=20), tmp_path, resume=True, plugins=plugins)
 
 
@@ -71,7 +72,7 @@ def test_another_spec_is_refused_by_its_keys_even_if_changes_are_accepted(make_r
         train(make_recipe("toy-alignment", steps=20), begun, resume=True, accept_changes=True, plugins=plugins)
     assert str(caught.value) == (
         f'{begun}/checkpoint-00000012 is a checkpoint of another spec: spec.objective was "toy-autoencoder" and is '
-        '"toy-alignment"; its weights do not fit: use its own recipe, or choose another --out'
+        '"toy-alignment"; its weights do not fit: use its own recipe, or choose another `out`'
     )
 
 
@@ -171,7 +172,7 @@ def test_the_command_takes_a_change_only_if_it_is_asked_to(zoo, recipe_file, mak
     arguments = ("train", recipe_file(steps=14, seed=1), "--out", begun, "--resume")
     refused = zoo(*arguments)
     assert refused.exit_code == 4
-    advice = "use its own recipe, continue with the new one by --accept-changes"
+    advice = "use its own recipe, continue with the new one by `accept_changes=True`"
     assert f"was trained with other settings: {told}; {advice}" in refused.error
     accepted = zoo(*arguments, "--accept-changes")
     assert accepted.exit_code == 0

@@ -119,7 +119,7 @@ def test_a_killed_process_loses_no_whole_shard_and_leaves_no_half_one(bundle, li
 
 def test_a_changed_source_bundle_or_setting_is_refused(made, bundle, tmp_path, rewrite):
     made(toy_rows(4))
-    with pytest.raises(IntegrityError, match=r"vectors was begun with another source: source \{.*choose another --out"):
+    with pytest.raises(IntegrityError, match=r"vectors was begun with another source: source \{.*choose another `out`"):
         made([*toy_rows(3), {"left": [[9, 9, 9]]}])
     with pytest.raises(UsageError, match="vectors was begun with another shard_rows: shard_rows 65536 then and 2 now"):
         made(toy_rows(4), shard_rows=2)
@@ -149,7 +149,7 @@ BAD = [{"left": [[1, 2, 3]]}, {"left": [[1, 2]]}, "{", {"right": 1}, {"left": No
 
 def test_a_bad_line_is_named(made, lines):
     with pytest.raises(
-        DataError, match=r"rows.jsonl, line 2: value 0 is \[\[1, 2\]\]; .*continue without such rows by --skip"
+        DataError, match=r"rows.jsonl, line 2: value 0 is \[\[1, 2\]\]; .*continue without such rows by `skip_bad"
     ):
         made(BAD[:2])
     with pytest.raises(

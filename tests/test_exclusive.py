@@ -28,7 +28,7 @@ def test_a_folder_that_another_process_holds_is_refused_until_that_is_killed(tmp
     )
     try:
         assert other.stdout.readline() == "held\n"
-        expected = r"^another `zoo train` is writing to .*runs/one right now; wait .*, or choose another --out$"
+        expected = r"^another `zoo train` is writing to .*runs/one right now; wait .*, or choose another `out`$"
         with pytest.raises(UsageError, match=expected), sole_writer(place, "zoo train"):
             pass
     finally:

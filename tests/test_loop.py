@@ -165,8 +165,8 @@ def test_out_of_memory_says_what_to_set(make_recipe, plugins, tmp_path, monkeypa
         train(make_recipe(batch_size=8), tmp_path / "run", plugins=plugins)
     assert str(caught.value) == (
         "out of memory at step 1 with 8 rows in 1 part; the last good checkpoint stays. Take the same batch in more "
-        "parts with -o training.accumulate=2, or fewer rows with -o training.batch_size=4, and continue with --resume "
-        "--accept-changes"
+        "parts, with training.accumulate=2, or fewer rows, with training.batch_size=4, and continue with `resume=True` "
+        "and `accept_changes=True`"
     )
     train(make_recipe(batch_size=8, accumulate=2), tmp_path / "run", resume=True, plugins=plugins)
 

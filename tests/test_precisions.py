@@ -163,7 +163,7 @@ def test_every_precision_is_replayed(reduced):
 
 
 def test_a_precision_that_a_bundle_lacks_is_refused_with_those_it_has(reduced):
-    with pytest.raises(UsageError, match=r"has no precision 'fp16'; it has fp32, int8-weights; export it with --prec"):
+    with pytest.raises(UsageError, match=r"has no precision 'fp16'; it has fp32, int8-weights; `zoo export --prec"):
         open_bundle(reduced, precision="fp16")
 
 
@@ -241,7 +241,7 @@ def test_a_file_that_misses_the_tolerance_of_its_precision_leaves_no_bundle(chec
                     tensor.CopyFrom(numpy_helper.from_array(values * 2 + 1, tensor.name))
             onnx.save(model, target)
 
-    advice = r"^encode_left, case .*: 'encode_left' cannot be written in int8; leave the graph out by --graph, or"
+    advice = r"^encode_left, case .*: 'encode_left' cannot be written in int8; leave the graph out by `graphs`, or"
     with pytest.raises(ParityError, match=advice):
         export(checkpoint, Wrong(), tmp_path / "b", origin=Origin("toy"), graphs=["encode_left"], precisions=["int8"])
     assert not list(tmp_path.iterdir())
@@ -330,8 +330,8 @@ def test_what_is_calibrated_names_the_split_that_has_no_row_for_it(checkpoint, t
     assert exported_left(checkpoint, tmp_path / "bundle", "fp16")
     toy_data(without=["left"])
     expected = (
-        "data 'toy', split 'train': no sample has all that 'encode_left' takes: left; leave this graph out by --graph, "
-        "or the precision int8-static"
+        "data 'toy', split 'train': no sample has all that 'encode_left' takes: left; leave this graph out by "
+        "`graphs`, or the precision int8-static"
     )
     with pytest.raises(UsageError, match=expected):
         exported_left(checkpoint, tmp_path / "bundle", "int8-static")

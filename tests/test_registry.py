@@ -191,5 +191,5 @@ def test_a_size_is_read_with_its_unit(text, size_bytes):
 
 @pytest.mark.parametrize("text", ["", "MB", "9" * 5000, "-1", "20 TB", "1e3", "20MBB"])
 def test_a_size_that_is_none_is_refused(text):
-    with pytest.raises(UsageError, match="--max-size takes a number with B, kB, MB or GB, as in 20MB; got"):
+    with pytest.raises(UsageError, match="`max_size` takes a number with B, kB, MB or GB, as in 20MB; got"):
         parse_size(text)

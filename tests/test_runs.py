@@ -81,7 +81,7 @@ def test_a_checkpoint_that_lacks_a_file_is_refused(run):
 def test_a_damaged_training_state_says_how_to_go_on(text, run, make_recipe, plugins):
     path = run.folder / "checkpoint-00000012/state.json"
     path.write_text(text)
-    with pytest.raises(IntegrityError, match=r"is missing or damaged .*; delete .*00012 and --resume continues from"):
+    with pytest.raises(IntegrityError, match=r"is missing or damaged .*; delete .*00012 and `resume=True` continues"):
         run.newest()
     for file in path.parent.iterdir():
         file.unlink()

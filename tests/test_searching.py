@@ -108,7 +108,7 @@ def test_a_row_is_nearest_to_itself(bundle, embedded):
 
 
 def test_a_value_that_several_graphs_read_needs_one_named(bundle, embedded):
-    with pytest.raises(UsageError, match=r"may be read by encode_\w+, encode_\w+; choose one by --graph"):
+    with pytest.raises(UsageError, match=r"may be read by encode_\w+, encode_\w+; choose one by `graph`"):
         query_vector(open_bundle(bundle), Vectors.open(embedded), ROWS[0])
 
 
@@ -132,7 +132,7 @@ def test_a_file_that_is_not_there_is_not_taken_for_a_text(bundle, embedded, monk
         searching, "file_suffixes", lambda bundle, inputs: {"right": frozenset({".png"})} if "right" in inputs else {}
     )
     with pytest.raises(
-        UsageError, match=r"no file /none.png; correct the path; to search for 'none.PNG' itself, name a graph by --gra"
+        UsageError, match=r"no file /none.png; correct the path; to search for 'none.PNG' itself, name a graph by `gra"
     ):
         query_vector(opened, Vectors.open(embedded), "none.PNG")
     assert query_vector(opened, Vectors.open(embedded), "none.PNG", graph="encode_left").shape == (1, 2)

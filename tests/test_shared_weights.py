@@ -95,7 +95,7 @@ def test_weights_of_another_spec_are_refused(shared, trained, plugins, make_reci
     from zoo.training.train import train
 
     other = train(make_recipe(objective="toy-alignment"), tmp_path / "run", plugins=plugins)
-    with pytest.raises(UsageError, match="is of another spec than these weights; export the model without --weights"):
+    with pytest.raises(UsageError, match="is of another spec than these weights; export the model without `weights_"):
         renew(load(other, plugins=plugins), OnnxExporter(), open_bundle(_copy(shared, tmp_path)), origin=ORIGIN)
 
 

@@ -50,7 +50,7 @@ def test_a_source_that_cannot_be_one_says_why(tmp_path):
     with pytest.raises(UsageError, match=r"empty.txt is empty; expected at least one row"):
         open_source(tmp_path / "empty.txt", ("left",))
     (tmp_path / "a.txt").write_text("a\n")
-    advice = "name by --name the one that the rows belong to, or give"
+    advice = "name by `name` the one that the rows belong to, or give"
     with pytest.raises(UsageError, match=f"the graph takes left, right: {advice}"):
         open_source(tmp_path / "a.txt", ("left", "right"))
     with pytest.raises(UsageError, match="the graph has no input 'up'; it takes left, right"):

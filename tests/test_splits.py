@@ -161,7 +161,7 @@ def test_an_empty_split_to_measure_on_says_how_to_choose_another(data, checkpoin
         evaluate(checkpoint.model, checkpoint.recipe, plugins=plugins)
     assert str(caught.value) == (
         "data 'toy', split 'test' has no samples; the split 'train' has 32 and 'validation' has 32. Choose another "
-        "split, by --split or evaluation.split, or add samples to this one"
+        "split, by `split` or evaluation.split, or add samples to this one"
     )
 
 

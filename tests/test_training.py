@@ -86,7 +86,7 @@ def test_more_steps_go_on_where_fewer_ended(make_recipe, plugins, tmp_path):
 
 def test_a_folder_that_holds_checkpoints_is_not_trained_over(make_recipe, plugins, tmp_path):
     train(make_recipe(), tmp_path, plugins=plugins)
-    with pytest.raises(UsageError, match=r"already holds checkpoints up to step 12; continue from them with --resume"):
+    with pytest.raises(UsageError, match=r"already holds checkpoints up to step 12; continue from them with `resume"):
         train(make_recipe(), tmp_path, plugins=plugins)
 
 
@@ -158,7 +158,7 @@ def test_the_folder_of_a_run_in_the_place_of_an_entry_tells_how_to_go_on(zoo, re
     assert told.exit_code == 2
     assert told.error == (
         "no entry 'run', but a folder of this name with a recipe: train it by `zoo train run/recipe.toml`, and add "
-        "--out run --resume to continue a run"
+        "--out run and --resume to continue a run"
     )
     assert zoo("train", "run/recipe.toml", "--out", "run", "--resume").exit_code == 0
 

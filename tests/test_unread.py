@@ -30,8 +30,8 @@ def test_truncated_values_and_unknown_tokens_are_counted_over_the_values_that_ar
     assert (one.values, one.truncated, one.tokens) == (4, 2, 12)
     assert one.unknown == 12 - 3 - 2 - 1  # heart, a, and blue are known
     assert list(one.told("caption")) == [
-        "caption: 2 of 4 training values are truncated; set -o spec.inputs.caption.modality.max_length=… (it is 4)",
-        "caption: 50.0% of 12 tokens are unknown; set -o spec.inputs.caption.modality.vocabulary_size=… (it is 5)",
+        "caption: 2 of 4 training values are truncated; set spec.inputs.caption.modality.max_length (it is 4)",
+        "caption: 50.0% of 12 tokens are unknown; set spec.inputs.caption.modality.vocabulary_size (it is 5)",
     ]
 
 
@@ -68,7 +68,7 @@ def test_the_option_of_a_sound_is_its_seconds():
     modalities = {"sound": modality}
     (one,) = unread(samples, load_rows(samples, modalities, where="here"), modalities).values()
     assert list(one.told("sound")) == [
-        "sound: 1 of 2 training values are truncated; set -o spec.inputs.sound.modality.seconds=… (it is 0.01)"
+        "sound: 1 of 2 training values are truncated; set spec.inputs.sound.modality.seconds (it is 0.01)"
     ]
     assert isinstance(modality, TellsLimits)
     assert isinstance(modality, Truncates)
@@ -104,7 +104,7 @@ def test_training_tells_it_before_the_first_step_and_in_the_log(captions, tmp_pa
     told = []
     train(captions, tmp_path / "run", observe=lambda progress: told.append(list(caplog.messages)))
     assert told[0] == [
-        "caption: 8 of 8 training values are truncated; set -o spec.inputs.caption.modality.max_length=… (it is 4)"
+        "caption: 8 of 8 training values are truncated; set spec.inputs.caption.modality.max_length (it is 4)"
     ]
     first, *others = read_log(tmp_path / "run/log.jsonl")
     assert first == {

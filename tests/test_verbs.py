@@ -208,7 +208,7 @@ def test_what_training_cannot_take_is_told(entry):
         train(load("toy"), "out")
     with pytest.raises(UsageError, match="options: expected a list of values, got one str"):
         train("toy", "out", options="training.steps=1")
-    with pytest.raises(UsageError, match="--accept-changes is for --resume"):
+    with pytest.raises(UsageError, match="`accept_changes` is for `resume`"):
         train("toy", "out", accept_changes=True)
     assert os.listdir() == []
 
@@ -236,7 +236,7 @@ def test_metrics_are_compared_with_the_recorded_ones(entry):
         MetricError, match=r"toy: the metric 'recall@10' is recorded as 0.5 ± 0.01, measured now nothing"
     ):
         evaluate("toy").verify()
-    with pytest.raises(UsageError, match="--verify compares an entry's recorded metrics on its own split"):
+    with pytest.raises(UsageError, match="`verify` compares an entry's recorded metrics on its own split"):
         evaluate("toy", split="validation").verify()
 
 

@@ -6,6 +6,7 @@ import copy
 import importlib
 import sys
 import warnings
+from typing import Any
 
 import click
 
@@ -66,14 +67,24 @@ class LazyGroup(click.Group):
 
 
 def _with_data_apart(command: click.Command) -> click.Command:
-    """Wrap the command so that its stdout holds only its data; help is printed before that."""
+    """Wrap the command so that its stdout holds only its data; help is printed before that.
+
+    Messages name the options of this command as they are typed.
+    """
     from zoo.cli.streams import data_apart
+    from zoo.cli.typed import remember
 
     kept_apart = copy.copy(command)
     if isinstance(kept_apart, click.Group):
         kept_apart.commands = {name: _with_data_apart(part) for name, part in kept_apart.commands.items()}
     elif kept_apart.callback is not None:
-        kept_apart.callback = data_apart()(kept_apart.callback)
+        run = data_apart()(kept_apart.callback)
+
+        def told_as_typed(**given: Any) -> Any:
+            remember(command)
+            return run(**given)
+
+        kept_apart.callback = told_as_typed
     return kept_apart
 
 
@@ -90,8 +101,10 @@ def main() -> None:
     try:
         from zoo.cli.first_log import plain_from_the_first
         from zoo.cli.streams import end_of_data
+        from zoo.cli.typed import remember
         from zoo.discovery.isolation import signals_first
 
+        remember(None)
         plain_from_the_first()
         with signals_first():
             group(prog_name="zoo", standalone_mode=False)

@@ -9,11 +9,15 @@ from zoo.verbs.doctor import HEADER, doctor
 
 @click.command("doctor")
 @click.option(
-    "--limit", default=30.0, show_default=True, help="Seconds after which an import of plugins counts as never ending."
+    "--limit",
+    "limit_s",
+    default=30.0,
+    show_default=True,
+    help="Seconds after which an import of plugins counts as never ending.",
 )
-def command(limit: float) -> None:
+def command(limit_s: float) -> None:
     """Report what is installed, what can run here and what conflicts. Exits with 1 if something must be repaired."""
-    found = doctor(limit_s=limit)
+    found = doctor(limit_s=limit_s)
     print_table(HEADER, found.rows)
     for hint in found.hints:
         note(hint)

@@ -12,15 +12,15 @@ from zoo.verbs.sources import target_of
 @click.argument("source", metavar="NAME|CHECKPOINT")
 @click.option("--split", default="", help="Another split than the recipe's.")
 @bad_sample_option
-@click.option("--verify", "verified", is_flag=True, help="Compare with the entry's recorded metrics; exit 4 on a miss.")
+@click.option("--verify", is_flag=True, help="Compare with the entry's recorded metrics; exit 4 on a miss.")
 @click.option("--json", "as_json", is_flag=True, help="Print an object of metrics.")
-def command(source: str, split: str, skip_bad_samples: bool, verified: bool, as_json: bool) -> None:
+def command(source: str, split: str, skip_bad_samples: bool, verify: bool, as_json: bool) -> None:
     """Measure a model on held-out data."""
     plugins = installed()
     target = target_of(source, plugins)
     from zoo.verbs.evaluate import evaluate, recorded
 
-    if verified:
+    if verify:
         recorded(target.entry, split)  # reports missing recorded metrics before anything is measured
     measured = evaluate(target, split=split, skip_bad_samples=skip_bad_samples, plugins=plugins)
     if told := str(measured.left_out):
@@ -30,6 +30,6 @@ def command(source: str, split: str, skip_bad_samples: bool, verified: bool, as_
     else:
         for header, rows in measured.tables():
             print_table(header, rows)
-    if verified:
+    if verify:
         count = measured.verify()
         note(f"{target.name}: all {count} recorded metrics were measured again within tolerance")

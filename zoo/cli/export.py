@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.argument("source", metavar="NAME|CHECKPOINT")
-@click.option("--to", "exporter_name", default="onnx", show_default=True, help="The exporter.")
+@click.option("--to", default="onnx", show_default=True, help="The exporter.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     multiple=True,
     help=f"Also in one of {', '.join(PRECISIONS)}, measured on the entry's data; may be repeated.",
 )
-@click.option("--layout", "layout_name", help="Add the files of a layout, such as web, a static page.")
+@click.option("--layout", help="Add the files of a layout, such as web, a static page.")
 @click.option("--single-file", is_flag=True, help="Keep the weights inside each graph's file.")
 @click.option(
     "--weights-only", is_flag=True, help="Put these weights into the bundle at --out; its graphs stay unchanged."
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the bundle's manifest.")
 def command(
     source: str,
-    exporter_name: str,
+    to: str,
     out: Path,
     graphs: tuple[str, ...],
     precisions: tuple[str, ...],
-    layout_name: str | None,
+    layout: str | None,
     single_file: bool,
     weights_only: bool,
     as_json: bool,
@@ -54,10 +54,10 @@ def command(
     bundle = export(
         source,
         out,
-        to=exporter_name,
+        to=to,
         graphs=graphs,
         precisions=precisions,
-        layout=layout_name or "",
+        layout=layout or "",
         single_file=single_file,
         weights_only=weights_only,
         observe=_note,

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 import click
 
+from zoo.cli.typed import as_typed
 from zoo.verbs.texts import CONTROL, plain, table
 
 # The streams for data, the last one first; stdout if there is none.
@@ -14,8 +15,8 @@ data: list[TextIO] = []
 
 
 def paragraph(text: object) -> str:
-    """Return a text of any number of lines as one line that is safe for a terminal."""
-    return plain(" ".join(str(text).split()))
+    """Return a text of any number of lines as one line that is safe for a terminal, with options as they are typed."""
+    return as_typed(plain(" ".join(str(text).split())))
 
 
 def print_exactly(text: object) -> None:

@@ -15,7 +15,7 @@ from zoo.cli.serving import serving_options
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("vectors", type=click.Path(path_type=Path))
 @click.option("--query", required=True, metavar="VALUE", help="A text, or the path of a file.")
-@click.option("-k", "count", default=10, show_default=True, type=click.IntRange(1), help="How many rows to find.")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="How many rows to find.")
 @click.option("--graph", default="", help="The graph that embeds the query, if several could.")
 @click.option("--by", type=click.Choice(("cosine", "dot")), default="cosine", show_default=True, help="The score.")
 @serving_options
@@ -24,7 +24,7 @@ def command(
     bundle: Path,
     vectors: Path,
     query: str,
-    count: int,
+    k: int,
     graph: str,
     by: Any,
     provider: str,
@@ -39,7 +39,7 @@ def command(
 
     held = Vectors.open(vectors)
     opened = open_bundle(bundle, provider=provider, precision=precision, threads=threads)
-    found = search(opened, held, query, k=count, graph=graph, by=by)
+    found = search(opened, held, query, k=k, graph=graph, by=by)
     if found.truncated:
         note("the query is truncated, since the graph reads only its beginning")
     if as_json:

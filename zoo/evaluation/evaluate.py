@@ -24,7 +24,7 @@ from zoo.samples.missing import Skip
 from zoo.samples.splits import TRAIN, Splits, absent, joined
 
 _BATCH_ROWS = 256
-_CHOOSE = "Choose another split, by --split or evaluation.split, or add samples to this one"
+_CHOOSE = "Choose another split, by `split` or evaluation.split, or add samples to this one"
 _LATER = "Set evaluation.split to another split, or add samples to this one"
 _FITTED = "Probes and classifiers are fitted on it: set evaluation.probe and evaluation.coherence to false, or add some"
 _log = logging.getLogger(__name__)

@@ -111,11 +111,11 @@ def renew(
     if not isinstance(exporter, SharesWeights) or WEIGHTS not in files.promised or bundle.precisions[1:]:
         raise UsageError(
             f"graphs of {bundle.folder} hold their own weights, not in {WEIGHTS} beside them; export the model "
-            "without --weights-only"
+            "without `weights_only`"
         )
     if bundle.recipe.spec != checkpoint.recipe.spec:
         raise UsageError(
-            f"{bundle.folder} is of another spec than these weights; export the model without --weights-only"
+            f"{bundle.folder} is of another spec than these weights; export the model without `weights_only`"
         )
 
     def place(graph: Graph, path: Path) -> None:

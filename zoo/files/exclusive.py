@@ -1,4 +1,4 @@
-"""One writer of a folder at a time: two commands with the same --out would mix their files."""
+"""One writer of a folder at a time: two commands with the same folder would mix their files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sole_writer(folder: Path, command: str, *, waits: bool = False) -> Iterator[
         descriptor = _held(place, waits=waits)
     if descriptor is None:
         raise UsageError(
-            f"another `{command}` is writing to {folder} right now; wait until it has ended, or choose another --out"
+            f"another `{command}` is writing to {folder} right now; wait until it has ended, or choose another `out`"
         )
     try:
         yield

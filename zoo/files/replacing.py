@@ -126,7 +126,7 @@ def followed(path: Path) -> Path:
     """
     place = Path(os.path.realpath(path))
     if place.is_symlink():
-        raise UsageError(f"{path} is a symbolic link that leads to itself; remove it, or choose another --out")
+        raise UsageError(f"{path} is a symbolic link that leads to itself; remove it, or choose another `out`")
     return place
 
 
@@ -151,10 +151,10 @@ def replaceable(path: Path, kind: Kind | None) -> Path:
     if place in _above_here():
         raise UsageError(
             f"{path} is the folder that this command runs in, or one above it, and cannot be replaced; name a folder "
-            "inside it by --out"
+            "inside it by `out`"
         )
     if os.path.ismount(place):
-        raise UsageError(f"{path} is a mount point and cannot be replaced; name a folder inside it by --out")
+        raise UsageError(f"{path} is a mount point and cannot be replaced; name a folder inside it by `out`")
     fillable(path, kind)
     if kind is not None and place.is_dir():
         check_alone(place, kind, path)
@@ -195,7 +195,7 @@ def check_alone(folder: Path, kind: Kind, path: Path | None = None) -> None:
     if strangers:
         raise UsageError(
             f"{path or folder} is {kind.what} that also holds {_counted(strangers)}, which would be lost; move that "
-            "elsewhere, or choose another --out"
+            "elsewhere, or choose another `out`"
         )
 
 
@@ -229,7 +229,7 @@ def _counted(names: list[str]) -> str:
 def _advice(kind: Kind | None) -> str:
     if kind is None:
         return "choose another place, or remove it"
-    return f"`{kind.command}` replaces only {kind.what} that it wrote: choose another --out, or remove it"
+    return f"`{kind.command}` replaces only {kind.what} that it wrote: choose another `out`, or remove it"
 
 
 def _above_here() -> tuple[Path, ...]:

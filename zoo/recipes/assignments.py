@@ -20,7 +20,7 @@ def assigned(options: Mapping[str, Any] | Sequence[str]) -> Iterator[tuple[str, 
         return
     for key, value in options.items():
         table_value = _as_read(value)
-        check_values(table_value, f"-o {key}")
+        check_values(table_value, f"`options` {key}")
         yield key, key, table_value
 
 
@@ -37,10 +37,10 @@ def read_assignment(assignment: str) -> tuple[str, Any]:
     """Return the key and the value of ``key=value``; the value is read as TOML, or as a bare text if it is not TOML."""
     key, equals, text = assignment.partition("=")
     if not equals:
-        raise SpecError(f"-o {assignment}: expected key=value, as in training.steps=100")
+        raise SpecError(f"`options` {assignment}: expected key=value, as in training.steps=100")
     try:
-        value = parse_toml(f"value = {text}", "-o")["value"]
+        value = parse_toml(f"value = {text}", "`options`")["value"]
     except SpecError:
         return key.strip(), text
-    check_values(value, f"-o {key}")
+    check_values(value, f"`options` {key}")
     return key.strip(), value

@@ -38,12 +38,12 @@ def refuse(changed: Changes, checkpoint: Path, *, accepted: bool) -> None:
     if spec:
         raise IntegrityError(
             f"{checkpoint} is a checkpoint of another spec: {told(spec)}; its weights do not fit: use its own recipe, "
-            "or choose another --out"
+            "or choose another `out`"
         )
     if changed and not accepted:
         raise IntegrityError(
             f"{checkpoint} was trained with other settings: {told(changed)}; use its own recipe, continue with the new "
-            "one by --accept-changes, or choose another --out"
+            "one by `accept_changes=True`, or choose another `out`"
         )
 
 

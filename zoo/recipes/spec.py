@@ -223,10 +223,12 @@ class Recipe:
                 if isinstance(inner, str):  # a part given by its bare name becomes a table that can hold the option
                     inner = table[step] = {"name": inner}
                 if not isinstance(inner, dict):
-                    raise SpecError(f"-o {given}: {step!r} is not a table; `zoo info NAME --recipe` shows the keys")
+                    raise SpecError(
+                        f"`options` {given}: {step!r} is not a table; `zoo info NAME --recipe` shows the keys"
+                    )
                 table = inner
             table[last] = value
-        return Recipe.read(tables, "-o")
+        return Recipe.read(tables, "`options`")
 
 
 def _check_ranges(table: ModelSpec | Training, where: str) -> None:

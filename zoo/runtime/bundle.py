@@ -117,7 +117,7 @@ class Bundle:
                 )
         exporter_name = self.manifest.exporter
         if self.provider != "cpu":
-            raise UsageError(f"{file} is run by the exporter {exporter_name!r}, which takes no --provider")
+            raise UsageError(f"{file} is run by the exporter {exporter_name!r}, which takes no `provider`")
         from zoo.discovery.components import make_exporter
         from zoo.discovery.plugins import installed
 
@@ -249,8 +249,8 @@ def open_bundle(
     bundle = Bundle(folder, contents, provider, threads, fixed_shapes, keeps, precision)
     if precision not in bundle.precisions:
         raise UsageError(
-            f"{folder} has no precision {precision!r}; it has {', '.join(bundle.precisions)}; export it with "
-            f"--precision {precision}"
+            f"{folder} has no precision {precision!r}; it has {', '.join(bundle.precisions)}; "
+            f"`zoo export --precision {precision}` adds one"
         )
     return bundle
 

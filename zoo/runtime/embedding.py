@@ -208,7 +208,7 @@ class _Reader:
         if not self._skips_bad:
             raise DataError(
                 f"{self._source.named(bad.number)}: {bad.reason}; correct it, remove {self._folder} and embed again, "
-                "or continue without such rows by --skip-bad"
+                "or continue without such rows by `skip_bad=True`"
             )
         self.skipped.append(bad)
 
@@ -262,7 +262,7 @@ def _begun(out: Path, folder: Path) -> dict[str, Any] | None:
         if (companion := beside(out, suffix)).exists():
             raise UsageError(
                 f"{companion} is there already, where `zoo embed` would write what belongs to {out.name}; choose "
-                "another --out, or remove it"
+                "another `out`, or remove it"
             )
     return begun
 
@@ -273,4 +273,4 @@ def _check_same(out: Path, begun: Mapping[str, Any], task: Mapping[str, Any]) ->
         return
     kind = IntegrityError if {*differing} & {"bundle", "source"} else UsageError
     what = ", ".join(f"{key} {begun.get(key)} then and {task[key]} now" for key in differing)
-    raise kind(f"{out} was begun with another {' and '.join(differing)}: {what}; choose another --out, or remove it")
+    raise kind(f"{out} was begun with another {' and '.join(differing)}: {what}; choose another `out`, or remove it")

@@ -39,5 +39,5 @@ def output_of(bundle: Bundle, graph: str, output: str = "") -> str:
     if taken := output or naming.vector_output(vectors):
         return taken
     if len(vectors) != 1:
-        raise UsageError(f"the graph {graph!r} gives {', '.join(outputs)}: choose one by --output")
+        raise UsageError(f"the graph {graph!r} gives {', '.join(outputs)}: choose one by `output`")
     return vectors[0]

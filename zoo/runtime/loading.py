@@ -43,7 +43,7 @@ def load(
         raise UsageError(f"a session runs on at least 1 thread, got {threads}")
     wanted = PROVIDERS[provider]
     if wanted not in ort.get_available_providers():
-        raise ZooError(f"this onnxruntime has no {wanted}; install modalzoo[gpu], or use --provider cpu")
+        raise ZooError(f"this onnxruntime has no {wanted}; install modalzoo[gpu], or use `provider='cpu'`")
     chosen = [(wanted, provider_options(provider, fixed_shapes=fixed_shapes))]
 
     def make(graph: str | bytes, options: SessionOptions) -> InferenceSession:
@@ -75,7 +75,7 @@ def load(
         if provider != "cpu" and isinstance(error, RuntimeError):
             raise ZooError(
                 f"{wanted} cannot be used here: {first_line(error)}; check the driver and CUDA's libraries, or use "
-                "--provider cpu"
+                "`provider='cpu'`"
             ) from error
         raise ZooError(
             f"onnxruntime cannot load the graph {path.stem!r}: {first_line(error)}; export the model again"
@@ -83,7 +83,7 @@ def load(
     if session.get_providers()[0] != wanted:
         raise ZooError(
             f"{wanted} cannot be used here, onnxruntime fell back to {session.get_providers()[0]}; "
-            "check the driver and CUDA's libraries, or use --provider cpu"
+            "check the driver and CUDA's libraries, or use `provider='cpu'`"
         )
     return session
 

@@ -136,9 +136,9 @@ def query_of(bundle: Bundle, vectors: Vectors, value: Any, *, graph: str = "") -
         except DataError as error:
             refusals.append(f"{name}: {error}")
             if not graph and _ends_as_file(bundle, name, value):
-                raise UsageError(f"{error}; to search for {value!r:.80} itself, name a graph by --graph") from error
+                raise UsageError(f"{error}; to search for {value!r:.80} itself, name a graph by `graph`") from error
     if len(answers) > 1:
-        raise UsageError(f"{value!r:.80} may be read by {', '.join(answers)}; choose one by --graph")
+        raise UsageError(f"{value!r:.80} may be read by {', '.join(answers)}; choose one by `graph`")
     if not answers:
         reasons = "; ".join(refusals) or f"no graph gives {output or 'a vector'}"
         raise UsageError(f"no graph of {bundle.folder} embeds {value!r:.80}: {reasons}")

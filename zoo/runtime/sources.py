@@ -126,7 +126,7 @@ class _Placed:
 def _single(inputs: Sequence[str], name: str) -> str:
     if not name and len(inputs) > 1:
         raise UsageError(
-            f"the graph takes {', '.join(inputs)}: name by --name the one that the rows belong to, or give a .csv with "
+            f"the graph takes {', '.join(inputs)}: name by `name` the one that the rows belong to, or give a .csv with "
             "a column of each or a .jsonl with an object per line"
         )
     return name or inputs[0]

@@ -74,7 +74,7 @@ def with_files(samples: Sequence[Sample], inputs: Iterable[str], *, where: str, 
         raise DataError(
             f"{where}: {len(missing)} of {len(samples)} samples name files that are not there: "
             f"{', '.join(named[:_SHOWN])}{more}; correct the paths, put the files there, or leave such samples out by "
-            "--on-bad-sample skip"
+            "`skip_bad_samples=True`"
         )
     for position, lacking in missing.items():
         sample = samples[position]

@@ -249,7 +249,7 @@ def _enough_memory(step: int, rows: int, settings: Training) -> Iterator[None]:
         parts = settings.accumulate
         raise TrainingError(
             f"out of memory at step {step} with {rows} rows in {parts} part{'s' * (parts > 1)}; the last good "
-            f"checkpoint stays. Take the same batch in more parts with -o training.accumulate={2 * parts}, or fewer "
-            f"rows with -o training.batch_size={max(1, settings.batch_size // 2)}, and continue with --resume "
-            "--accept-changes"
+            f"checkpoint stays. Take the same batch in more parts, with training.accumulate={2 * parts}, or fewer "
+            f"rows, with training.batch_size={max(1, settings.batch_size // 2)}, and continue with `resume=True` and "
+            "`accept_changes=True`"
         ) from error

@@ -88,7 +88,7 @@ class SavedStep:
         except (SafetensorError, LookupError, ValueError) as error:
             raise IntegrityError(
                 f"{path} is not what the optimisers of this recipe saved ({error!s:.200}); delete {self.folder} and "
-                "--resume continues from the one before"
+                "`resume=True` continues from the one before"
             ) from error
 
 
@@ -104,7 +104,7 @@ class Run:
         if saved := self.saved():
             raise UsageError(
                 f"{self.folder} already holds checkpoints up to step {max(saved)}; "
-                "continue from them with --resume, or choose another --out"
+                "continue from them with `resume=True`, or choose another `out`"
             )
 
     @contextmanager
@@ -117,7 +117,7 @@ class Run:
             if max(self.saved(), default=0) != (newest.step if newest else 0):
                 raise UsageError(
                     f"another `{RUN.command}` wrote checkpoints to {self.folder} while this one began; continue from "
-                    "them with --resume, or choose another --out"
+                    "them with `resume=True`, or choose another `out`"
                 )
             yield
 
@@ -216,8 +216,8 @@ def _state(path: Path) -> tuple[Recipe, BoundFiles, dict[str, int]]:
         return Recipe.read(kept.get("recipe"), str(path)), files, launched
     except (IntegrityError, SpecError, ValueError, RecursionError) as error:
         raise IntegrityError(
-            f"{path} is missing or damaged ({error!s:.500}); delete {path.parent} and --resume continues from the one "
-            "before"
+            f"{path} is missing or damaged ({error!s:.500}); delete {path.parent} and `resume=True` continues from "
+            "the one before"
         ) from error
 
 

@@ -94,4 +94,4 @@ def _option(modality: Modality, name: str, option: str) -> tuple[str, Any]:
 
 
 def _advice(key: str, value: Any) -> str:
-    return f"; set -o {key}=… (it is {value})" if key else ""
+    return f"; set {key} (it is {value})" if key else ""

@@ -101,12 +101,12 @@ def data(
     dataset = make_dataset(part, plugins)
     picture = Path(out) if out is not None else Path("data") / f"{part.name}.png"
     if picture.suffix.lower() != ".png":
-        raise UsageError(f"--out takes the name of a PNG, such as data/{part.name}.png; got {picture}")
+        raise UsageError(f"`out` takes the name of a PNG, such as data/{part.name}.png; got {picture}")
     file_place(picture, DRAWING)
     left_out = {name: LeftOut() for name in SPLITS}
     samples = {name: WithFiles(dataset, left_out[name]).split(name) for name in SPLITS}
     if not samples.get(split):
-        raise UsageError(f"the split {split!r} of {part.name} is empty; choose another by --split")
+        raise UsageError(f"the split {split!r} of {part.name} is empty; choose another by `split`")
     modalities = _modalities(dataset.inputs, recipe, samples["train"], plugins)
     _save(_sheet(samples[split], modalities, rows), picture)
     return DataCard(

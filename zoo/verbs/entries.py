@@ -93,5 +93,5 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?b?)", text.strip().casefold())
     unit = match.group(2) if match else ""
     if match is None or float(match.group(1)) == float("inf") or (unit and unit.rstrip("b") + "b" not in _UNITS):
-        raise UsageError(f"--max-size takes a number with B, kB, MB or GB, as in 20MB; got {text!r}")
+        raise UsageError(f"`max_size` takes a number with B, kB, MB or GB, as in 20MB; got {text!r}")
     return int(float(match.group(1)) * _UNITS[unit.rstrip("b") + "b" if unit else ""])

@@ -74,7 +74,7 @@ class Measured(Mapping[str, float]):
 def recorded(entry: RegistryEntry | None, split: str) -> Mapping[str, Metric]:
     """Return the recorded metrics of an entry; raises UsageError if there are none of such a model on such a split."""
     if entry is None or split:
-        raise UsageError("--verify compares an entry's recorded metrics on its own split; name an entry and no --split")
+        raise UsageError("`verify` compares an entry's recorded metrics on its own split; name an entry and no `split`")
     return entry.metrics
 
 

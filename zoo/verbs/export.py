@@ -53,7 +53,7 @@ def export(
     files are in that bundle; ParityError if a graph does not compute what torch computes. ``out`` is then unchanged.
     """
     if weights_only and (graphs or precisions or layout or single_file):
-        raise UsageError("--weights-only keeps the graphs of the bundle; it can be combined only with --out")
+        raise UsageError("`weights_only` keeps the graphs of the bundle; it can be combined only with `out`")
     out, plugins = Path(out), plugins or installed()
     replaceable(out, BUNDLE)  # before anything is fetched
     with told(progress, "exporting") as advance:

@@ -30,7 +30,9 @@ class Card:
         said = [*facts(entry, self.missing), *([] if picture is None else [("picture", str(picture))])]
         lines = [f"{entry.name}: {entry.summary}", "", *(f"  {label:<{_LABEL}}{text}" for label, text in said), ""]
         if entry.metrics:
-            lines.append(f"  measured by `{entry.metrics_command}`; --json also shows the tolerance of each metric:")
+            lines.append(
+                f"  measured by `{entry.metrics_command}`; `zoo info {entry.name} --json` shows the tolerances:"
+            )
             for table in measured(entry):
                 lines += [*(f"    {line}" for line in aligned(table)), ""]
         return [*lines, "  use it:", *(f"    {line}" for line in aligned(_commands(entry)))]

@@ -81,7 +81,7 @@ def train(
     the step, if a loss is not finite or memory runs out; the last good checkpoint stays.
     """
     if accept_changes and not resume:
-        raise UsageError("--accept-changes is for --resume, which is not given; add it, or leave this out")
+        raise UsageError("`accept_changes` is for `resume`, which is not given; add it, or leave this out")
     plugins = plugins or installed()
     recipe, name = _recipe(source, plugins)
     if options:
@@ -142,7 +142,7 @@ def _entry(name: str, plugins: Plugins) -> RegistryEntry:
             raise
         raise UsageError(
             f"no entry {name!r}, but a folder of this name with a recipe: train it by `zoo train {recipe}`, and add "
-            f"--out {name} --resume to continue a run"
+            f"`out={name!r}` and `resume=True` to continue a run"
         ) from error
 
 

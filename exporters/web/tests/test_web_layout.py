@@ -185,7 +185,7 @@ def test_a_split_without_the_input_to_slide_through_is_named(make_bundle, withou
 def test_graphs_that_are_no_onnx_are_refused(make_bundle, colours):
     folder = make_bundle("decode_picture", suffix=".pt2")
     with pytest.raises(
-        UsageError, match=r"needs graphs as ONNX, the bundle has decode_picture.pt2; export with --to onnx"
+        UsageError, match=r"needs graphs as ONNX, the bundle has decode_picture.pt2; export with `to='onnx'`"
     ):
         WebLayout().write(folder, colours)
 
@@ -229,7 +229,7 @@ def test_the_version_that_was_tested_is_the_one_that_is_installed_and_told():
 
 def test_a_bundle_without_a_page_is_not_checked(make_bundle, capsys):
     folder = make_bundle()
-    with pytest.raises(UsageError, match=r"has no page to check; export the bundle with --layout web"):
+    with pytest.raises(UsageError, match=r"has no page to check; `zoo export --layout web` adds one"):
         check_in_browser(folder)
     assert main(str(folder)) == 2
     assert capsys.readouterr().err.startswith("error: ")

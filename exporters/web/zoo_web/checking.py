@@ -54,7 +54,7 @@ def check_in_browser(folder: Path) -> list[Checked]:
     """
     open_bundle(folder)
     if not (folder / "index.html").is_file():
-        raise UsageError(f"{folder} has no page to check; export the bundle with --layout web")
+        raise UsageError(f"{folder} has no page to check; `zoo export --layout web` adds one")
     with served(folder) as address:
         page = _opened(f"{address}/?check")
     found = _Rows()

@@ -45,7 +45,7 @@ class WebLayout:
         others = [graph.file for graph in bundle.manifest.graphs.values() if not graph.file.endswith(".onnx")]
         if others:
             raise UsageError(
-                f"the layout 'web' needs graphs as ONNX, the bundle has {others[0]}; export with --to onnx"
+                f"the layout 'web' needs graphs as ONNX, the bundle has {others[0]}; export with `to='onnx'`"
             )
         arrays: dict[str, NDArray[Any]] = {}
         content = {

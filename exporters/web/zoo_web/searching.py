@@ -82,7 +82,7 @@ def search_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
     if not things:
         raise UsageError(
             f"data {bundle.recipe.data.name!r}: no sample has both {pair.thing!r} and {pair.text!r}, so the page has "
-            "nothing to search; add some, or export without --layout"
+            "nothing to search; add some, or export without `layout`"
         )
     vectors = bundle.run(pair.things, {pair.thing: [thing.value for thing in things]})[pair.things_output]
     arrays[VECTORS] = np.ascontiguousarray(vectors)

@@ -68,7 +68,7 @@ def latent_of(bundle: Bundle, dataset: Dataset, folder: Path, arrays: dict[str, 
         raise UsageError(
             f"data {bundle.recipe.data.name!r}, split {bundle.recipe.evaluation.split!r}: no sample has the input "
             f"{decoders[0].name!r}, whose latents the page slides through; add some, choose another evaluation.split, "
-            "or export without --layout"
+            "or export without `layout`"
         )
     latents = _latents(bundle, *encoder, samples)
     starts = _starts(samples)

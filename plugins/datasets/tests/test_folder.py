@@ -166,7 +166,7 @@ def test_a_missing_file_is_a_sample_for_training_to_judge(written, tmp_path):
         DataError,
         match=r"^here: 30 of 31 samples name files that are not there: 'captions.csv:3' picture /.*/none-0.png, .* "
         r"'captions.csv:12' picture /.*/none-9.png and 20 more; correct the paths, put the files there, or leave "
-        r"such samples out by --on-bad-sample skip$",
+        r"such samples out by `skip_bad_samples=True`$",
     ):
         load_rows(samples, {"picture": ImageModality()}, where="here")
     skipped = {}

@@ -90,7 +90,7 @@ class Data:
             names = joined(sorted(inputs_of(graph.inputs)))
             raise UsageError(
                 f"{self.splits.where(split)}: no sample has all that {graph.name!r} takes: {names}; leave this graph "
-                f"out by --graph, or the precision {precision.name}"
+                f"out by `graphs`, or the precision {precision.name}"
             )
         return inputs
 

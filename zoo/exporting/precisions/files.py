@@ -86,7 +86,7 @@ def _judged(placed: Placed, exporter: Exporter, precision: Precision, path: Path
     except ParityError as error:
         told = str(error).partition(";")[0]
         raise ParityError(
-            f"{told}: {graph.name!r} cannot be written in {precision.name}; leave the graph out by --graph, or the "
+            f"{told}: {graph.name!r} cannot be written in {precision.name}; leave the graph out by `graphs`, or the "
             "precision"
         ) from error
     return Placed(graph, path, cases[-len(held_out) :], verdict, drawn_alone=not held_out)
