@@ -88,5 +88,7 @@ def test_a_second_training_in_the_same_folder_is_refused_before_the_first_step(m
 def test_a_training_that_began_before_another_ended_does_not_write_over_it(make_recipe, plugins, tmp_path, monkeypatch):
     train(make_recipe(), tmp_path, plugins=plugins)
     monkeypatch.setattr("zoo.training.runs.Run.nothing_yet", lambda run: None)  # as it was when this one began
-    with pytest.raises(UsageError, match=r"^another `zoo train` wrote checkpoints to .* while this one began; go on"):
+    with pytest.raises(
+        UsageError, match=r"^another `zoo train` wrote checkpoints to .* while this one began; continue"
+    ):
         train(make_recipe(), tmp_path, plugins=plugins)
