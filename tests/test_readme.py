@@ -21,7 +21,7 @@ from zoo.cli import COMMANDS
 ROOT = Path(__file__).parent.parent
 README, CHINESE = ROOT / "README.md", ROOT / "docs/README.zh.md"
 PAGES = (README, CHINESE)
-REFERENCE = ROOT / "docs/commands.md"
+REFERENCE, FUNCTIONS = ROOT / "docs/commands.md", ROOT / "docs/python.md"
 # Commands that no function of their own stands for, and why.
 WITHOUT_FUNCTION = {"quickstart": "a show for the terminal, which calls the functions of the others"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -158,6 +158,19 @@ def test_every_command_has_its_function_its_reference_and_its_line_in_chinese():
             lacking.append(f"{command}: its reference")
     assert lacking == []
     assert set(WITHOUT_FUNCTION) <= set(COMMANDS)
+
+
+def test_the_page_on_python_has_each_command_with_the_functions_of_the_front_page():
+    shown = {command: set() for command in COMMANDS}
+    for command, code in re.findall(r"^\| `zoo (\w+)[^|]*\|(.*)\|$", FUNCTIONS.read_text(), re.MULTILINE):
+        for call in re.findall(r"`(zoo\.[^`]+\))", code):
+            for name, positional, keywords in calls(call.replace("…", "...")):
+                function = getattr(zoo, name.removeprefix("zoo."))
+                inspect.signature(function).bind(*[None] * positional, **dict.fromkeys(keywords))
+                shown[command].add(name)
+    rows = {command: re.search(rf"^\| `zoo {command}` \|.*\|$", README.read_text(), re.M)[0] for command in COMMANDS}
+    assert shown == {command: set(re.findall(r"`(zoo\.\w+)`", row)) for command, row in rows.items()}
+    assert [command for command in COMMANDS if not shown[command]] == [*WITHOUT_FUNCTION]
 
 
 @pytest.fixture
