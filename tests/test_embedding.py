@@ -111,7 +111,7 @@ def test_a_killed_process_loses_no_whole_shard_and_leaves_no_half_one(bundle, li
     stdout, stderr = zoo_process(*arguments, "--json").communicate()
     told = {"truncated": {}, "left_out": []}
     assert json.loads(stdout) == {"path": str(out), "rows": 5000, "skipped": 0, "before": 500 * left, **told}
-    assert f"{500 * left} rows were there before" in stderr
+    assert f"{500 * left} rows were there already" in stderr
     assert [key["number"] for key in Vectors.open(out).keys(range(5000))] == [*range(1, 5001)]
     assert len(np.load(out)) == 5000
     assert not list(tmp_path.rglob(".*staging*"))

@@ -146,7 +146,7 @@ def test_handlers_of_signals_are_what_they_were_before_a_plugin(site):
         ("import os; os._exit(0)", "ends a process with exit code 0"),
         ("import os; os._exit(3)", "ends a process with exit code 3"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ends a process by SIGSEGV"),
-        pytest.param("while True: pass", "does not come back from being imported within 5 s", marks=pytest.mark.verify),
+        pytest.param("while True: pass", "does not finish its import within 5 s", marks=pytest.mark.verify),
         pytest.param(
             f"import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n{SOUND}",
             "keeps a process from ending within 5 s",

@@ -4,16 +4,16 @@
     ├── UsageError              2   the call, a recipe or a spec asks for something impossible
     │   └── SpecError           2   a recipe or spec holds a wrong key, value or option
     ├── NotFoundError           3   a name or a file does not exist
-    │   ├── UnknownNameError    3   nothing is registered under the name; tells the nearest name
-    │   └── MissingExtraError   3   an optional package is not installed; tells how to install it
+    │   ├── UnknownNameError    3   nothing is registered under the name; names the nearest one
+    │   └── MissingExtraError   3   an optional package is not installed; says how to install it
     ├── IntegrityError          4   bytes, numbers or names differ from what was promised
-    │   ├── ParityError         4   an exported graph does not compute what torch computes
+    │   ├── ParityError         4   an exported graph does not compute the same as torch
     │   └── MetricError         4   a measured metric lies outside its recorded tolerance
     ├── OfflineError            5   the network is needed and cannot be reached or may not be used
     ├── DiskError               6   the disk is full or may not be written
     ├── PluginError             1   a plugin's component cannot be used; names its distribution
     ├── DataError               1   a sample cannot be read; names the sample
-    └── TrainingError           1   training cannot go on; names the term and the step
+    └── TrainingError           1   training cannot continue; names the term and the step
 
 The numbers are the exit codes of the command ``zoo``. Interruption exits with 130, termination with 143. No message
 contains the password or token of an address: ``safe_address`` and ``without_secrets`` hide them.
@@ -85,7 +85,7 @@ class IntegrityError(ZooError):
 
 
 class ParityError(IntegrityError):
-    """An exported graph does not compute what torch computes."""
+    """An exported graph does not compute the same as torch."""
 
 
 class MetricError(IntegrityError):
@@ -113,7 +113,7 @@ class DataError(ZooError):
 
 
 class TrainingError(ZooError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

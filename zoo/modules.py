@@ -285,7 +285,7 @@ class MeasuresAnswers(Protocol):
 
 @runtime_checkable
 class CountsByTerm(Protocol):
-    """What an objective may also offer: its loss is the sum of its terms' means, each mean over rows of its own.
+    """What an objective may also offer: its loss is the sum of its terms' means, each over its own rows.
 
     Its ``losses`` return ``Losses.of_means``. The gradient over a batch taken in parts is then that of the whole batch.
     """

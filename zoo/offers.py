@@ -1,6 +1,6 @@
 """What modalities and exporters may offer beyond what every ``Modality`` and ``Exporter`` has.
 
-No torch: the runtime also asks what modalities offer. What likelihoods and objectives may offer stands in
+No torch: the runtime also asks what modalities offer. What likelihoods and objectives may offer is in
 ``zoo/modules.py``.
 """
 
@@ -67,7 +67,7 @@ class ReadsFiles(Protocol):
 
 @runtime_checkable
 class Truncates(Protocol):
-    """What a modality may also offer: it tells which values it truncates."""
+    """What a modality may also offer: it reports which values it truncates."""
 
     def truncated(self, values: Sequence[Any], arrays: Mapping[str, Array]) -> Sequence[int]:
         """Return the positions of the truncated values, counted from 0 and in order.

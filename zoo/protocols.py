@@ -1,6 +1,6 @@
 """The contracts that need no torch: kinds of data, data sets, deployable functions, exporters.
 
-The contracts that are torch modules stand in ``zoo/modules.py``, so that the runtime can use these without torch.
+The contracts that are torch modules are in ``zoo/modules.py``, so that the runtime can use these without torch.
 """
 
 from __future__ import annotations

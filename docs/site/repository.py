@@ -43,7 +43,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def places() -> dict[str, str]:
-    """Return, by public name, the page of the reference that it stands on; a module shown whole has no place."""
+    """Return, by public name, its page of the reference; a module that is shown as a whole has no place."""
     themes = {path: path.read_text(encoding="utf-8") for path in REFERENCE.glob("*.md")}
     return {
         name: path.relative_to(ROOT).as_posix()
@@ -59,7 +59,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Link each public name that a text tells of to its place in the reference."""
+    """Link each public name in a text to its place in the reference."""
     found = places()
 
     def linked_name(match: re.Match[str]) -> str:

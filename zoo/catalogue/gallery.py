@@ -28,7 +28,7 @@ Likelihoods (`nll`, `reconstruction`, `translation`) are in nats; other metrics 
 This page is written by `python -m zoo.catalogue.gallery registry.toml docs/models.md`.
 """
 _NEXT = """\
-Next: [Your own data](../README.md#your-own-data), from such an entry's recipe to a model of your own.
+Next: [Your own data](../README.md#your-own-data), from an entry's recipe to your own model.
 """
 
 

@@ -213,7 +213,7 @@ def own_registry() -> Path:
 def find(name: str, plugins: Plugins) -> RegistryEntry:
     """Return one entry.
 
-    Raises UnknownNameError with the nearest name, or NotFoundError if ``name`` is a path, at which there is nothing.
+    Raises UnknownNameError with the nearest name, or NotFoundError if ``name`` is a path that does not exist.
     """
     known = entries(plugins)
     if name not in known:

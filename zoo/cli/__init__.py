@@ -15,7 +15,7 @@ from zoo.errors import ZooError, did_you_mean
 from zoo.hookspecs import __version__
 from zoo.recipes.garbage import keep_what_is_there, unsearched
 
-# The help lines stand here, so that `zoo --help` imports no command. A test compares them with the commands.
+# The help lines are kept here, so that `zoo --help` imports no command. A test compares them with the commands.
 COMMANDS = {
     "quickstart": "Show the whole workflow in two minutes, on real data, with a page of pictures at the end.",
     "list": "List the entries of the registry.",

@@ -22,11 +22,13 @@ from zoo.cli.serving import note_truncated, serving_options
     help="A .txt with a value per line, a .csv with a column per input, a .jsonl with an object per line, or a folder.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A folder for shards, or one file .npy.")
-@click.option("--name", default="", help="Which input the values are, if the graph has several.")
-@click.option("--output", default="", help="Which output to write, if the graph has several vectors.")
+@click.option("--name", default="", help="The input that the values belong to, if the graph has several.")
+@click.option("--output", default="", help="The output to write, if the graph has several vectors.")
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and list them.")
-@click.option("--shard-rows", default=65_536, show_default=True, type=click.IntRange(1), help="Rows of a shard.")
-@click.option("--batch-rows", default=64, show_default=True, type=click.IntRange(1), help="Rows that run at a time.")
+@click.option("--shard-rows", default=65_536, show_default=True, type=click.IntRange(1), help="Rows per shard.")
+@click.option(
+    "--batch-rows", default=64, show_default=True, type=click.IntRange(1), help="Rows that are computed at a time."
+)
 @serving_options
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def command(
@@ -76,7 +78,7 @@ def command(
     new = made.count - made.before
     note(
         f"{made.rows} vectors"
-        + (f", {made.before} rows were there before" if made.before else "")
+        + (f", {made.before} rows were there already" if made.before else "")
         + (f", {new / took_s:.0f} rows/s" if new else "")
     )
     note_truncated(made.truncated, dict.fromkeys(inputs_of(opened, graph), made.rows))

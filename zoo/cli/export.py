@@ -47,7 +47,7 @@ def command(
 ) -> None:
     """Export a model as a bundle, judged against torch.
 
-    A graph that does not compute what torch computes ends the export with exit code 4, and no bundle is left.
+    If a graph does not compute the same as torch, the export ends with exit code 4, and no bundle is written.
     """
     from zoo.verbs.export import export
 

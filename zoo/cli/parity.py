@@ -9,7 +9,7 @@ from zoo.cli.output import print_json, print_table
 
 @click.command("parity")
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--provider", default="cpu", show_default=True, help="The one that is to serve it: cpu, cuda, tensorrt.")
+@click.option("--provider", default="cpu", show_default=True, help="The provider to judge it on: cpu, cuda, tensorrt.")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
 def command(bundle: Path, provider: str, as_json: bool) -> None:
     """Judge a bundle again by its own reference, without torch.

@@ -16,8 +16,8 @@ from zoo.verbs.plugins import HEADER, OPTIONS, options, plugins, rows
 def command(name: str | None, as_json: bool) -> None:
     """List the components of the installed plugins, and the plugins that fail.
 
-    With NAME, tell the options of the components of this name, or of this distribution: what each takes, and its
-    default.
+    With NAME, list the options of the components with this name, or of this distribution: the values that each accepts,
+    and its default.
     """
     if name is not None:
         told = options(name)

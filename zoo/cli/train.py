@@ -15,8 +15,8 @@ from zoo.verbs.train import train
 @click.argument("source", metavar="NAME|RECIPE.toml")
 @click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="Set a key of the recipe: training.steps=100.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
-@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the run's folder.")
-@click.option("--accept-changes", is_flag=True, help="With --resume: take a learning rate or the like that changed.")
+@click.option("--resume", is_flag=True, help="Continue from the newest checkpoint in the run's folder.")
+@click.option("--accept-changes", is_flag=True, help="With --resume: accept changed settings, such as a learning rate.")
 @bad_sample_option
 def command(
     source: str, options: tuple[str, ...], out: Path | None, resume: bool, accept_changes: bool, skip_bad_samples: bool

@@ -79,7 +79,7 @@ def modality_of(kind: type[M], name: str, modality: Modality, *, component: str)
     """
     if not isinstance(modality, kind):
         raise SpecError(
-            f"{component} works on the modality {name!r}, got {type(modality).__name__}; choose a component of that one"
+            f"{component} works on the modality {name!r}, got {type(modality).__name__}; choose one for that modality"
         )
     return modality
 
@@ -154,7 +154,7 @@ def checked_options(component: type, kind: str, part: Part, where: str) -> dict[
 
 @contextmanager
 def building(plugins: Plugins, kind: str, name: str, where: str) -> Iterator[None]:
-    """Blame a component for unexpected errors inside it; errors that it raises on purpose are told with ``where``."""
+    """Blame a component for unexpected errors inside it; errors that it raises on purpose get ``where`` in front."""
     with plugins.blaming(kind, name):
         try:
             yield

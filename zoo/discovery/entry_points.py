@@ -1,9 +1,9 @@
 """The entry points of a group, read from the ``entry_points.txt`` of each distribution and little else.
 
-The result equals that of ``importlib.metadata.entry_points``, in the same order. That function parses metadata as
-mail, and importing the mail parser takes as long as the rest of a listing. Besides, it fails altogether if one file is
-broken. It is used only for distributions outside of folders: in a zip file on ``sys.path``, or with a finder of their
-own.
+The result equals that of
+``importlib.metadata.entry_points``, in the same order. That function parses metadata as mail, and importing the mail
+parser takes as long as the rest of a listing. Besides, it fails altogether if one file is broken. It is used only for
+distributions outside of folders: in a zip file on ``sys.path``, or with their own finder.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Aside(io.TextIOBase):
 
 
 def writes_aside() -> int:
-    """Return how many prints went aside so far, 0 while stdout is not replaced."""
+    """Return how many prints were redirected so far, 0 while stdout is not replaced."""
     return sys.stdout.writes if isinstance(sys.stdout, Aside) else 0
 
 

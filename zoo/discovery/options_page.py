@@ -28,7 +28,7 @@ def sections(plugins: Plugins) -> Iterator[tuple[Component, str]]:
 
 
 def keys() -> Iterator[str]:
-    """Yield a section for each table of a recipe that has keys of its own."""
+    """Yield a section for each table of a recipe that has its own keys."""
     for name, table in _TABLES.items():
         own = [option for key, option in fields_of(table).items() if key not in _PARTS]
         yield f"## The keys of `{name}`\n\n{_table('key', own)}"

@@ -62,7 +62,7 @@ def _behaviour(names: list[str], limit_s: float) -> Behaviour:
 
 def _fault(code: int | None, loaded: bool, limit_s: float) -> str:
     if code is None:
-        held = "keeps a process from ending" if loaded else "does not come back from being imported"
+        held = "keeps a process from ending" if loaded else "does not finish its import"
         return f"{held} within {limit_s:g} s"
     if code < 0:
         return f"ends a process by {signal.Signals(-code).name}"

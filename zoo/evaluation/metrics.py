@@ -57,7 +57,7 @@ def chance_beside(metric: str, metrics: Collection[str]) -> str:
 def row_and_column(metric: str, inputs: Sequence[str]) -> tuple[str, str]:
     """Return the row and the column of a metric in a table of inputs by metrics; the row is empty if it has no inputs.
 
-    ``zh.caption_to_picture.map`` stands in the row ``zh.caption_to_picture``, ``2-of-5.nll`` in the row ``2-of-5``.
+    ``zh.caption_to_picture.map`` is in the row ``zh.caption_to_picture``, ``2-of-5.nll`` in the row ``2-of-5``.
     """
     parts = metric.split(".")
     for place, part in enumerate(parts[:-1]):
@@ -69,7 +69,7 @@ def row_and_column(metric: str, inputs: Sequence[str]) -> tuple[str, str]:
 def tabulated(metrics: Mapping[str, float], inputs: Sequence[str]) -> tuple[list[tuple[str, ...]], list[str]]:
     """Return a table of the metrics, with one row per subset of inputs, and the metrics that do not fit into it.
 
-    The first row is the header; averages stand below the subsets that they average. If the chance level is known, the
+    The first row is the header; averages are below the subsets that they average. If the chance level is known, the
     last row shows it, as a range if it varies. With fewer than two rows to compare, there is no table.
     """
     chances = {name: beside for name in metrics if (beside := chance_beside(name, metrics))}

@@ -61,7 +61,7 @@ def export(
     alone. With ``single_file`` each graph holds its own copy of its weights. ``layout`` adds its files at the end.
 
     Raises UsageError if ``out`` holds anything except a bundle, or a bundle with other files in it, or if the exporter
-    lacks a precision; ParityError if a graph does not compute what torch computes. ``out`` is then unchanged.
+    lacks a precision; ParityError if a graph does not compute the same as torch. ``out`` is then unchanged.
     """
     asked = asked_precisions(exporter, listed(precisions, "precisions"))
     shares = exporter if isinstance(exporter, SharesWeights) and not single_file else None
@@ -104,7 +104,7 @@ def renew(
     ``layout`` must be the bundle's own, since its files are written again.
 
     Raises UsageError if the weights are of another spec, if files of the bundle hold their own weights, or if its
-    folder contains files that are not part of it; ParityError if a graph does not compute what torch computes with the
+    folder contains files that are not part of it; ParityError if a graph does not compute the same as torch with the
     new weights. The bundle is then unchanged.
     """
     files = bundle.contents.files

@@ -14,7 +14,7 @@ from zoo.runtime.manifest import Manifest
 
 
 def facts(graph: str, verdict: Verdict, checkpoint: Checkpoint, manifest: Manifest) -> dict[str, str]:
-    """Return the metadata of a graph's own file, which must also make sense if the file stands alone."""
+    """Return the metadata of a graph's own file, which must also make sense without the bundle."""
     origin = manifest.origin
     known = {
         "graph": graph,

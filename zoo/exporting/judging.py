@@ -1,4 +1,4 @@
-"""The parity contract: an exported graph must compute what torch computes, at sizes that the export never saw.
+"""The parity contract: an exported graph must compute the same as torch, at sizes that the export never saw.
 
 The reference is the same module in float64. For each row of an output, with the maxima over the row's numbers and K
 the graph's ``parity_ulps``:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 
 def may_be_asked(url: str) -> bool:
-    """Tell whether an address is https, or http on this machine."""
+    """Return whether an address is https, or http on this machine."""
     try:
         parts = urlsplit(url)
         named = bool(parts.hostname) and parts.port != 0
@@ -15,7 +15,7 @@ def may_be_asked(url: str) -> bool:
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether an address is that of this machine."""
+    """Return whether an address is that of this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

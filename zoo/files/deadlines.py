@@ -1,8 +1,8 @@
 """Time limits that no server can stretch: a minimum rate over a window, and a maximum time per source.
 
 The timeout of a socket applies to a single read, so a byte now and then would keep a connection open for ever: in the
-headers, in the line before a chunk, in the body. A ``Watch`` runs in a thread of its own and closes the connections of
-an attempt.
+headers, in the line before a chunk, in the body. A ``Watch`` runs in a separate thread and closes the connections of an
+attempt.
 """
 
 import socket

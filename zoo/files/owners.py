@@ -33,7 +33,7 @@ def owner_mark() -> Iterator[str]:
 
 
 def is_abandoned(path: Path, mark: str) -> bool:
-    """Tell whether the owner that ``mark`` names is gone, so that its file at ``path`` may be taken over or removed.
+    """Return whether the owner that ``mark`` names is gone, so that its file at ``path`` may be taken over or removed.
 
     False if the mark is not one of ours.
     """
@@ -42,7 +42,7 @@ def is_abandoned(path: Path, mark: str) -> bool:
         return False
     pid = int(parts[2])
     ended = parts[1] == host() and (pid == os.getpid() or not _is_alive(pid))
-    # We cannot ask about a process of another machine, nor tell whether a process id was reused.
+    # We cannot ask about a process of another machine, nor know whether a process id was reused.
     return ended or untouched_s(path) > UNTOUCHED_S
 
 
@@ -66,7 +66,7 @@ def untouched_s(path: Path) -> float:
 
 
 def _is_alive(pid: int) -> bool:
-    """Tell whether a process of this machine has this id."""
+    """Return whether a process of this machine has this id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

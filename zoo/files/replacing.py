@@ -30,7 +30,7 @@ class Kind:
     """Something that the zoo writes: its name in messages, the command that writes it, and how it is recognised.
 
     ``belongs`` returns the names in a folder that are part of it, or None if the folder is of another kind. For a kind
-    of file, it tells whether the file is of this kind. ``folders`` is the kind of the folders inside.
+    of file, it says whether the file is of this kind. ``folders`` is the kind of the folders inside.
     """
 
     what: str
@@ -94,7 +94,7 @@ def _of_run(folder: Path) -> Belongs | None:
 
 
 def _is_log(path: Path, key: str) -> bool:
-    """Tell whether a file has lines of JSON with this key, ignoring an unfinished last line."""
+    """Return whether a file has lines of JSON with this key, ignoring an unfinished last line."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         return all(key in json.loads(line) for line in lines if line.endswith("\n"))

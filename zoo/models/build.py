@@ -135,7 +135,7 @@ def _kept(name: str, place: Input, parts: dict[str, list[nn.Module]]) -> Input:
 
 
 def _require_tensors(modality: Modality, where: str) -> None:
-    """Raise SpecError if a tensor of a modality has an axis of size 0, or the name of the one that tells of gaps."""
+    """Raise SpecError if a tensor of a modality has an axis of size 0, or the name of the tensor that marks gaps."""
     for name, declared in modality.tensors.items():
         if name == PRESENT:
             raise SpecError(

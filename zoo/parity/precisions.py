@@ -18,11 +18,11 @@ class Precision:
 
     If a whole row is small, the output's usual size (the median of this largest number over all rows) is taken instead:
     a result near zero cannot be expected to be more exact than others. Whole numbers, which come from a threshold or a
-    choice, are not compared: the metric of the task tells how good they are. ``reason`` says where the fraction comes
+    choice, are not compared: the metric of the task shows how good they are. ``reason`` says where the fraction comes
     from.
 
     A ``calibrated`` precision clips values to ranges that are measured on rows of the data. It cannot be made without
-    such rows, and is judged on them alone.
+    such rows, and is judged only on them.
     """
 
     name: str

@@ -52,7 +52,7 @@ def _check(kind: Any, bounds: Mapping[str, Any]) -> None:
 
 
 def _has_size(kind: Any, bound: str) -> bool:
-    """Tell whether values of a kind have what a bound is compared with: a length, or a size as a number."""
+    """Return whether values of a kind have what a bound is compared with: a length, or a size as a number."""
     origin = get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         return any(_has_size(option, bound) for option in get_args(kind))

@@ -241,7 +241,7 @@ def _check_ranges(table: ModelSpec | Training, where: str) -> None:
 
 
 def _has_modality(entry: Any) -> bool:
-    """Tell whether the table of an input names its modality; one that does not may belong to another, mistyped."""
+    """Return whether the table of an input names its modality; one that does not may belong to another, mistyped."""
     part = entry.get("modality") if isinstance(entry, Mapping) else ""
     return part is not None and (not isinstance(part, Mapping) or "name" in part)
 

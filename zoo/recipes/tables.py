@@ -1,4 +1,4 @@
-"""Strict reading of TOML and JSON tables: a wrong key or type is an error that tells where, and what is expected."""
+"""Strict reading of TOML and JSON tables: a wrong key or type is an error that says where, and what is expected."""
 
 import re
 import reprlib

@@ -138,8 +138,8 @@ class Bundle:
         """Return a decoder's outputs as values for a person, one per row: texts, pictures, numbers in their units.
 
         ``outputs`` are those of a graph that makes values of an input: one of the kinds ``decode``, ``reconstruct`` and
-        ``translate``. Outputs of other graphs stand for no values. Raises UnknownNameError if the plugin of the
-        modality is not installed, DataError if the numbers stand for no value.
+        ``translate``. Outputs of other graphs are not values. Raises UnknownNameError if the plugin of the
+        modality is not installed, DataError if the numbers are not enough for a value.
         """
         name = self.decoded_input(outputs)
         return decoded_values(outputs, self.modality(name)) if name else []

@@ -98,7 +98,7 @@ class Contents:
 
     @contextmanager
     def placed(self, name: str) -> Iterator[tuple[Path, str]]:
-        """Give a graph's file in a folder of its own, beside the files that it reads, and an identity of their bytes.
+        """Give a graph's file in a separate folder, beside the files that it reads, and an identity of their bytes.
 
         So no runtime opens a file that was not hashed. The folder is removed at the end; memory that a runtime has
         mapped stays valid.

@@ -1,7 +1,7 @@
 """Which provider runs which node of a graph, and whether important nodes run on another one than the requested one.
 
 onnxruntime computes shapes on the CPU on any provider: a few numbers, which were never on the device. Any other node on
-the CPU costs a copy in each direction. The package ``onnx``, which serving does not need, tells which nodes compute
+the CPU costs a copy in each direction. The package ``onnx``, which serving does not need, shows which nodes compute
 shapes.
 """
 

@@ -165,7 +165,7 @@ def _source(kind: type) -> str:
 
 
 def _make_room(folder: Path, size_bytes: int) -> bool:
-    """Delete the least recently used results until so many bytes fit; tell whether they do."""
+    """Delete the least recently used results until so many bytes fit; return whether they do."""
     home.make_folder(folder)
     most_bytes = _most_bytes()
     if size_bytes > most_bytes or shutil.disk_usage(folder).free < size_bytes + _SPARE_BYTES:

@@ -110,7 +110,7 @@ class _Pieces(Dataset[_Read]):
         self.rows = piece_rows if self.of_files() else max(1, len(samples))
 
     def of_files(self) -> bool:
-        """Tell whether every value is a file."""
+        """Return whether every value is a file."""
         return bool(self.samples) and all(isinstance(sample.inputs[self._name], Path) for sample in self.samples)
 
     def __len__(self) -> int:

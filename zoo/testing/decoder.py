@@ -124,7 +124,7 @@ class DecoderContract(Contract):
             torch.testing.assert_close(double[name].to(tensor.dtype), tensor, atol=1e-3, rtol=1e-3)
 
     def test_it_exports_with_parity(self, decoder: Decoder, tmp_path: Path) -> None:
-        """The exported file computes what torch computes, at batch sizes that the export never saw."""
+        """The exported file computes the same as torch, at batch sizes that the export never saw."""
         graph = decode_graph("input", decoder.eval())
         exporter = make_exporter("onnx", installed())
         path = tmp_path / f"graph{exporter.suffix}"

@@ -42,5 +42,5 @@ def longer(modality: Modality, tensors: Mapping[str, Tensor], by: int = 3) -> di
 
 
 def has_padding(modality: Modality) -> bool:
-    """Tell whether any axis of the modality is padded."""
+    """Return whether any axis of the modality is padded."""
     return any(axis.padded for axis in modality.axes.values())

@@ -100,7 +100,7 @@ class EncoderContract(Contract):
         torch.testing.assert_close(features.float(), encoder.eval()(tensors), atol=1e-3, rtol=1e-3)
 
     def test_it_exports_with_parity(self, modality: Modality, encoder: Encoder, tmp_path: Path) -> None:
-        """The exported file computes what torch computes, at sizes that the export never saw."""
+        """The exported file computes the same as torch, at sizes that the export never saw."""
         outputs = {"features": TensorSpec("float32", ("batch", encoder.feature_dim))}
         graph = encode_graph("input", modality, encoder.eval(), _Features(), outputs)
         exporter = make_exporter("onnx", installed())

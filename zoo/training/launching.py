@@ -56,5 +56,5 @@ def accelerator_for(settings: Training, folder: Path) -> Accelerator:
 
 
 def is_first_process() -> bool:
-    """Tell whether this process is the first, which writes and prints."""
+    """Return whether this process is the first, which writes and prints."""
     return bool(PartialState().is_main_process)

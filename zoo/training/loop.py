@@ -1,6 +1,6 @@
 """One step of training: every player's loss and update, on any device, precision and number of processes.
 
-A player is a set of parameters with a loss of its own; most objectives have one. A batch may be split into parts
+A player is a set of parameters with its own loss; most objectives have one. A batch may be split into parts
 (``accumulate``) and over several processes. Each part's loss is weighted by its rows that count, term by term for an
 objective that is a ``CountsByTerm``. So the gradient equals that of the whole batch, wherever values are missing.
 Objectives that compare rows compare only rows of one part.
@@ -69,7 +69,7 @@ class Loop:
             return {player: self._update(player, batch, rows, step) for player in self.prepared}
 
     def agreed(self, flag: bool) -> bool:
-        """Tell whether ``flag`` is true in any process."""
+        """Return whether ``flag`` is true in any process."""
         return flag if self.share.processes == 1 else bool(self._summed(float(flag)))
 
     def places(self, before: Training) -> dict[str, list[int | None]]:

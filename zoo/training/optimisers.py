@@ -70,7 +70,7 @@ def optimisers(parameters: Sequence[nn.Parameter], parts: Parts, settings: Train
 
 
 def same_state(was: Training, now: Training) -> bool:
-    """Tell whether the state of the optimiser of one training fits that of another: Adam and AdamW keep the same."""
+    """Return whether the state of the optimiser of one training fits that of another: Adam and AdamW keep the same."""
     kinds = [{"adam": "adamw"}.get(one.optimiser, one.optimiser) for one in (was, now)]
     return kinds[0] == kinds[1]
 

@@ -222,7 +222,7 @@ def _state(path: Path) -> tuple[Recipe, BoundFiles, dict[str, int]]:
 
 
 def _is_done(line: Mapping[str, Any], step: int) -> bool:
-    """Tell whether a line of the log remains valid when training resumes from a step."""
+    """Return whether a line of the log remains valid when training resumes from a step."""
     told_at_its_start = not {CHANGED, UNREAD, FROZEN}.isdisjoint(line)
     return bool(line["step"] < step or (line["step"] == step and not told_at_its_start))
 

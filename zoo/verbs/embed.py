@@ -34,8 +34,8 @@ def embed(
     """Write one vector per row of ``source`` to ``out``: a folder of shards, or one file if it ends in ``.npy``.
 
     ``source`` is a ``.txt`` with a value per line, a ``.csv`` with a column per input, a ``.jsonl`` with an object per
-    line, or a folder with a file per row; files of other kinds in it are left out with a warning. ``name`` says which
-    input the values are and ``output`` which vector is meant, if the graph has several. ``skip_bad`` leaves out rows
+    line, or a folder with a file per row; files of other kinds in it are left out with a warning. ``name`` is the input
+    that the values belong to and ``output`` the vector to write, if the graph has several. ``skip_bad`` leaves out rows
     that cannot be read, and lists them. An interrupted run continues if the same is called again. ``progress`` is
     called with the number of finished rows and their total.
 

@@ -25,8 +25,8 @@ from zoo.verbs.texts import table
 class Measured(Mapping[str, float]):
     """Metrics by name, shown as the tables that ``zoo evaluate`` prints.
 
-    ``split`` is the requested one, empty for the recipe's own; ``left_out`` tells, by key, why samples could
-    not be read; ``entry`` is the one that the model belongs to.
+    ``split`` is the requested one, empty for the recipe's own; ``left_out`` says, by key, why samples could not be
+    read; ``entry`` is the one that the model belongs to.
     """
 
     metrics: Mapping[str, float]
@@ -72,7 +72,7 @@ class Measured(Mapping[str, float]):
 
 
 def recorded(entry: RegistryEntry | None, split: str) -> Mapping[str, Metric]:
-    """Return the recorded metrics of an entry; raises UsageError if there are none of such a model on such a split."""
+    """Return the recorded metrics of an entry; raises UsageError if none are recorded for this model and split."""
     if entry is None or split:
         raise UsageError("`verify` compares an entry's recorded metrics on its own split; name an entry and no `split`")
     return entry.metrics

@@ -1,4 +1,4 @@
-"""Exports a model as a bundle whose every graph was judged against torch."""
+"""Exports a model as a bundle; each of its graphs was judged against torch."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def export(
     known. ``progress`` is called with the number of graphs judged and their total, ``observe`` with each verdict.
 
     Raises UnknownNameError with the nearest name; UsageError if anything except a bundle lies at ``out``, or other
-    files are in that bundle; ParityError if a graph does not compute what torch computes. ``out`` is then unchanged.
+    files are in that bundle; ParityError if a graph does not compute the same as torch. ``out`` is then unchanged.
     """
     if weights_only and (graphs or precisions or layout or single_file):
         raise UsageError("`weights_only` keeps the graphs of the bundle; it can be combined only with `out`")

@@ -12,7 +12,7 @@ Value = TypeVar("Value", covariant=True)
 
 
 class Named(Mapping[str, Value]):
-    """Values by name; ``header`` stands above the rows of the table."""
+    """Values by name; ``header`` is shown above the rows of the table."""
 
     header: ClassVar[Sequence[str]]
 

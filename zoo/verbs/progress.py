@@ -1,4 +1,4 @@
-"""Reports the progress of a long task: to a function of yours, else as a bar in a terminal or a notebook."""
+"""Reports the progress of a long task: to your function, or else as a bar in a terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _advancing(bar: Bar) -> Progress:
 
 
 def _in_notebook() -> bool:
-    """Tell whether a kernel of Jupyter runs the code, whose cells show more than what is printed."""
+    """Return whether a Jupyter kernel runs the code; its cells show more than the printed text."""
     get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
     return get_shell is not None and any(kind.__name__ == "ZMQInteractiveShell" for kind in type(get_shell()).__mro__)
 

@@ -39,7 +39,7 @@ class Hit:
 class Hits(Sequence[Hit]):
     """The resulting rows, the nearest first; shown as the table that ``zoo search`` prints.
 
-    ``truncated`` tells that the query was truncated.
+    ``truncated`` says whether the query was truncated.
     """
 
     def __init__(self, found: Sequence[Hit], *, truncated: bool) -> None:

@@ -31,7 +31,7 @@ class TrainedRun:
     """A finished run, which can be used as the path of its folder.
 
     ``weights`` is its last checkpoint; ``terms`` are those of the loss at the last step that was logged; ``skipped``
-    tells, by key, of samples that could not be read. Without a ``report`` the text ``no_report`` says why.
+    says, by key, why samples could not be read. Without a ``report`` the text ``no_report`` says why.
     """
 
     folder: Path

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 _ULP = 2.0**-23
 _AGREES = (
-    "Each value of the file agrees with torch when it is looked at: the fault lies in what the runtime joins, or in "
-    "errors that add up"
+    "Each value of the file agrees with torch when it is looked at: the fault lies in operations that the runtime "
+    "fuses, or in errors that add up"
 )
 _AS_TRANSLATED = (
     "Each value of the file agrees with the module that it was translated from: where the module computes what its "
-    "reference does, the fault lies in what the runtime joins"
+    "reference does, the fault lies in operations that the runtime fuses"
 )
-_UNSTEADY = "it is another at each run"
+_UNSTEADY = "it differs from run to run"
 _STOPPED_AT = re.compile(r"Name:'([^'/]+)")
 
 

@@ -36,7 +36,7 @@ def example_inputs(graph: Graph) -> Mapping[str, Array]:
 
 
 def other_inputs(graph: Graph) -> Mapping[str, Array]:
-    """Return inputs with another number of rows, and each axis of another size, than those that it is traced on."""
+    """Return inputs of other sizes than those of the trace: another number of rows, another size of each axis."""
     traced = {axis: _example_size(bounds.smallest, bounds.largest) for axis, bounds in graph.axes.items()}
     sizes = {axis: size - 1 if size > graph.axes[axis].smallest else size + 1 for axis, size in traced.items()}
     return graph.draw(_EXAMPLE_ROWS + 1, sizes, np.random.default_rng(0))

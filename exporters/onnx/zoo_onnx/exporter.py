@@ -95,7 +95,7 @@ class OnnxExporter:
             )
         if program is None or program.exported_program is None:
             raise ZooError(
-                f"torch.onnx.export made nothing of the graph {graph.name!r}; report it with the model's recipe"
+                f"torch.onnx.export returned no model for the graph {graph.name!r}; report it with the model's recipe"
             )
         return program
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 _LOGGERS = ("", "torch", "torch.onnx", "onnxscript", "onnx_ir", "onnxruntime")
-# What is changed belongs to the whole process: a second thread would restore what the first one had set.
+# These settings belong to the whole process: a second thread would restore those that the first one had made.
 _one_thread = threading.RLock()
 
 

@@ -1,7 +1,7 @@
 """Weights outside the graph: its initialisers point, by name, into a safetensors file beside it.
 
 ONNX keeps external data as a file, an offset and a length; a safetensors file is a header and raw tensors. So a graph
-without weights reads those of a checkpoint where they stand.
+without weights reads those of a checkpoint in place.
 """
 
 from __future__ import annotations

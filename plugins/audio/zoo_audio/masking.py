@@ -16,7 +16,7 @@ FEWEST_CHANNELS = 4
 class MaskedStage(nn.Module):
     """A convolution over time (the last axis), group normalisation, SiLU.
 
-    The convolution has an odd kernel and half of it as padding. An output stands at the middle of the frames that it
+    The convolution has an odd kernel and half of it as padding. An output belongs to the middle of the frames that it
     reads, and is valid if the middle frame is.
     """
 

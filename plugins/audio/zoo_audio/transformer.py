@@ -18,7 +18,7 @@ POSITION_SCALE = 0.02
 class TransformerEncoder(Encoder):
     """A pre-norm transformer over the log-mel frames; ``hop`` frames become one token.
 
-    The features are those of a class token, which stands in front of every sound, so that a completely masked row has a
+    The features are those of a class token, which is put in front of every sound, so that a completely masked row has a
     token to attend to. ``width`` is a multiple of ``heads``.
 
     Source: after Gong et al. 2021, "AST: Audio Spectrogram Transformer", arXiv 2104.01778, with tokens that hold all

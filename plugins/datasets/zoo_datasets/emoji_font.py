@@ -1,6 +1,6 @@
 """Draws emoji with a colour font, joined sequences (flags, families) included.
 
-Pillow joins the code points of a sequence only where the system has the library FriBiDi. So the glyph of each emoji is
+Pillow joins the code points of a sequence only if the system has the library FriBiDi. So the glyph of each emoji is
 looked up here, in the font's own tables, and a copy of the font gets a character map that leads from one private code
 point to each glyph. The pictures are the same with and without the library.
 

@@ -1,9 +1,9 @@
 """Five pictures of one handwritten digit, each over a different photo: a data set like PolyMNIST.
 
-It is not PolyMNIST, and numbers measured on it compare with published ones in kind only. As there, a row's inputs are
-independent pictures of one digit, each picture of MNIST is used once per input, and its pixels above 128 invert a
-random 28 by 28 crop of the input's photo. What differs: the photos, since no package has PolyMNIST's, and their scale;
-10,000 pictures of MNIST instead of 70,000; a split of our own; sha256 in place of a random generator.
+It is not PolyMNIST, and numbers measured on it cannot be compared directly with published ones. As there, a row's
+inputs are independent pictures of one digit, each picture of MNIST is used once per input, and its pixels above 128
+invert a random 28 by 28 crop of the input's photo. What differs: the photos, since no package has PolyMNIST's, and
+their scale; 10,000 pictures of MNIST instead of 70,000; another split; sha256 in place of a random generator.
 
 Source: Sutter, Daunhawer & Vogt 2021, Generalized Multimodal ELBO, arXiv 2105.02470.
 """

@@ -35,8 +35,8 @@ class Folder:
 
     Without a column ``split``, 80 % of the files are for training, 10 % for validation and 10 % for tests. A hash of
     the name of a row's picture, or else of its sound, decides, so a file keeps its split if others are added or
-    removed. There is one exception: the first and last file by hash always train and test. For a row of texts alone,
-    the hash is that of all its cells.
+    removed. There is one exception: the first and last file by hash always train and test. For a row of only texts, the
+    hash is that of all its cells.
     """
 
     path: str

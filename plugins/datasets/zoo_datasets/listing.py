@@ -67,7 +67,7 @@ def listed(folder: Path, table: str) -> Listing:
     if others:
         raise DataError(
             f"{folder} holds no {TABLE}, but {', '.join(others)}; name the table, as in data.captions={others[0]!r}, "
-            "or move it away to take the files alone"
+            "or move it away to read only the files"
         )
     return _of_files(folder)
 

@@ -32,9 +32,10 @@ _ARTICLES = frozenset(["a", "an", "some", "the"])
 class Stamps:
     """A ``picture``, its ``caption`` and ``speech``, a person who says the caption: one sample per language.
 
-    The captions are in ``languages``, the speech is in ``speech_language``; either is None if a stamp has none in that
-    language. Stamps drawn as SVG alone are left out. The splits go by the English caption, so that two pictures of a
-    frog are in one split. The labels are ``concept``, ``group`` (animals, food, …) and ``language``.
+    The captions are in
+    ``languages``, the speech is in ``speech_language``; either is None if a stamp has none in that language. Stamps
+    that exist only as SVG are left out. The splits go by the English caption, so that two pictures of a frog are in one
+    split. The labels are ``concept``, ``group`` (animals, food, …) and ``language``.
 
     The environment variable ``ZOO_STAMPS`` names another folder of stamps.
     """

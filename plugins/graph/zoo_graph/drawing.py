@@ -75,7 +75,7 @@ def _places(graph: GraphValue, side: int) -> tuple[NDArray[Any], float]:
 def _draw_edge(
     canvas: ImageDraw.ImageDraw, first: NDArray[Any], second: NDArray[Any], label: str, radius: float
 ) -> None:
-    """Draw one line, two or three for a bond; another label stands at the middle of its line."""
+    """Draw one line, two or three for a bond; another label is written at the middle of its line."""
     along = (second - first) / max(float(np.linalg.norm(second - first)), 1e-9)
     across = np.array([-along[1], along[0]]) * radius * 0.5
     lines = _LINES.get(label, 1)

@@ -13,7 +13,7 @@ _APART = 1.5  # how much further than the longest path two nodes lie that none j
 
 
 def positions_of(nodes: int, edges: Sequence[tuple[int, int]]) -> NDArray[Any]:
-    """Return x and y of each node, an edge about as long as 1; the same graph always lies the same.
+    """Return x and y of each node, with edges of length about 1; the same graph always gets the same positions.
 
     The positions start on a circle and make the stress small, each pair weighed by the inverse square of its distance.
 

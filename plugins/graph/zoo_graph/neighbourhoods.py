@@ -18,7 +18,7 @@ class GraphReader(nn.Module):
     """Turns ids into features of nodes and an adjacency matrix.
 
     A node's initial features are the embedding of its label plus those of the labels of its edges, one per edge.
-    Without ``edge_labels`` they are those of its own label alone.
+    Without ``edge_labels`` they are only the embedding of its own label.
 
     The matrix is dense, so memory grows with the square of the number of nodes. Up to some hundred nodes this is faster
     than sums over a list of edges, in torch and in onnxruntime.

@@ -107,7 +107,7 @@ class CVAE(JointModel):
     def measured(
         self, given: Mapping[str, Tensor], batch: Batch, *, samples: int, generator: torch.Generator
     ) -> Iterator[Measured]:
-        """Yield the metrics of every joint model for the target, and ``conditional_nll`` given conditions alone."""
+        """Yield the metrics of every joint model for the target, and ``conditional_nll`` given only conditions."""
         yield from super().measured(given, batch, samples=samples, generator=generator)
         if self.target in given or not samples:
             return

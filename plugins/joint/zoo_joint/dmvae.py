@@ -88,7 +88,7 @@ class DMVAE(JointVAE):
     The deployed latent is one vector: the shared numbers, then the private ones of each input in the spec's order.
 
     Gaps: an absent input has no expert and is in no term; its private latent is that of the prior. A row with one input
-    has the joint term L(X) alone, since the other term would be the same.
+        has only the joint term L(X), since the other term would be the same.
 
     Source: Lee & Pavlovic 2021, "Private-shared disentangled multimodal VAE for learning of latent representations",
     arXiv 2012.13024.

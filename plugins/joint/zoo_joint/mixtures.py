@@ -34,7 +34,7 @@ class Gaussians:
 
     def kl_to(self, others: Gaussians) -> Float[Tensor, "*expert batch"]:
         """Return KL(self ‖ other) in nats, Gaussian by Gaussian; a single one on either side is compared with all."""
-        # KL is what it is for both in units of the others' standard deviation around the others' mean.
+        # KL does not change if both are measured from the others' mean, in units of the others' standard deviation.
         scaled = (self.mean - others.mean) * (-0.5 * others.log_var).exp()
         return gaussian_kl(scaled, self.log_var - others.log_var)
 

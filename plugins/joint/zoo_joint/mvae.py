@@ -61,8 +61,8 @@ class MVAE(JointVAE):
     The terms of single inputs train each expert to work without the others. The likelihood of held-out rows is
     estimated from ``importance_samples`` latents per row.
 
-    Gaps: an absent input has no expert and is not in the loss. A row with one input has L(X) alone, since L({x_i}) is
-    the same.
+    Gaps: an absent input has no expert and is not in the loss. A row with one input has only L(X), since L({x_i}) is
+        the same.
 
     Source: Wu & Goodman 2018, section 2, arXiv 1802.05335; of its sub-sampled terms, those of single inputs.
     """

@@ -136,14 +136,14 @@ def test_another_width_than_that_of_the_vectors_is_refused(fitted):
 def test_an_embedding_without_vectors_must_be_trained():
     modality = TextModality().fit(TEXTS)
     with pytest.raises(
-        SpecError, match="'train_embedding' is false only where the modality starts from vectors, got non"
+        SpecError, match="'train_embedding' can be false only if the modality starts from vectors, got "
     ):
         BagOfEmbeddings(modality, train_embedding=False)
 
 
 @pytest.mark.parametrize("tokenizer", ["bytes", "bpe"])
 def test_vectors_are_for_whole_words(tokenizer):
-    message = f"'vectors' is for the 'tokenizer' of words alone, got vectors .* and tokenizer '{tokenizer}'; drop one"
+    message = f"'vectors' works only with the 'tokenizer' words, got vectors .* and tokenizer '{tokenizer}'; drop one"
     with pytest.raises(SpecError, match=message):
         TextModality(tokenizer=tokenizer, vectors=OURS)
 

@@ -49,7 +49,7 @@ class BagOfEmbeddings(Encoder):
 class TransformerEncoder(Encoder):
     """A pre-norm transformer with learned positions; the features are those of a class token.
 
-    The class token stands in front of every text, so that a completely masked row has a token to attend to.
+    The class token is put in front of every text, so that a completely masked row has a token to attend to.
 
     Source: Vaswani et al. 2017, arXiv 1706.03762; the norm inside the residual branch as in Xiong et al. 2020,
     arXiv 2002.04745, figure 1b; the class token as in Devlin et al. 2019, arXiv 1810.04805.
@@ -145,7 +145,7 @@ def token_embedding(modality: TextModality, width: int, *, train_embedding: bool
     """
     if not train_embedding and modality.vectors is None:
         raise SpecError(
-            "the option 'train_embedding' is false only where the modality starts from vectors, got none; give the "
+            "the option 'train_embedding' can be false only if the modality starts from vectors, got none; give the "
             "modality the option 'vectors', or train the embedding"
         )
     embedding = nn.Embedding(modality.token_count, width)

@@ -1,9 +1,9 @@
 """The characters of a vocabulary as tables of small integers: each character after NFKC and case folding.
 
-A character becomes *pieces*, one for each character that NFKC and case folding make of it. A piece is a code and a
-letter. The code is one of the kinds below, plus ``BREAK`` where no word goes on from before the piece. Letters count
-from 1; all those in no word of the vocabulary are one letter, the last. A word with such a letter is unknown whatever
-else it holds, so what a single character makes of it is one piece.
+NFKC and case folding turn a character into one or more others; each of these is a *piece*. A piece has a code and a
+letter. The code is one of the kinds below, plus ``BREAK`` if no word continues from before the piece. Letters are
+numbered from 1. All letters that occur in no word of the vocabulary share the last number. A word with such a letter is
+unknown, whatever its other letters, so the part of it that comes from one character is a single piece.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from zoo_text.tokenizers import CJK, MARKS
 
-NOTHING, WORD, MARK, SINGLE = range(4)  # a mark only goes on with a word, a single character is one
+NOTHING, WORD, MARK, SINGLE = range(4)  # a mark only continues a word, a single character is a word
 BREAK = 4
 SPACE = 8  # NOTHING, and what ends a stretch of text
 # No word has a character from here on.
@@ -35,9 +35,9 @@ _NAMED = {"word": WORD, "mark": MARK, "single": SINGLE, "space": SPACE}
 class Characters:
     """The pieces of each character, by code point.
 
-    ``rows`` has a number for each code point up to ``END``, which stands for all from there on; that row of ``codes``
-    and of ``letters_of`` holds the pieces, filled up with zeros. No character has more pieces than ``a_byte`` times its
-    bytes in UTF-8. ``letters`` are the numbers of the vocabulary's letters.
+    ``rows`` has a row number for each code point up to ``END``, which represents all code points from there on. That
+    row of ``codes`` and of ``letters_of`` holds the pieces, filled up with zeros. No character has more pieces than
+    ``a_byte`` times its bytes in UTF-8. ``letters`` are the numbers of the vocabulary's letters.
     """
 
     rows: NDArray[np.int64]
@@ -88,7 +88,7 @@ def _normalised() -> tuple[NDArray[np.uint8], Mapping[int, str]]:
 
 
 def _pieces(text: str, letters: Mapping[str, int]) -> Iterator[tuple[int, int]]:
-    """Yield the pieces, code and letter, of what one character is changed to."""
+    """Yield the pieces, each a code and a letter, of the text that one character becomes."""
     kinds, _ = _normalised()
     foreign = len(letters) + 1
     broken = 0

@@ -17,10 +17,11 @@ _TRIED_BUCKETS = 64
 
 
 class WordTable(nn.Module):
-    """From letters, each with its word's number and its place in the word, to the ids of words that are known.
+    """Maps letters, each with the number of its word and its place in the word, to the ids of known words.
 
-    A word is spelt in a row of letters; those past the longest known word are added up in its last place. A hash, the
-    sum of letters times drawn weights of their places, tells the bucket of known words that are compared with it.
+    A word is written as a row of letters; letters beyond the length of the longest known word are added up in the last
+    place. A hash, the sum of the letters times random weights of their places, selects a bucket of known words, which
+    are then compared with the word.
     """
 
     weights: Tensor
@@ -52,7 +53,7 @@ class WordTable(nn.Module):
     ) -> Int[Tensor, "batch word"]:
         """Return the ids of the words; 0 or less for an unknown word.
 
-        ``none`` are zeros for as many words as are asked for; a letter 0 is none.
+        ``none`` holds one zero per requested word; the letter 0 means that there is none.
         """
         places = self.longest + 1
         empty = none.unsqueeze(2).expand(-1, -1, places)
@@ -66,7 +67,7 @@ class WordTable(nn.Module):
 
 
 class KeyTable(nn.Module):
-    """From distinct whole numbers to their values; 0 for an unknown number."""
+    """Maps distinct whole numbers to their values; 0 for an unknown number."""
 
     def __init__(self, keys: NDArray[np.int64], values: NDArray[np.int64]) -> None:
         super().__init__()

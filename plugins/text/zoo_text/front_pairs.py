@@ -42,7 +42,7 @@ class BytePairsFront(nn.Module):
         vocabulary: dict[str, int] = {piece: place + 1 for piece, place in learnt["vocab"].items()}  # 0 is none
         merges = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in learnt["merges"]]
         self.size = len(vocabulary) + 1
-        # A pair at a place is one number, the earlier learnt first. The last place is behind every text.
+        # The pair at a place is one number, smaller if it was learnt earlier. The last place is after every text.
         self.places = most_bytes + 1
         self.no_pair = (len(merges) + 2) * self.places - 1
         keys = np.array([vocabulary[left] * self.size + vocabulary[right] for left, right in merges], dtype=np.int64)
@@ -88,7 +88,7 @@ class BytePairsFront(nn.Module):
 
 
 class Parts(nn.Module):
-    """The beginnings of a text's parts, which are never joined with each other: words with the blank before them."""
+    """Where the parts of a text begin, such as words with the blank before them; no pair joins two parts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class Parts(nn.Module):
         byte = np.arange(256)
         self.length = Table(1 + (byte >= 0xC0).astype(np.int64) + (byte >= 0xE0) + (byte >= 0xF0))
         self.alone = Table(np.isin(byte, list(b"stmd")).astype(np.int64))
-        # Of the pairs re, ve and ll: equal numbers for letters that stand together.
+        # For the endings 're, 've and 'll: the two letters of an ending have equal numbers.
         self.left = Table(np.select([byte == ord("r"), byte == ord("v"), byte == ord("l")], [1, 1, 2], 0))
         self.right = Table(np.select([byte == ord("e"), byte == ord("l")], [1, 2], 3))
 
@@ -112,7 +112,7 @@ class Parts(nn.Module):
         last_space = space & (after < _SPACE)
         begins = (space & (~after_space | last_space)) | (~space & (before != kind) & (before != _BLANK))
         begins = (begins & (place == 0)).to(torch.int64)
-        # A part of its own: 's and the like, where nothing that stands before takes the apostrophe.
+        # Endings such as 's are separate parts, unless the text before them takes the apostrophe.
         nothing = [none] * 3
         wide = torch.cat([codes, none, none], dim=1)
         first, second = wide[..., 1:-1], wide[..., 2:]

@@ -16,7 +16,7 @@ _SURROGATES = range(0xD800, 0xE000)
 
 
 class CharacterRows(nn.Module):
-    """From the bytes of texts to the row of the character that each belongs to, and its place among that one's bytes.
+    """Maps each byte of a text to the row of its character, and to its place among the bytes of this character.
 
     Invalid UTF-8 is read as a character from ``END`` on.
 
@@ -32,7 +32,7 @@ class CharacterRows(nn.Module):
         for surrogate in range(_SURROGATES.start // BLOCK, _SURROGATES.stop // BLOCK):
             blocks[surrogate] = wrong
         long = [tree.node(blocks[first : first + 64]) for first in range(0, len(blocks), 64)]
-        # The shortest spelling alone is right: no block below these has so many bytes.
+        # Only the shortest spelling is valid: no block below these has so many bytes.
         long[0] = tree.node([wrong] * 32 + blocks[32:64])
         longest = tree.node([wrong] * 16 + long[16:64])
         ascii_rows = [-1 - row for row in rows[:0x80].tolist()]
@@ -42,7 +42,7 @@ class CharacterRows(nn.Module):
         follows = byte // 64 == 2
         self.first = Table(np.array(first))
         self.follows = Table(follows.astype(np.int64))
-        # A node's branches stand as far from each other as there are nodes.
+        # Neighbouring branches of a node are as far apart as the number of nodes.
         self.branch = Table(np.where(follows, byte % 64, _NO_FOLLOWER) * len(nodes))
         self.next = Table(nodes.T.reshape(-1))
 
@@ -67,7 +67,7 @@ def used(utf8: Int[Tensor, "batch byte"]) -> Int[Tensor, "batch byte"]:
 
 
 class _Tree:
-    """Nodes of 65 branches, the last for a byte that does not follow; a branch is a node, or -1 - row."""
+    """Nodes of 65 branches, the last one for a byte that may not follow; a branch is a node, or -1 - row."""
 
     def __init__(self, end: int) -> None:
         self.wrong = -1 - end

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 class Table(nn.Module):
     """Whole numbers by row, kept in the smallest dtype that holds them and read as int64.
 
-    A lookup as of embeddings is one operator in ONNX, where an index in brackets becomes many. Of a table with columns
-    each place has them all.
+    An embedding lookup is one operator in ONNX; an index in brackets becomes many. If the table has columns, the result
+    has all of them at each place.
     """
 
     numbers: Tensor

@@ -26,8 +26,8 @@ _LARGEST = 2**31  # of the whole numbers that some runtimes compute with
 class WordPiecesFront(nn.Module):
     """The ids of the first ``length`` pieces of each text, as ``WordPieces.ids`` has them, and their mask.
 
-    It reads what ``WordLetters`` reads. Each turn of the loop goes on by one letter in each word: down the tree of
-    pieces as long as there is a branch, else back behind the longest piece that was met.
+    It reads the same texts as ``WordLetters``. Each turn of the loop reads one more letter of each word: it goes down
+    the tree of pieces as long as there is a branch, or else back to the end of the longest piece that it met.
 
     Raises SpecError if there are too many pieces.
     """
@@ -87,11 +87,11 @@ class WordPiecesFront(nn.Module):
         best: Tensor,
         behind: Tensor,
     ) -> tuple[Tensor, ...]:
-        """Go on by one letter; all are whole numbers, ``spelt`` and ``found`` of each letter, the others of each word.
+        """Advance by one letter; all are whole numbers, ``spelt`` and ``found`` per letter, the others per word.
 
         ``found`` has the id of each piece at its first letter. A word is ``busy`` until it is read or has ``failed``;
-        of the piece that begins at ``start``, ``at`` is the next letter, and ``best`` the longest found, with what
-        stands ``behind`` it.
+        for the piece that begins at ``start``, ``at`` is the next letter, ``best`` the longest piece met so far, and
+        ``behind`` the place after that.
         """
         letter = spelt.gather(2, at)
         child = self._child(node, letter) * busy

@@ -37,19 +37,19 @@ class WordsFront(nn.Module):
 
 
 class WordLetters(nn.Module):
-    """The letters of the first ``length`` words of each text, as the tokenizer ``words`` parts and spells them.
+    """The letters of the first ``length`` words of each text, as the tokenizer ``words`` divides and spells them.
 
-    That holds for every text in the normal form NFKC, which the tensor's spec names, and for others whose NFKC is that
-    of their characters one by one. In a text of any other form the words would be other ones here.
+    This is so for every text in the normal form NFKC, which the tensor's spec names, and for other texts if their NFKC
+    is that of their characters one by one. A text in any other form would have different words here.
 
-    All results for a character stand at the places of its bytes, with zeros elsewhere: no shape depends on the content
-    of a text.
+    The results for a character are at the places of its bytes, with zeros elsewhere: no shape depends on the content of
+    a text.
     """
 
     cut_first: Tensor
 
     def __init__(self, words: Iterable[str], length: int) -> None:
-        """``words`` are all that are known: their letters are numbered from 1, any other letter is the last number."""
+        """``words`` are all known words: their letters are numbered from 1, any other letter has the last number."""
         super().__init__()
         self.length = length
         characters = characters_of(words)
@@ -67,7 +67,7 @@ class WordLetters(nn.Module):
     ) -> tuple[
         Int[Tensor, "batch piece"], Int[Tensor, "batch piece"], Int[Tensor, "batch piece"], Int[Tensor, "batch 1"]
     ]:
-        """Return letters, the word that each is in, its place in that, and the number of words in the whole text."""
+        """Return the letters, the word of each, its place in the word, and the number of words in the whole text."""
         codes, letters = self._pieces(utf8)
         kinds = codes % BREAK
         word, single = ones(kinds == WORD), ones(kinds == SINGLE)
@@ -98,7 +98,7 @@ class WordLetters(nn.Module):
 def _at_latest(
     value: Int[Tensor, "batch place"], marked: Int[Tensor, "batch place"], none: Int[Tensor, "batch place+1"]
 ) -> Int[Tensor, "batch place"]:
-    """Return, at each place, ``value`` at the latest place up to it that is ``marked`` by 1; zero before the first.
+    """Return, for each place, ``value`` at the last place up to it that is ``marked`` with 1; zero if there is none.
 
     ``none`` are zeros, one more than there are places.
     """

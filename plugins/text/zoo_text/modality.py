@@ -72,7 +72,7 @@ class TextModality:
             )
         if self.vectors is not None and self.tokenizer != "words":
             raise SpecError(
-                f"the option 'vectors' is for the 'tokenizer' of words alone, got vectors {self.vectors!r} and "
+                f"the option 'vectors' works only with the 'tokenizer' words, got vectors {self.vectors!r} and "
                 f"tokenizer {self.tokenizer!r}; drop one of the two"
             )
 

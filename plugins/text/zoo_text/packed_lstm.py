@@ -1,4 +1,4 @@
-"""An LSTM that stops at each row's end, as an operator of our own that exporters can translate.
+"""An LSTM that stops at each row's end, as our own operator, which exporters can translate.
 
 torch packs rows of unequal length, which no exporter supports; without packing, states depend on the padding. So the
 packed layer is one operator, ``zoo_text::packed_lstm``, and each exporter has its own translation of it. In ONNX it is

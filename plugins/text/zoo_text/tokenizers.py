@@ -21,7 +21,7 @@ PADDING = 0
 UNKNOWN = 1
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 
-# Han, kana, bopomofo and Hangul syllables, without the punctuation that stands among them.
+# Han, kana, bopomofo and Hangul syllables, without the punctuation between them.
 CJK = (
     "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"

@@ -67,7 +67,7 @@ class WordVectors:
 
 
 def read_word2vec(path: Path | str, *, words: AbstractSet[str] | None = None) -> WordVectors:
-    """Read a file of either format; the first lines tell which it is.
+    """Read a file of either format; the first lines show which it is.
 
     Only ``words`` are kept; the numbers of other words are skipped. Memory is bounded by the file's size,
     whatever its header says.
@@ -255,7 +255,7 @@ def _require_word(word: str, place: str) -> None:
     if not word or _NO_WORD.search(word):
         raise DataError(
             f"{place}: expected a word without spaces and control characters, got {word[:40]!r}; "
-            "leave it out, or correct the header where it tells a wrong size"
+            "leave it out, or correct the header if it states a wrong size"
         )
     try:
         size = len(word.encode())

@@ -17,7 +17,7 @@ from zoo_text.tokenizers import SPACE_IN_CJK, UNKNOWN, UNREADABLE, Tokenizer, fi
 if TYPE_CHECKING:
     import tokenizers
 
-INSIDE = "##"  # before a piece that goes on with a word
+INSIDE = "##"  # before a piece that continues a word
 MOST_LETTERS = 64  # of a word that is cut in pieces; a longer one is unknown
 _INSIDE_FROM = 0xF0000  # code points for private use, in no word
 
