@@ -88,7 +88,7 @@ class BytePairsFront(nn.Module):
 
 
 class Parts(nn.Module):
-    """Where the parts of a text begin, such as words with the blank before them; no pair joins two parts."""
+    """The beginnings of a text's parts, such as words with the blank before them; no pair joins two parts."""
 
     def __init__(self) -> None:
         super().__init__()
