@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tomlkit
 
-from zoo.cli import COMMANDS
+from zoo.cli import COMMANDS, module_of
 from zoo.files.store import digest
 
 HEAVY = ("torch", "onnxruntime", "onnx", "numpy", "rich", "urllib3", "jaxtyping", "accelerate", "safetensors", "PIL")
@@ -57,7 +57,7 @@ def test_a_list_and_the_help_parse_no_metadata_of_distributions_and_do_not_log(s
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_line_of_a_command_is_its_own(name):
-    command = importlib.import_module(f"zoo.cli.{name}").command
+    command = importlib.import_module(f"zoo.cli.{module_of(name)}").command
     assert command.name == name
     assert command.get_short_help_str(limit=200) == COMMANDS[name]
 

@@ -353,6 +353,7 @@ ENDS = ("startswith", "endswith", "removeprefix", "removesuffix")
 # Files in which a dot or an underscore separates something else, and what that is.
 ELSEWHERE = {
     "zoo/discovery/entry_points.py": "modules of Python",
+    "plugins/transformers/zoo_transformers/sentence.py": "classes of Python",
     "zoo/discovery/extras.py": "modules of Python",
     "zoo/discovery/registered.py": "modules of Python",
     "zoo/evaluation/metrics.py": "metrics, which objectives name as they like",

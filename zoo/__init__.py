@@ -105,6 +105,8 @@ if TYPE_CHECKING:
         DType as DType,
         Exporter as Exporter,
         Graph as Graph,
+        Imported as Imported,
+        Importer as Importer,
         Layout as Layout,
         Modality as Modality,
         NormalForm as NormalForm,
@@ -192,6 +194,10 @@ if TYPE_CHECKING:
     from zoo.verbs.fetch import (
         Fetched as Fetched,
         fetch as fetch,
+    )
+    from zoo.verbs.importing import (
+        ImportedRun as ImportedRun,
+        import_model as import_model,
     )
     from zoo.verbs.info import (
         Card as Card,

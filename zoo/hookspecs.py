@@ -62,5 +62,10 @@ def zoo_layouts() -> Mapping[str, str]:
 
 
 @_hookspec
+def zoo_importers() -> Mapping[str, str]:
+    """Return readers of pretrained models by name: ``{"transformers": "zoo_transformers.importer:FolderImporter"}``."""
+
+
+@_hookspec
 def zoo_registries() -> Sequence[str]:
     """Return registry files inside the plugin's own package: ``["zoo_birds/registry.toml"]``."""

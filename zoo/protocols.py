@@ -222,6 +222,36 @@ class Layout(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Imported:
+    """A pretrained model as an importer read it.
+
+    ``recipe`` holds the tables of a recipe, as a TOML file has them. ``states`` holds, by input, what ``with_state`` of
+    its modality takes. ``weights`` holds each parameter and each buffer of the recipe's objective, by the name that it
+    has in ``state_dict``. ``notes`` are sentences on what the model loses by the import.
+    """
+
+    recipe: Mapping[str, Any]
+    states: Mapping[str, Mapping[str, Array]]
+    weights: Mapping[str, Array]
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Importer(Protocol):
+    """Reads folders of pretrained models that other programs wrote. Nothing in such a folder is executed."""
+
+    def recognises(self, folder: Path) -> bool:
+        """Return whether the folder has the form that this importer reads, judged by the names of its files."""
+
+    def read(self, folder: Path) -> Imported:
+        """Return the model in the folder.
+
+        Raises DataError, naming the file, if the folder is incomplete, if its files disagree, or if the model is of a
+        kind that cannot be imported.
+        """
+
+
 class RunsArrays(Protocol):
     """A loaded graph."""
 

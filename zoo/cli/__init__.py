@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import keyword
 import sys
 import warnings
 from typing import Any
@@ -23,6 +24,7 @@ COMMANDS = {
     "fetch": "Fetch the weights of entries, check them and print their paths.",
     "data": "Describe the content of a data set, and draw some of its samples.",
     "train": "Train an entry's recipe or your own.",
+    "import": "Read a pretrained model, such as of transformers, and write it as a run.",
     "evaluate": "Measure a model on held-out data.",
     "export": "Export a model as a bundle, judged against torch.",
     "parity": "Judge a bundle again by its own reference, without torch.",
@@ -47,7 +49,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         with unsearched():
-            command = importlib.import_module(f"zoo.cli.{cmd_name}").command
+            command = importlib.import_module(f"zoo.cli.{module_of(cmd_name)}").command
         keep_what_is_there()
         return _with_data_apart(command)
 
@@ -64,6 +66,11 @@ class LazyGroup(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             ctx.fail(f"no command {args[0]!r}.{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+
+def module_of(name: str) -> str:
+    """Return the name of the module of a command; Python's own words, such as ``import``, get a line after them."""
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _with_data_apart(command: click.Command) -> click.Command:

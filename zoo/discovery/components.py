@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.discovery.plugins import Plugins
 from zoo.errors import IntegrityError, PluginError, SpecError
-from zoo.protocols import Dataset, Exporter, Layout, Modality
+from zoo.protocols import Dataset, Exporter, Importer, Layout, Modality
 from zoo.recipes.options import Option, parameters_of
 from zoo.recipes.spec import InputSpec, ModelSpec, Part
 
@@ -104,6 +104,12 @@ def make_exporter(name: str, plugins: Plugins) -> Exporter:
 def make_layout(name: str, plugins: Plugins) -> Layout:
     """Return a layout by its registered name."""
     made: Layout = _made(plugins, "layout", Part(name), "layout", Layout)
+    return made
+
+
+def make_importer(name: str, plugins: Plugins) -> Importer:
+    """Return an importer by its registered name."""
+    made: Importer = _made(plugins, "importer", Part(name), "importer", Importer)
     return made
 
 

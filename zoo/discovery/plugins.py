@@ -22,7 +22,18 @@ from zoo.discovery.registering import hook_manager, load_plugin as load_plugin
 from zoo.errors import MissingExtraError, PluginError, UnknownNameError, ZooError
 from zoo.hookspecs import ENTRY_POINT_GROUP
 
-KINDS = ("modality", "encoder", "decoder", "front", "objective", "dataset", "exporter", "translation", "layout")
+KINDS = (
+    "modality",
+    "encoder",
+    "decoder",
+    "front",
+    "objective",
+    "dataset",
+    "exporter",
+    "translation",
+    "layout",
+    "importer",
+)
 _WHERE = "`zoo plugins` lists what is installed."
 
 

@@ -26,6 +26,7 @@ _HOOKS = {
     "exporter": "zoo_exporters",
     "translation": "zoo_translations",
     "layout": "zoo_layouts",
+    "importer": "zoo_importers",
 }
 
 

@@ -15,6 +15,7 @@ from zoo_text.bpe import BytePairs
 from zoo_text.drawing import picture_of
 from zoo_text.hard_texts import hard_bytes
 from zoo_text.pretrained import Pretrained, pretrained_vectors
+from zoo_text.tokenizer_file import TokenizerFile
 from zoo_text.tokenizers import CHARACTERS_A_WORD, NORMAL_FORM, Bytes, Tokenizer, Words
 from zoo_text.wordpiece import WordPieces
 
@@ -26,9 +27,10 @@ TOKENIZERS: Mapping[str, Callable[[], Tokenizer]] = {
     "wordpiece": WordPieces,
     "bpe": BytePairs,
     "bytes": Bytes,
+    "pretrained": TokenizerFile,
 }
 MOST_WORDS_SHOWN = 8
-# How much of a text a graph reads.
+# How much of a text a graph reads; by other tokenizers a graph reads none.
 MOST_BYTES_A_TOKEN = {"words": 256, "wordpiece": 256, "bpe": 16, "bytes": 1}
 
 
@@ -38,9 +40,10 @@ class TextModality:
 
     ``tokenizer`` is ``words`` (whole words and single CJK characters, learnt by ``fit``), ``wordpiece`` (the same
     words, the rare ones in pieces, learnt by ``fit``), ``bpe`` (byte pairs: pieces of any text, learnt by ``fit``, none
-    unknown) or ``bytes`` (UTF-8, nothing to learn). Longer texts are truncated to ``max_length`` tokens.
-    ``vocabulary_size`` is the largest number of ids that a learnt tokenizer may use; two of them stand for padding and
-    for unknown words.
+    unknown), ``bytes`` (UTF-8, nothing to learn) or ``pretrained`` (a ``tokenizer.json``, which ``zoo import`` reads).
+    Longer texts are truncated to ``max_length`` tokens. ``vocabulary_size`` is the largest number of ids that a learnt
+    tokenizer may use; two of them stand for padding and for unknown words. ``prompt`` is put before each text that a
+    pretrained tokenizer reads.
 
     ``vectors`` is a word2vec file that words start from, binary or text: a path, or ``package:NAME/PATH`` inside an
     installed package. ``fit`` reads it; the learnt vocabulary is the same as without it. Words that are in the file,
@@ -48,17 +51,18 @@ class TextModality:
     from random ones. A fitted copy holds the vectors, but its ``state`` does not: a checkpoint and the runtime never
     need the file.
 
-    Raises SpecError if ``vocabulary_size`` is too small for the tokenizer, or if ``vectors`` is given for another
-    tokenizer than ``words``.
+    Raises SpecError if ``vocabulary_size`` is too small for the tokenizer, if ``vectors`` is given for another
+    tokenizer than ``words``, or ``prompt`` for another than ``pretrained``.
     """
 
     length_option: ClassVar[str] = "max_length"
     vocabulary_option: ClassVar[str] = "vocabulary_size"
 
-    tokenizer: Literal["words", "wordpiece", "bpe", "bytes"] = "words"
+    tokenizer: Literal["words", "wordpiece", "bpe", "bytes", "pretrained"] = "words"
     max_length: Annotated[int, Ge(1)] = 32
     vocabulary_size: Annotated[int, Ge(3)] = 8192
     vectors: str | None = None
+    prompt: str = ""
     _fitted: Tokenizer | None = field(default=None, repr=False)
     _pretrained: Pretrained | None = field(default=None, repr=False, compare=False)
 
@@ -73,6 +77,11 @@ class TextModality:
         if self.vectors is not None and self.tokenizer != "words":
             raise SpecError(
                 f"the option 'vectors' works only with the 'tokenizer' words, got vectors {self.vectors!r} and "
+                f"tokenizer {self.tokenizer!r}; drop one of the two"
+            )
+        if self.prompt and self.tokenizer != "pretrained":
+            raise SpecError(
+                f"the option 'prompt' is for the 'tokenizer' pretrained alone, got prompt {self.prompt!r:.80} and "
                 f"tokenizer {self.tokenizer!r}; drop one of the two"
             )
 
@@ -106,13 +115,17 @@ class TextModality:
 
     @property
     def raw_tensors(self) -> Mapping[str, TensorSpec]:
-        """``utf8``: the bytes of each text, with zeros after them."""
+        """``utf8``: the bytes of each text, with zeros after them; none for a pretrained tokenizer."""
+        if self.tokenizer not in MOST_BYTES_A_TOKEN:
+            return {}
         form = NORMAL_FORM if self.tokenizer in ("words", "wordpiece") else "NFC"
         return {"utf8": TensorSpec("uint8", ("batch", "bytes"), 0, 255, normal_form=form)}
 
     @property
     def raw_axes(self) -> Mapping[str, Axis]:
         """``bytes``: the number of bytes that are read of a text, which bounds the time per text."""
+        if self.tokenizer not in MOST_BYTES_A_TOKEN:
+            return {}
         return {"bytes": Axis(1, self.max_length * MOST_BYTES_A_TOKEN[self.tokenizer], padded=True)}
 
     def to_raw_arrays(self, values: Sequence[str]) -> Mapping[str, NDArray[Any]]:
@@ -162,7 +175,8 @@ class TextModality:
         Raises DataError if a value is not a text, and UsageError if a single text is given in place of a list, or if
         the words have not been learnt.
         """
-        rows = [self.reader.ids(text, length=self.max_length) for text in _texts(listed(values, "texts"))]
+        reader, prompt = self.reader, self.prompt
+        rows = [reader.ids(prompt + text, length=self.max_length) for text in _texts(listed(values, "texts"))]
         length = max((len(row) for row in rows), default=0) or 1
         ids = np.zeros((len(rows), length), dtype=np.int64)
         mask = np.zeros((len(rows), length), dtype=np.bool_)
@@ -178,13 +192,13 @@ class TextModality:
             place
             for place, text in enumerate(values)
             if (full[place] or len(text) > CHARACTERS_A_WORD)
-            and not self.reader.reads_all(text, length=self.max_length)
+            and not self.reader.reads_all(self.prompt + text, length=self.max_length)
         ]
 
     def unknown(self, arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
         """Return the number of unknown words, and the number of all tokens."""
         tokens = arrays["ids"][arrays["mask"]]
-        return int((tokens < self.first_word).sum()), len(tokens)
+        return self.reader.unknown(tokens), len(tokens)
 
     def from_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Sequence[str]:
         """Return texts, from ``ids`` and ``mask`` or from the ``word_probability`` of a decoder.

@@ -69,6 +69,10 @@ class Tokenizer(ABC):
     def text(self, ids: Iterable[int]) -> str:
         """Return the text of the ids; padding is ignored."""
 
+    def unknown(self, ids: NDArray[Any]) -> int:
+        """Return how many of the ids stand for an unknown word."""
+        return int((ids < self.first_word).sum())
+
     @abstractmethod
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what ``fit`` learnt."""

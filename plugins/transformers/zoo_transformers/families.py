@@ -1,0 +1,94 @@
+"""The kinds of models that are known, by the ``model_type`` of their config.json.
+
+A model of another type is refused: each has its own way from a sentence to its features. To add one, add a line here;
+the tests compare each line with transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from zoo import SpecError
+
+
+@dataclass(frozen=True)
+class Family:
+    """One type: its modality, the names of its classes in transformers, and how its features are had.
+
+    ``arguments`` go to the class of the model. ``pooled`` says that the model joins its tokens itself, and gives one
+    row of features. ``first_position`` is the number of positions that no token has.
+    """
+
+    modality: str
+    config: str
+    model: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    pooled: bool = False
+    first_position: int = 0
+
+
+_UNPOOLED = {"add_pooling_layer": False}
+FAMILIES: Mapping[str, Family] = {
+    "albert": Family("text", "AlbertConfig", "AlbertModel", _UNPOOLED),
+    "bert": Family("text", "BertConfig", "BertModel", _UNPOOLED),
+    "camembert": Family("text", "CamembertConfig", "CamembertModel", _UNPOOLED, first_position=2),
+    "distilbert": Family("text", "DistilBertConfig", "DistilBertModel"),
+    "electra": Family("text", "ElectraConfig", "ElectraModel"),
+    "modernbert": Family("text", "ModernBertConfig", "ModernBertModel"),
+    "mpnet": Family("text", "MPNetConfig", "MPNetModel", _UNPOOLED, first_position=2),
+    "roberta": Family("text", "RobertaConfig", "RobertaModel", _UNPOOLED, first_position=2),
+    "xlm-roberta": Family("text", "XLMRobertaConfig", "XLMRobertaModel", _UNPOOLED, first_position=2),
+}
+# Scaled dot products export exactly; other implementations are for graphics cards, or would be downloaded as code.
+_ATTENTION = "sdpa"
+
+
+def family_of(model_type: str, modality: str) -> Family:
+    """Return the family of a type that reads ``modality``; raise SpecError if there is none."""
+    found = FAMILIES.get(model_type)
+    if found is None or found.modality != modality:
+        known = ", ".join(name for name, family in FAMILIES.items() if family.modality == modality)
+        raise SpecError(
+            f"the option 'model' is a type of transformers that reads {modality}: {known}; got {model_type!r}"
+        )
+    return found
+
+
+def config_of(model_type: str, family: Family, table: Mapping[str, Any], absent: tuple[str, ...]) -> Any:
+    """Return the config of a type with the values of ``table``, and none for each key in ``absent``.
+
+    Raises SpecError for a key that this version of transformers does not know.
+    """
+    import transformers
+
+    from zoo_transformers.configs import known_keys
+
+    kind = getattr(transformers, family.config)
+    known = known_keys(kind)
+    for key in (*table, *absent):
+        if key not in known:
+            raise SpecError(
+                f"the option 'config' has the key {key!r}, which transformers {transformers.__version__} does not know "
+                f"for {model_type!r}; drop it, or upgrade transformers"
+            )
+    config = kind(**{**table, **dict.fromkeys(absent)})
+    config._attn_implementation = _ATTENTION
+    return config
+
+
+def model_of(family: Family, config: Any) -> nn.Module:
+    """Return the model of a config, with random weights in float32."""
+    import transformers
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        made: nn.Module = getattr(transformers, family.model)(config, **family.arguments)
+    finally:
+        torch.set_default_dtype(before)
+    return made
