@@ -77,7 +77,7 @@ def import_model(
 def _require_free(out: Path) -> None:
     place = fillable(out, None)
     if place.is_dir() and any(place.iterdir()):
-        raise UsageError(f"{out} is not empty; choose another --out")
+        raise UsageError(f"{out} is not empty; choose another `out`")
 
 
 def _importer(folder: Path, plugins: Plugins) -> tuple[str, Importer]:
