@@ -203,10 +203,10 @@ def test_what_training_cannot_take_is_told(entry):
     with pytest.raises(UsageError, match="a Recipe has no name for a folder; give the run's folder"):
         train(entry.recipe)
     with pytest.raises(
-        UsageError, match=r"expected the name of an entry, the path of a recipe, a Recipe or a Reg.*Check"
+        UsageError, match=r"`source` takes a text, a path, zoo.RegistryEntry or zoo.Recipe, got <checkpoint"
     ):
         train(load("toy"), "out")
-    with pytest.raises(UsageError, match="options: expected a list of values, got one str"):
+    with pytest.raises(UsageError, match="`options` takes values by name or a list of texts, got 't"):
         train("toy", "out", options="training.steps=1")
     with pytest.raises(UsageError, match="`accept_changes` is for `resume`"):
         train("toy", "out", accept_changes=True)
@@ -215,7 +215,7 @@ def test_what_training_cannot_take_is_told(entry):
 
 def test_what_is_no_model_is_told(entry):
     with pytest.raises(
-        UsageError, match="expected the name of an entry, a path, a RegistryEntry or a Checkpoint, got R"
+        UsageError, match=r"`source` takes a text, a path, zoo.RegistryEntry, zoo.Target or zoo.Checkpoint, got <rec"
     ):
         evaluate(entry.recipe)
     with pytest.raises(NotFoundError, match=r"no checkpoint absent.safetensors"):
@@ -289,7 +289,7 @@ def test_rows_are_embedded_and_the_nearest_of_them_found(site, bundle, tmp_path,
     found = search(open_bundle(bundle), made, rows[1], k=2, graph="encode_left")
     assert (found[0].row, found[0].known["number"], found.truncated) == (1, 2, False)
     assert found[0].score == pytest.approx(1)
-    with pytest.raises(UsageError, match="rows are scored by cosine, dot; got 'l2'"):
+    with pytest.raises(UsageError, match="`by` takes 'cosine' or 'dot', got 'l2'"):
         search(bundle, made, rows[1], by="l2", graph="encode_left")
     assert repr(search(str(bundle), tmp_path / "vectors", rows[1], k=2, graph="encode_left")) == repr(found)
     assert re.fullmatch(r"SCORE   ROW  VALUE\n1\.0000    1.*\n0\.\d{4}    [02].*", repr(found))

@@ -63,12 +63,13 @@ class Table:
         return found
 
 
-def open_table(path: Path) -> Table:
+def open_table(path: Path | str) -> Table:
     """Return the table in ``path``: an object per line if the name ends in ``.jsonl`` or ``.ndjson``, else cells.
 
     Raises DataError, naming the file and the line, if there is no file, if it is a workbook or empty, or if the first
     line does not name each column once.
     """
+    path = Path(path)
     encoding = encoding_of(path)
     if path.suffix.lower() in OF_OBJECTS:
         return Table(path, (), lambda: _object_rows(path, encoding))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo.errors import SpecError, did_you_mean
+from zoo.recipes.arguments import checked
 from zoo.recipes.assignments import assigned
 from zoo.recipes.tables import SCHEMA, Table, check_values, checked_slug, read_toml
 from zoo.recipes.training import Training
@@ -192,9 +193,10 @@ class Recipe:
         return read
 
     @classmethod
-    def load(cls, path: Path) -> Recipe:
+    @checked
+    def load(cls, path: Path | str) -> Recipe:
         """Read a recipe from a TOML file."""
-        return cls.read(read_toml(path), str(path))
+        return cls.read(read_toml(Path(path)), str(path))
 
     def written(self) -> dict[str, Any]:
         """Return what ``read`` reads."""
@@ -212,6 +214,7 @@ class Recipe:
 
         return tomlkit.dumps(self.written())
 
+    @checked
     def with_options(self, options: Mapping[str, Any] | Sequence[str]) -> Recipe:
         """Return the recipe with each option set: values by key, or texts such as ``training.steps=100``."""
         tables = self.written()

@@ -20,6 +20,7 @@ from zoo.files.store import staged_file
 from zoo.models.batches import readable
 from zoo.models.checkpoint import Checkpoint, load
 from zoo.protocols import Sample
+from zoo.recipes.arguments import checked
 from zoo.recipes.changes import told
 from zoo.reporting.chart import chart
 from zoo.reporting.pictures import pictures_of
@@ -44,6 +45,7 @@ _LOOKED_AT = 1000
 _log = logging.getLogger(__name__)
 
 
+@checked
 def report(folder: str | os.PathLike[str], *, took_s: float | None = None, plugins: Plugins | None = None) -> Path:
     """Write ``report.html`` into the folder of a run, from its log and its newest checkpoint; return its path.
 

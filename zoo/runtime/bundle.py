@@ -13,10 +13,12 @@ from zoo.errors import IntegrityError, UnknownNameError, UsageError
 from zoo.files.bound import BoundFiles
 from zoo.parity.precisions import FULL
 from zoo.protocols import Graph, Modality
+from zoo.recipes.arguments import checked
 from zoo.recipes.naming import GraphFacts
 from zoo.runtime.batching import BATCH_ROWS, by_shape, in_batches, in_order
 from zoo.runtime.contents import ONNX, Contents
 from zoo.runtime.forking import of_this_process
+from zoo.runtime.loading import check_serving
 from zoo.runtime.manifest import Manifest
 from zoo.runtime.records import GraphRecord, JudgedFile
 from zoo.runtime.session import Session, open_session
@@ -128,12 +130,14 @@ class Bundle:
             compute = exporter.open(graph, path)
         return Session(name, inputs, axes, tuple(outputs), of_this_process(name, compute))
 
+    @checked
     def modality(self, name: str) -> Modality:
         """Return the modality of an input as it was fitted; only its plugin must be installed."""
         if name not in self._modalities:
             self._modalities[name] = self.contents.modality(name)
         return self._modalities[name]
 
+    @checked
     def values(self, outputs: Mapping[str, Array]) -> list[Any]:
         """Return a decoder's outputs as values for a person, one per row: texts, pictures, numbers in their units.
 
@@ -222,6 +226,7 @@ def _draws_nothing(batch: int, sizes: Mapping[str, int], generator: np.random.Ge
     raise UsageError("a graph that was opened from a bundle draws no inputs")
 
 
+@checked
 def open_bundle(
     folder: str | os.PathLike[str],
     *,
@@ -241,8 +246,9 @@ def open_bundle(
     with the part that was read before.
 
     Raises NotFoundError if the folder is not a bundle, IntegrityError if a file is missing, changed or elsewhere,
-    UsageError if a newer modalzoo wrote it or it lacks the precision.
+    UsageError if a newer modalzoo wrote it, it lacks the precision, or there is no such provider.
     """
+    check_serving(provider, threads)
     folder = Path(folder)
     manifest = Manifest.read(folder)
     contents = Contents(manifest, BoundFiles(folder.absolute(), manifest.files))

@@ -17,6 +17,14 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "te
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
+def check_serving(provider: str, threads: int) -> None:
+    """Raise UsageError if there is no such provider, or ``threads`` is below 1."""
+    if provider not in PROVIDERS:
+        raise UsageError(f"no provider {provider!r}; available: {', '.join(PROVIDERS)}")
+    if threads < 1:
+        raise UsageError(f"a session runs on at least 1 thread, got {threads}")
+
+
 def load(
     path: Path,
     *,
@@ -37,10 +45,7 @@ def load(
     """
     with extras_named():
         import onnxruntime as ort
-    if provider not in PROVIDERS:
-        raise UsageError(f"no provider {provider!r}; available: {', '.join(PROVIDERS)}")
-    if threads < 1:
-        raise UsageError(f"a session runs on at least 1 thread, got {threads}")
+    check_serving(provider, threads)
     wanted = PROVIDERS[provider]
     if wanted not in ort.get_available_providers():
         raise ZooError(f"this onnxruntime has no {wanted}; install modalzoo[gpu], or use `provider='cpu'`")

@@ -129,6 +129,8 @@ def _checked(folder: Path, content: bytes) -> tuple[Manifest, int]:
     try:
         written = json.loads(content)
         table = Table(written, "manifest")
+        if kind := table.take("kind", str, ""):
+            raise NotFoundError(f"{folder} is not a bundle, it holds {kind}; name a folder that `zoo export` wrote")
         schema = table.take("schema", int)
         if schema > SCHEMA:
             raise UsageError(f"{path} has schema {schema}, this modalzoo reads up to {SCHEMA}; upgrade modalzoo")

@@ -13,6 +13,7 @@ import numpy as np
 from zoo.errors import UsageError, ZooError
 from zoo.files.store import with_plain_name
 from zoo.protocols import Axis, RunsArrays, TensorSpec
+from zoo.recipes.arguments import checked
 from zoo.runtime.binding import Bound
 from zoo.runtime.forking import of_this_process
 from zoo.runtime.loading import first_line, load, runtime_errors
@@ -100,6 +101,7 @@ def _shown(array: Array) -> str:
     return f"{array.dtype} of shape {array.shape}"
 
 
+@checked
 def open_session(
     path: Path,
     name: str,

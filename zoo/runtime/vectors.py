@@ -27,6 +27,7 @@ from zoo.errors import DataError, IntegrityError, NotFoundError, UsageError
 from zoo.files.replacing import MANIFEST as MANIFEST, VECTORS, followed
 from zoo.files.store import remove_folder, staged_file
 from zoo.reading.npy import read_npy
+from zoo.recipes.arguments import checked
 from zoo.recipes.tables import SCHEMA, json_text, parse_json
 from zoo.runtime.sources import BadRow, Row
 
@@ -67,11 +68,13 @@ class Vectors:
     parts: tuple[Part, ...]
 
     @classmethod
-    def open(cls, path: Path) -> Vectors:
+    @checked
+    def open(cls, path: Path | str) -> Vectors:
         """Open the output of ``zoo embed``, or any ``.npy`` with one vector per row.
 
         Raises NotFoundError if there is nothing of the kind, UsageError if it is incomplete or does not hold vectors.
         """
+        path = Path(path)
         if path.is_dir():
             manifest = read_manifest(path / MANIFEST)
             if manifest is None:

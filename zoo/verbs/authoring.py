@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.discovery.plugins import Plugins, installed
+from zoo.recipes.arguments import checked
 from zoo.scaffolding import scaffold
 from zoo.verbs.texts import plain, table
 
@@ -44,6 +45,7 @@ class CheckedPlugin:
         return [asdict(one) for one in self]
 
 
+@checked
 def new_plugin(kind: str, name: str, out: Path | str = ".", *, plugins: Plugins | None = None) -> Path:
     """Write a plugin of a kind to start from, into a new folder in ``out``; return the path of that folder.
 
@@ -54,6 +56,7 @@ def new_plugin(kind: str, name: str, out: Path | str = ".", *, plugins: Plugins 
     return scaffold(kind, name, Path(out), plugins=plugins or installed())
 
 
+@checked
 def check_plugin(distribution: str, *, plugins: Plugins | None = None) -> CheckedPlugin:
     """Check all components of an installed distribution against their contracts, in a separate process.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import DataError, UsageError
 from zoo.files.replacing import DRAWING, SOFTWARE, file_place
+from zoo.recipes.arguments import checked
 from zoo.recipes.assignments import assigned
 from zoo.recipes.spec import Part, Recipe
 from zoo.verbs.texts import plain, table
@@ -67,6 +68,7 @@ class DataCard:
         }
 
 
+@checked
 def data(
     source: str | os.PathLike[str] | Recipe,
     *,

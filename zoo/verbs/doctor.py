@@ -13,6 +13,7 @@ from zoo.discovery.separate_process import Behaviour, behaviours
 from zoo.errors import DiskError, UsageError, ZooError
 from zoo.files.home import home
 from zoo.hookspecs import __version__
+from zoo.recipes.arguments import checked
 from zoo.verbs.texts import plain, table
 
 HEADER = ("WHAT", "VERSION", "REMARK")
@@ -45,6 +46,7 @@ class Diagnosis:
         return "\n".join([*table(HEADER, self.rows), *map(plain, (*self.hints, *self.troubles))])
 
 
+@checked
 def doctor(*, limit_s: float = 30.0) -> Diagnosis:
     """Examine the installation; an import of plugins that takes longer than ``limit_s`` counts as never ending.
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from zoo.protocols import Progress
+from zoo.recipes.arguments import checked
 from zoo.runtime.batching import BATCH_ROWS
 from zoo.runtime.bundle import Bundle
 from zoo.runtime.embedding import SHARD_ROWS, Embedded, embed as embed_rows
@@ -18,6 +19,7 @@ from zoo.verbs.progress import told
 _log = logging.getLogger(__name__)
 
 
+@checked
 def embed(
     bundle: str | os.PathLike[str] | Bundle,
     graph: str,

@@ -9,6 +9,7 @@ from zoo.catalogue.facts import size
 from zoo.catalogue.registry import RegistryEntry, entries as registered, filtered
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import UnknownNameError, UsageError
+from zoo.recipes.arguments import checked
 from zoo.verbs.named import Named
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -47,6 +48,7 @@ class _NoEntry(UnknownNameError, KeyError):
         return Exception.__str__(self)  # KeyError would put quotation marks around the message
 
 
+@checked
 def entries(
     *,
     modality: str | None = None,
@@ -72,6 +74,8 @@ def entries(
     )
     _check_known("objective", objective, {*plugins.names("objective"), *(one.objective.name for one in specs)})
     _check_known("license", license, {entry.license for entry in known.values()})
+    if isinstance(max_size, int) and max_size < 0:
+        raise UsageError(f"`max_size` takes a number of bytes from 0, got {max_size}")
     found = filtered(
         known.values(),
         modality=modality,

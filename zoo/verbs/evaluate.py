@@ -14,6 +14,7 @@ from zoo.evaluation.evaluate import evaluate as measure, verify
 from zoo.evaluation.metrics import Metric, tabulated
 from zoo.models.checkpoint import Checkpoint
 from zoo.protocols import Progress
+from zoo.recipes.arguments import checked
 from zoo.samples.decoding import Reading
 from zoo.samples.missing import LeftOut
 from zoo.verbs.progress import told
@@ -78,6 +79,7 @@ def recorded(entry: RegistryEntry | None, split: str) -> Mapping[str, Metric]:
     return entry.metrics
 
 
+@checked
 def evaluate(
     source: str | os.PathLike[str] | RegistryEntry | Target | Checkpoint,
     *,

@@ -15,6 +15,7 @@ from zoo.files.replacing import BUNDLE, replaceable
 from zoo.parity.precisions import FULL
 from zoo.protocols import Progress
 from zoo.reading.lists import listed
+from zoo.recipes.arguments import checked
 from zoo.runtime.records import Origin
 from zoo.verbs.progress import told
 from zoo.verbs.sources import Opened, opened
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # importing torch takes seconds, and wrong names are reported
     from zoo.runtime.bundle import Bundle
 
 
+@checked
 def export(
     source: str | os.PathLike[str] | RegistryEntry | Target | Checkpoint,
     out: Path | str,

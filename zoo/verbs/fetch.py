@@ -12,6 +12,7 @@ from zoo.catalogue.targets import fetch_entry
 from zoo.discovery.plugins import Plugins, installed
 from zoo.files.fetching import Wanted, fetch as fetch_file
 from zoo.protocols import Progress
+from zoo.recipes.arguments import checked
 from zoo.verbs.progress import told
 from zoo.verbs.texts import plain
 
@@ -36,6 +37,7 @@ class Fetched:
         return f"{self.name}: {what}\n  {plain(self.path)}"
 
 
+@checked
 def fetch(
     source: str | RegistryEntry | Wanted,
     *,

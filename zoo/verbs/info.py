@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from zoo.catalogue.facts import described, facts, measured
 from zoo.catalogue.registry import RegistryEntry, find, missing_plugins
 from zoo.discovery.plugins import Plugins, installed
+from zoo.recipes.arguments import checked
 from zoo.recipes.naming import ENCODE, graph_name
 from zoo.verbs.texts import aligned, plain
 
@@ -42,6 +43,7 @@ class Card:
         return described(self.entry)
 
 
+@checked
 def info(entry: str | RegistryEntry, *, plugins: Plugins | None = None) -> Card:
     """Return the card of an entry, given by its name or itself.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zoo.parity.tolerance import Compared
 from zoo.protocols import Progress
+from zoo.recipes.arguments import checked
 from zoo.runtime.bundle import Bundle
 from zoo.runtime.placement import placement
 from zoo.runtime.records import Parity
@@ -46,6 +47,7 @@ class Judgement(Named[JudgedAgain]):
         ]
 
 
+@checked
 def judge(bundle: str | os.PathLike[str] | Bundle, *, progress: Progress | None = None) -> Judgement:
     """Judge a bundle, by its folder or opened, on this machine and by the provider that it was opened for.
 

@@ -8,10 +8,12 @@ from zoo.catalogue.registry import RegistryEntry
 from zoo.discovery.plugins import Plugins, installed
 from zoo.models.checkpoint import Checkpoint
 from zoo.protocols import Progress
+from zoo.recipes.arguments import checked
 from zoo.verbs.progress import told
 from zoo.verbs.sources import opened
 
 
+@checked
 def load(
     source: str | os.PathLike[str] | RegistryEntry | Checkpoint,
     *,

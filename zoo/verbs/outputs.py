@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.files.exclusive import sole_writer
 from zoo.files.replacing import MANIFEST, OUTPUTS, outputs_in
 from zoo.files.store import staged_folder
+from zoo.recipes.arguments import checked
 from zoo.recipes.tables import SCHEMA, json_text
 from zoo.verbs.texts import plain
 
@@ -34,6 +35,7 @@ class Written:
         return plain(f"{self.folder}: {', '.join(self.files)}")
 
 
+@checked
 def write_outputs(bundle: Bundle, graph: str, outputs: Mapping[str, Array], folder: Path | str) -> Written:
     """Write each output of a graph as ``.npy``, and what a decoder made as a picture and, if it has one, its own file.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.discovery.plugins import KINDS, Plugins, installed
 from zoo.errors import UnknownNameError
+from zoo.recipes.arguments import checked
 from zoo.verbs.texts import table
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class ComponentOptions:
         ]
 
 
+@checked
 def plugins() -> Plugins:
     """Return the installed plugins, with their components, and the reason for each that fails."""
     return installed()
@@ -68,6 +70,7 @@ def rows(found: Plugins) -> list[tuple[str, str, str, str]]:
     ]
 
 
+@checked
 def options(name: str, *, plugins: Plugins | None = None) -> ComponentOptions:
     """Return the options of all components with a name, of any kind, or of a distribution.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from zoo.recipes.arguments import checked
 from zoo.runtime.bundle import Bundle
 from zoo.runtime.searching import nearest, query_of
 from zoo.runtime.vectors import Vectors
@@ -69,6 +70,7 @@ class Hits(Sequence[Hit]):
         return [(f"{hit.score:.4f}", hit.row, hit.value) for hit in self]
 
 
+@checked
 def search(
     bundle: str | os.PathLike[str] | Bundle,
     vectors: str | os.PathLike[str] | Vectors,

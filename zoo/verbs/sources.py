@@ -12,14 +12,11 @@ from zoo.catalogue.registry import RegistryEntry
 from zoo.catalogue.targets import Target, at, fetch_entry, require_plugins, resolve
 from zoo.discovery.extras import extras_named
 from zoo.discovery.plugins import Plugins
-from zoo.errors import UsageError
 from zoo.verbs.fetch import Fetched
 
 if TYPE_CHECKING:
     from zoo.models.checkpoint import Checkpoint
     from zoo.protocols import Progress
-
-_EXPECTED = "the name of an entry, a path, a RegistryEntry or a Checkpoint"
 
 
 @dataclass(frozen=True)
@@ -61,10 +58,6 @@ def opened(
 ) -> Opened:
     """Return the model that a name, a path or an object stands for; raises as ``target_of`` and ``zoo.load`` do."""
     if not isinstance(source, str | os.PathLike | RegistryEntry | Target):
-        from zoo.models.checkpoint import Checkpoint
-
-        if not isinstance(source, Checkpoint):
-            raise UsageError(f"expected {_EXPECTED}, got {type(source).__name__}")
         return Opened("", source, None)
     target = target_of(source, plugins, progress)
     with extras_named():

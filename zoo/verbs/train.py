@@ -16,14 +16,13 @@ from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import UnknownNameError, UsageError, ZooError
 from zoo.protocols import Progress
 from zoo.reading.lists import listed
+from zoo.recipes.arguments import checked
 from zoo.recipes.spec import Recipe
 from zoo.verbs.progress import told
 from zoo.verbs.texts import plain
 
 if TYPE_CHECKING:  # importing torch takes seconds, and wrong names are reported before it
     from zoo.training.train import TakenStep
-
-_EXPECTED = "the name of an entry, the path of a recipe, a Recipe or a RegistryEntry"
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,6 +53,7 @@ class TrainedRun:
         return "\n".join(map(plain, lines))
 
 
+@checked
 def train(
     source: str | os.PathLike[str] | RegistryEntry | Recipe,
     out: Path | str | None = None,
@@ -124,8 +124,6 @@ def _recipe(source: str | os.PathLike[str] | RegistryEntry | Recipe, plugins: Pl
     if isinstance(source, Recipe):
         return source, ""
     if not isinstance(source, RegistryEntry):
-        if not isinstance(source, str | os.PathLike):
-            raise UsageError(f"expected {_EXPECTED}, got {type(source).__name__}")
         text = os.fspath(source)
         if text.endswith(".toml"):
             return Recipe.load(Path(text)), Path(text).stem
