@@ -12,7 +12,7 @@ import pytest
 
 import zoo as public
 from zoo import UsageError
-from zoo.cli import COMMANDS
+from zoo.cli import COMMANDS, group
 from zoo.cli.logs import Plain
 from zoo.cli.typed import as_typed, remember
 
@@ -33,7 +33,7 @@ NAMED = re.compile(r"`([a-z]\w*)(?:=[^`]+)?`")
 
 def options():
     """Return the options of all commands, by command and by the name of the parameter."""
-    commands = {name: importlib.import_module(f"zoo.cli.{name}").command for name in COMMANDS}
+    commands = {name: group.get_command(click.Context(group), name) for name in COMMANDS}
     commands |= {f"plugin {name}": command for name, command in commands.pop("plugin").commands.items()}
     return {
         name: {one.name: one for one in command.params if isinstance(one, click.Option)}

@@ -15,6 +15,7 @@ from zoo.files.hub import HUB, snapshot
 from zoo.files.replacing import fillable
 from zoo.protocols import Imported, Importer
 from zoo.reading.lists import listed
+from zoo.recipes.arguments import checked
 from zoo.recipes.spec import Recipe
 from zoo.verbs.texts import plain
 
@@ -42,6 +43,7 @@ class ImportedRun:
         return "\n".join(map(plain, [*lines, *(f"  note     {sentence}" for sentence in self.notes)]))
 
 
+@checked
 def import_model(
     source: str | os.PathLike[str],
     out: Path | str,

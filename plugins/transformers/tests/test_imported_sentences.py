@@ -82,7 +82,7 @@ def test_fewer_numbers_of_an_embedding_have_length_one_again(tiny_bert, tmp_path
 
 
 def test_an_imported_model_says_that_it_has_no_data_to_train_on(run):
-    with pytest.raises(DataError, match=r"names no data; name them, as in -o data\.name=folder"):
+    with pytest.raises(DataError, match=r"names no data; name them, as in `options=\['data\.name=folder"):
         zoo.train(zoo.Recipe.load(run.folder / "recipe.toml"), run.folder, resume=True)
     with pytest.raises(DataError, match="names no data"):
         zoo.evaluate(run.folder)

@@ -93,5 +93,5 @@ class FirstFeatures(nn.Module):
 def _no_loss(verb: str) -> str:
     return (
         f"the objective 'features' deploys encoders as they are, and cannot be {verb}; choose one that trains, "
-        "such as -o spec.objective=infonce with two inputs"
+        "such as `options=['spec.objective=infonce']` with two inputs"
     )

@@ -43,7 +43,7 @@ class FolderImporter:
             return _text(sentences_of(folder), folder)
         note = (
             "the folder does not say how tokens become one embedding: their mean is taken, of length one; change it by "
-            "-o spec.inputs.text.encoder.pooling=cls and -o spec.objective.normalise=false"
+            "`options=['spec.inputs.text.encoder.pooling=cls', 'spec.objective.normalise=false']`"
         )
         return _text(Sentences(folder, {"pooling": "mean"}, normalise=True, notes=(note,)), folder)
 

@@ -173,6 +173,7 @@ def _prompt(told: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     others = [key for key, text in prompts.items() if key != name and text]
     shown = "; ".join(f"{key}: {prompts[key]!r:.80}" for key in others)
     note = (
-        f"the model has prompts that are put before no text: {shown}; set one by -o spec.inputs.text.modality.prompt=…"
+        f"the model has prompts that are put before no text: {shown}; set one by "
+        "`options=['spec.inputs.text.modality.prompt=…']`"
     )
     return prompts.get(name) or "", (note,) if others else ()

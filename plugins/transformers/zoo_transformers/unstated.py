@@ -31,6 +31,6 @@ class Unstated:
         if name not in _SPLITS:
             raise UsageError(f"no split {name!r}; there is {', '.join(_SPLITS)}")
         raise DataError(
-            "the recipe of this imported model names no data; name them, as in -o data.name=folder -o "
-            "data.path=FOLDER, or in the table [data] of its recipe.toml"
+            "the recipe of this imported model names no data; name them, as in "
+            "`options=['data.name=folder', 'data.path=FOLDER']`, or in the table [data] of its recipe.toml"
         )
