@@ -1,4 +1,4 @@
-"""How long the export of each entry takes, every graph judged, as a process of its own."""
+"""How long the export of each entry takes, every graph judged, as a separate process."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ MOST_GROWTH = 1.02
 
 
 def measure(rounds: int) -> Iterator[Comparison]:
-    """Compare the peak memory of all epochs with that of the first ones, in a process of its own."""
+    """Compare the peak memory of all epochs with that of the first ones, in a separate process."""
     here, there = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_train, args=(there,))
     process.start()

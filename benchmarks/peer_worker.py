@@ -1,4 +1,4 @@
-"""Train the models of multivae on demand, in an environment of their own: ``peers.py`` starts this as a script.
+"""Train the models of multivae on demand, in a separate environment: ``peers.py`` starts this as a script.
 
 It imports nothing of ours. The first line on stdin is an object with the settings and the file of the pixels; every
 further one asks for steps: {"model": "mvae", "trainer": false, "threads": 1, "steps": 10}. Each is answered by a line

@@ -1,4 +1,4 @@
-"""Joint models' training against multivae's models, which train in an environment of their own.
+"""Joint models' training against multivae's models, which train in a separate environment.
 
 ``ZOO_PEER_PYTHON`` names a Python that has multivae. Both train on the first 10,000 pictures of MNIST as both inputs,
 in turn, a few steps each; ``peer_worker.py`` says how multivae's side is set up. It trains twice: as its users train,

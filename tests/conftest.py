@@ -59,7 +59,7 @@ class Site:
 
 @pytest.fixture(scope="session")
 def blocks_of():
-    """Return the blocks of code of a page: the path that stands above one, or None, its language, its content."""
+    """Return the blocks of code of a page: the path above it, or None, its language, its content."""
 
     def blocks(page):
         found = re.finditer(r"(?:^`([\w./-]+)`\n\n)?^```(\w+)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
@@ -124,7 +124,7 @@ def zoo(site, monkeypatch, capsys):
 
 @pytest.fixture
 def zoo_process(site):
-    """Start the installed command ``zoo`` in a process of its own, where the toy and the tiny distributions are."""
+    """Start the installed command ``zoo`` in a separate process, where the toy and the tiny distributions are."""
 
     def start(*arguments, launcher=(), **environment):
         path = os.pathsep.join(map(str, (site.folder, TOY, TOY_METADATA)))

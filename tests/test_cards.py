@@ -1,4 +1,4 @@
-"""An entry's card: its picture is drawn when it is recorded, shown by `zoo info`, and stands in the page of models."""
+"""An entry's card: its picture is drawn when it is recorded, shown by `zoo info`, and is on the page of models."""
 
 import io
 import tomllib

@@ -1,4 +1,4 @@
-"""A run goes on by the recipe that it was trained by; what changed is named by its key, and taken only when asked."""
+"""A run continues with its own recipe; what changed is named by its key, and taken only when asked."""
 
 import json
 

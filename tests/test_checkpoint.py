@@ -1,4 +1,4 @@
-"""A checkpoint is the same bytes for the same content, and tells of every bit that flipped."""
+"""A checkpoint is the same bytes for the same content, and shows every bit that flipped."""
 
 import json
 import random

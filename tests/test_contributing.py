@@ -83,7 +83,7 @@ def test_the_workflow_has_no_secret_and_may_only_read():
 
 
 def releases():
-    """Return what the changelog tells of each release: its heading, and the headings below."""
+    """Return what the changelog has on each release: its heading, and the headings below."""
     parts = re.split(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]
     return {
         title: re.findall(r"^### (.*)$", text, re.MULTILINE)

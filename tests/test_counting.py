@@ -1,4 +1,4 @@
-"""Rows that teach nothing are told of before the first step, a term that no row reaches after an epoch."""
+"""Rows that teach nothing are reported before the first step, a term that no row reaches after an epoch."""
 
 from types import SimpleNamespace
 
@@ -80,7 +80,7 @@ def test_a_term_that_no_row_of_an_epoch_reaches_is_told_once(make_recipe, plugin
 
 
 def watched(*contributions, first=0, last, epoch):
-    """Return what is told after each step."""
+    """Return what is reported after each step."""
     answers = iter(contributions)
     watch = Watch(SimpleNamespace(contributions=lambda: next(answers)), first=first, last=last, epoch=epoch)
     return {done: found for done in range(first + 1, last + 1) if (found := watch.after(done))}

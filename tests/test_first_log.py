@@ -1,4 +1,4 @@
-"""Logs are plain from the first line on, whoever imports `logging`, and a listing does not import it."""
+"""Logs are plain from the first line on, whatever imports `logging`, and a listing does not import it."""
 
 import logging
 import subprocess

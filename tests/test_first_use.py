@@ -1,4 +1,4 @@
-"""The public names of a package stand once, and are loaded when they are used."""
+"""The public names of a package are listed once, and are loaded when they are used."""
 
 import importlib
 import sys

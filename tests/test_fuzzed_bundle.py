@@ -1,4 +1,4 @@
-"""Whatever stands in the files of a bundle, sealed or not, it is used, or refused by an error of the zoo."""
+"""Whatever the files of a bundle hold, sealed or not, it is used, or refused by an error of the zoo."""
 
 import copy
 import json
@@ -22,7 +22,7 @@ MOST_BYTES = 256 << 20
 GRAPHS = ("decode_left", "encode_left")
 VALUES = {"left": [[[1, 2, 3], [4, 5, 6]], [[7, 8, 9]]]}
 
-# A scale may be any number: arithmetic that leaves the range of its floats is a use, and NumPy's warning tells of it.
+# A scale may be any number: arithmetic that leaves the range of its floats is a use, and NumPy's warning shows it.
 pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in :RuntimeWarning")
 
 examples = pytest.mark.parametrize("examples", [8, pytest.param(300, marks=pytest.mark.verify)])

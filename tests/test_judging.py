@@ -185,13 +185,13 @@ def test_a_miss_where_torch_itself_is_not_finite_names_the_module_and_the_input_
 
 
 def test_a_miss_where_torch_is_finite_names_the_file(graph):
-    with pytest.raises(ParityError, match="the fault is told") as caught:
+    with pytest.raises(ParityError, match="the fault is here") as caught:
         judge(
             graph,
             make_cases(graph),
             runner("slightly off"),
             runner("slightly off"),
-            explain=lambda _: "the fault is told",
+            explain=lambda _: "the fault is here",
         )
     assert "itself" not in str(caught.value)
 

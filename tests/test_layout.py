@@ -56,7 +56,7 @@ SHELF = ["errors", "protocols", "offers", "modules", "hookspecs"]
 NOT_TO_BE_NAMED = {"Array", "Contents"}
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("plugins/**/README.md"))]
 PAGES += [ROOT / "exporters/README.md"]
-# What stands in code after `zoo.` and is not a name to import: a module to run, a key of metadata, the list of names.
+# What code has after `zoo.` and is not a name to import: a module to run, a key of metadata, the list of names.
 NO_NAMES = re.compile(r"-m zoo\.[\w.]+|`zoo\.spec`|\bzoo\.\w+\.test\b|\bzoo\.(?:testing\.)?__all__")
 FOLDERS = sorted(path.parent.name for path in (ROOT / "zoo").glob("*/__init__.py"))
 

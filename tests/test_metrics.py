@@ -1,4 +1,4 @@
-"""Metrics find their place in a table of inputs, and what chance gives stands below."""
+"""Metrics find their place in a table of inputs, and the chance level is below."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Optimisers and schedules by name, parts that are frozen or have a rate of their own, clipping; resume stays exact."""
+"""Optimisers and schedules by name, parts that are frozen or have their own rate, clipping; resume stays exact."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Every row once an epoch, in an order that follows from the seed, whoever reads it."""
+"""Every row once an epoch, in an order that follows from the seed, whichever process reads it."""
 
 import itertools
 

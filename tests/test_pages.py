@@ -1,4 +1,4 @@
-"""The pages that teach run as they stand: their files make a distribution, their commands say what is shown."""
+"""The pages that teach run unchanged: their files make a distribution, their commands say what is shown."""
 
 import json
 import os
@@ -150,7 +150,7 @@ def answers_of(cells, folder):
 
 
 def is_as_shown(answer, shown):
-    """Tell whether an answer is what a page shows: words as they stand, numbers about so, … for anything."""
+    """Tell whether an answer is what a page shows: words unchanged, numbers about so, … for anything."""
     pairs = list(zip(answer.split(), shown.split(), strict=False))
     return len(answer.split()) == len(shown.split()) and all(
         number(one) == pytest.approx(number(other), rel=0.1)

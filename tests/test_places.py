@@ -72,7 +72,7 @@ def call(zoo, site, trained, exported, recipe_file, quick, tmp_path_factory):
 
 
 def place_of(command, folder):
-    """Return the place that a command writes to when it is told the name ``out`` in a folder."""
+    """Return the place that a command writes to if its output is called ``out`` in a folder."""
     return folder / {"data": "out.png", "embed-file": "out.npy", "plugin": "modalzoo-places"}.get(command, "out")
 
 

@@ -24,7 +24,7 @@ def zoo_modalities():
 FAULTS = {
     "raises at import": ("raise RuntimeError('no feathers')", "RuntimeError: no feathers"),
     "leaves at import": ("import sys\nsys.exit(3)", "SystemExit: 3"),
-    "leaves in silence": ("import sys\nsys.exit()", "SystemExit: no message"),
+    "leaves silently": ("import sys\nsys.exit()", "SystemExit: no message"),
     "interrupts at import": ("raise KeyboardInterrupt", "KeyboardInterrupt: no message"),
     "ends a generator at import": ("raise GeneratorExit('now')", "GeneratorExit: now"),
     "ends an iteration at import": ("raise StopIteration(3)", "StopIteration: 3"),

@@ -137,7 +137,7 @@ def test_a_setting_of_the_user_is_left_alone():
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a little data, and a home of its own."""
+    """A folder with a little data, and its own home."""
     folder = tmp_path_factory.mktemp("quiet")
     (folder / "data").mkdir()
     rows = [f"{split},a {colour} {thing},{thing}" for split in ("train", "test") for colour in ("red", "blue", "green")

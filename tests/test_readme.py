@@ -142,7 +142,7 @@ def test_the_chinese_page_has_the_names_and_rows_of_the_english_one():
 
 
 def test_the_chinese_page_has_no_line_break_within_a_sentence():
-    """A browser shows a line break as a space, which stands between no two Chinese characters."""
+    """A browser shows a line break as a space, which no two Chinese characters have between them."""
     text = re.sub(r"^```.*?^```", "", CHINESE.read_text(), flags=re.MULTILINE | re.DOTALL)
     assert re.findall(r"[\u3000-\uffef]\n[\u3000-\uffef]", text) == []
 

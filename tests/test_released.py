@@ -1,4 +1,4 @@
-"""What an earlier version wrote is opened, judged, resumed and exported anew: ``tests/released`` tells what made it."""
+"""What an earlier version wrote is opened, judged, resumed and exported anew: ``tests/released`` says what made it."""
 
 import json
 import shutil

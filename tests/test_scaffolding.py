@@ -1,4 +1,4 @@
-"""What `zoo plugin new` writes: pinned, and a plugin that passes its contracts, trains and exports as it stands.
+"""What `zoo plugin new` writes: pinned, and a plugin that passes its contracts, trains and exports unchanged.
 
 `python tests/test_scaffolding.py` pins anew what was meant to change.
 """
@@ -72,7 +72,7 @@ def test_what_is_written_is_typed(tmp_path):
 
 
 def installed_scaffold(kind, place):
-    """Return the folder of a fresh scaffold, and what runs a command where it stands beside the first-party plugins."""
+    """Return the folder of a fresh scaffold, and what runs a command beside the first-party plugins."""
     folder = scaffold(kind, NAME, place, plugins=Plugins(()))
     metadata = folder / "installed/modalzoo_time_series-0.1.0.dist-info"
     metadata.mkdir(parents=True)

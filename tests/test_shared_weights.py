@@ -152,7 +152,7 @@ def test_the_command_says_what_goes_with_weights_alone(zoo, shared, tuned):
 
 
 def linked(model):
-    """The names of the initialisers that stand in another file."""
+    """The names of the initialisers that are in another file."""
     return {t.name for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL}
 
 

@@ -127,7 +127,7 @@ def test_going_on_with_workers_gives_the_same_weights_bit_for_bit(make_recipe, p
 
 @pytest.mark.verify
 def test_two_hundred_kills_leave_a_valid_newest_checkpoint(make_recipe, plugins, tmp_path):
-    """Each process goes on from the last one's checkpoint, saves after every step, and is killed while it saves."""
+    """Each process continues from the last one's checkpoint, saves after every step, and is killed while it saves."""
     settings, generator, kills = {"steps": 1_000_000, "checkpoint_every": 1}, random.Random(0), 200
     recipe, run = make_recipe(**settings), Run(tmp_path / "run")
     train(make_recipe(steps=1), tmp_path / "first", plugins=plugins)  # what a step imports, no process imports again

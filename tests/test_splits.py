@@ -97,8 +97,8 @@ def test_a_split_is_made_once(make_recipe, plugins, tmp_path, monkeypatch):
 def test_an_error_of_the_data_is_not_taken_for_a_split_that_is_not_there(data, make_recipe, plugins, monkeypatch):
     from zoo_toy.dataset import ToyDataset
 
-    monkeypatch.setattr(ToyDataset, "split", lambda data, name: {}["a key of its own"])
-    with pytest.raises(KeyError, match="a key of its own"):
+    monkeypatch.setattr(ToyDataset, "split", lambda data, name: {}["its own key"])
+    with pytest.raises(KeyError, match="its own key"):
         Splits.of(make_recipe(), plugins).read("train", advice="")
 
 

@@ -70,7 +70,7 @@ def test_a_name_that_could_leave_its_folder_is_none(name):
 
 def test_broken_toml_names_file_and_line(tmp_path):
     (tmp_path / "broken.toml").write_text("a = 1\nb = = 2\n")
-    with pytest.raises(SpecError, match=r"broken.toml is not valid TOML: Invalid value \(at line 2, column 5\); mend"):
+    with pytest.raises(SpecError, match=r"broken.toml is not valid TOML: Invalid value \(at line 2, column 5\); corr"):
         read_toml(tmp_path / "broken.toml")
 
 

@@ -19,7 +19,7 @@ from zoo.cli.typed import as_typed, remember
 ROOT = Path(__file__).parent.parent
 OWN = sorted((ROOT / "zoo").rglob("*.py"))
 OWN += sorted(path for kind in ("plugins", "exporters") for path in ROOT.glob(f"{kind}/*/zoo_*/**/*.py"))
-# Files that name options as they are typed: commands of their own, and those of pytest, of Python, of a browser.
+# Files that name options as they are typed: their own commands, and those of pytest, of Python, of a browser.
 TYPED = {
     "exporters/web/zoo_web/checking.py",
     "plugins/text/zoo_text/trained_vectors.py",
@@ -89,7 +89,7 @@ def of():
     ("command", "text", "typed"),
     [
         ("train", "choose another `out`, or remove it", "choose another --out, or remove it"),
-        ("train", "go on by `resume=True` and `accept_changes=True`", "go on by --resume and --accept-changes"),
+        ("train", "continue by `resume=True` and `accept_changes=True`", "continue by --resume and --accept-changes"),
         ("train", "`options` training.steps: expected", "-o training.steps: expected"),
         ("train", "set `options=['a.b=2', 'c=d e']`", "set -o a.b=2 -o 'c=d e'"),
         ("train", "or by `skip_bad_samples=True`", "or by --on-bad-sample skip"),

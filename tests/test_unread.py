@@ -1,4 +1,4 @@
-"""How much of its data a model does not see is told in the first lines of a training, with what to set."""
+"""How much of its data a model does not see is reported in the first lines of a training, with what to set."""
 
 import numpy as np
 import pytest

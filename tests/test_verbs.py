@@ -159,7 +159,7 @@ def test_a_recipe_in_the_place_of_a_model_is_told_from_one(kind, entry):
 
 @pytest.fixture
 def run(entry):
-    """A run of the entry's recipe in the folder that it has by default, with all that was told."""
+    """A run of the entry's recipe in the folder that it has by default, with all that was given."""
     told, steps = Told(), []
     found = train("toy", options={"training.steps": 3}, progress=told, observe=steps.append)
     return found, told, steps

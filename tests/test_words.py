@@ -26,6 +26,15 @@ RELAPSES = [
     "All but for the last, and nothing but names.",
     "It is copied, lest it change.",
     "It needs a package: who lacks it is told.",
+    "The names stand below.",
+    "It exports as it stands.",
+    "The manifest tells what a graph does.",
+    "A fault is told before the first step.",
+    "Mend that line.",
+    "It is refused, whoever reads it.",
+    "Nothing falls back in silence.",
+    "Each file has a name of its own.",
+    "It goes on from the last checkpoint.",
 ]
 PLAIN = [
     "The folder where the weights are kept is printed.",
@@ -33,6 +42,9 @@ PLAIN = [
     "The result is no longer than the value, with one row per value.",
     "There is no caption, so this is not a pair.",
     "Of all entries, the last one is kept.",
+    "A class token stands in front of every text, and a name stands for a file.",
+    "The reader is told that it is full; the two can be told apart.",
+    "It holds the sha256 of its own content, and goes on.",
 ]
 
 

@@ -59,6 +59,15 @@ RULES = (
     (r"\bnothing but\b", '"only"'),
     (r"\blest\b", '"so that … not"'),
     (r"[.:;,] [Ww]ho \w+s\b", '"if you …"'),
+    (r"\bstands? (in(?! (for|front))|at|below|above|there|here|beside|between|once)\b", '"is", or "lies"'),
+    (r"\bas (it|they) stands?\b", '"unchanged"'),
+    (r"\b[Tt]ells (what|which|how|where|of)\b", '"says", or "shows"'),
+    (r"\b(is|are|was|were) told\b(?! (that|to|apart|about)\b)", '"is reported"'),
+    (r"\b[Mm]end(s|ed|ing)?\b", '"correct", or "repair"'),
+    (r"\b[Ww]hoever\b", '"anyone who"'),
+    (r"\bin silence\b", '"silently"'),
+    (r"\bof (its|their|our|your) own(?! \w)", '"its own …"'),
+    (r"\bgo(es|ing)? on (by|with|without|from)\b", '"continue"'),
 )
 _RULES = tuple((re.compile(pattern.replace(" ", r"\s+"), re.MULTILINE), plain) for pattern, plain in RULES)
 

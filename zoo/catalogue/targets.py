@@ -1,4 +1,4 @@
-"""Resolves a command's NAME|CHECKPOINT: a registry entry, whose weights are fetched, or a file of your own."""
+"""Resolves a command's NAME|CHECKPOINT: a registry entry, whose weights are fetched, or your own file."""
 
 from __future__ import annotations
 

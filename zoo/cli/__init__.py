@@ -32,7 +32,7 @@ COMMANDS = {
     "embed": "Embed the rows of a file, or the files of a folder, one vector each.",
     "search": "Find the rows whose vectors are nearest to a value's, among those that `zoo embed` wrote.",
     "plugins": "List the components of the installed plugins, and the plugins that fail.",
-    "plugin": "Write a plugin of your own, and check it against its contracts.",
+    "plugin": "Write your own plugin, and check it against its contracts.",
     "doctor": "Report what is installed, what can run here and what conflicts.",
 }
 

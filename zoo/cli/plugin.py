@@ -12,7 +12,7 @@ from zoo.verbs.authoring import HEADER, check_plugin, new_plugin
 
 @click.group("plugin")
 def command() -> None:
-    """Write a plugin of your own, and check it against its contracts."""
+    """Write your own plugin, and check it against its contracts."""
 
 
 @command.command("new")

@@ -33,8 +33,9 @@ def probed(
     ``zoo.by_subset``. ``knn@20`` is the accuracy of ``k_nearest``, ``probe`` that of ``linear_probe``, and ``chance``
     that of always predicting the most common class of the training rows. Probes are fitted on at most 10,000 of the
     samples ``training``, drawn by ``seed``, and measured on ``samples``, whose tensors are ``rows``. A class without
-    training rows counts as missed. A label is left out if it is constant, if nearly every sample has a value of its
-    own, or if no measured row has a class known from training. Rows without the inputs or the label are left out, too.
+    training rows counts as missed. A label is left out if it is constant, if nearly every sample has its own
+    value, or if no measured row has a class known from training. Rows without the inputs or the label are left out,
+    too.
     """
     known = some_of(training, TRAINING_ROWS, seed=seed)
     labels = class_labels(known, samples)

@@ -33,7 +33,7 @@ class TestOpenvinoExporter(ExporterContract):
 
 
 class Layer(nn.Module):
-    """A layer, and operations that OpenVINO names by a count of its own."""
+    """A layer, and operations that OpenVINO names by its own count."""
 
     def __init__(self):
         super().__init__()

@@ -118,7 +118,7 @@ def save_decoder(path):
 
 
 def described():
-    """What the manifest tells of the graphs."""
+    """What the manifest says about the graphs."""
     vector = {"dtype": "float32", "axes": ["batch", 3], **FREE}
     utf8 = {"dtype": "uint8", "axes": ["batch", "caption.bytes"], "low": 0, "high": 255}
     pixels = {"dtype": "uint8", "axes": ["batch", 3, "picture.height", "picture.width"], "low": 0, "high": 255}

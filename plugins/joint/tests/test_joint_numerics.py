@@ -68,7 +68,7 @@ def both(gaussians):
     return gaussians.mean, gaussians.log_var
 
 
-# What is computed, and its formula as it stands in books.
+# What is computed, and its formula as books have it.
 COMPUTED = {
     "product": (
         lambda e: both(of_products(e, prior_expert=False)),

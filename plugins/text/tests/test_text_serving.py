@@ -1,4 +1,4 @@
-"""Texts on their way into a graph: which were truncated is told, of tokens and of bytes, gaps or none."""
+"""Texts on their way into a graph: the truncated ones are reported, of tokens and of bytes, with and without gaps."""
 
 import numpy as np
 import pytest

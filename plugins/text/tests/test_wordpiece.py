@@ -1,4 +1,4 @@
-"""Words are cut at the longest piece that is known, and the pieces are learnt by how often they stand in words."""
+"""Words are cut at the longest piece that is known, and the pieces are learnt by how often they occur in words."""
 
 import subprocess
 import sys

@@ -142,7 +142,7 @@ def height_and_width(file):
     return file.feed(node, 0, file.make(node, "Transpose", node.input[0], perm=[0, 1, 3, 2]))
 
 
-@fault(KIND, "convolutions", "colours stand in the order blue, green, red")
+@fault(KIND, "convolutions", "colours are in the order blue, green, red")
 def colours(file):
     node = file.node("Cast")
     return file.feed(node, 0, file.make(node, "Gather", node.input[0], file.constant(np.array([2, 1, 0])), axis=1))
@@ -176,7 +176,7 @@ def subset_weights(file):
     return file.feed(divided, 1, file.constant(np.float32(3)))
 
 
-@fault(KIND, "word probabilities", "probabilities of special words stand at the end", fast=True)
+@fault(KIND, "word probabilities", "probabilities of special words are at the end", fast=True)
 def pad_behind(file):
     node = file.node("Pad")
     return file.feed(node, 1, file.constant(np.array([0, 0, 0, 2])))

@@ -7,18 +7,18 @@ from planted.listing import fault
 KIND = "sizes"
 
 
-@fault(KIND, "convolutions", "the batch of the export stands in a reshape")
+@fault(KIND, "convolutions", "the batch of the export is fixed in a reshape")
 def batch_in_reshape(file):
     return file.feed(file.node("Reshape", -1), 1, file.constant(np.array([2, 128])))
 
 
-@fault(KIND, "picture decoder", "the batch of the export stands in a reshape")
+@fault(KIND, "picture decoder", "the batch of the export is fixed in a reshape")
 def batch_in_view(file):
     node = file.user("silu", "Reshape")
     return file.feed(node, 1, file.constant(np.array([2, 128, 4, 4])))
 
 
-@fault(KIND, "transformer", "the length of the export stands in a reshape")
+@fault(KIND, "transformer", "the length of the export is fixed in a reshape")
 def length_in_reshape(file):
     node = next(node for node in file.graph.node if node.op_type == "Reshape" and node.output[0].startswith("view"))
     return file.feed(node, 1, file.constant(np.array([0, 9, 3, 4, 8])))
@@ -31,7 +31,7 @@ def cut_at_length(file):
     return file.after("embedding", "Slice", *ends)
 
 
-@fault(KIND, "convolutions", "the height of the export stands in the resize")
+@fault(KIND, "convolutions", "the height of the export is fixed in the resize")
 def height_in_range(file):
     return file.feed(file.node("Range"), 1, file.constant(np.int64(68)))
 

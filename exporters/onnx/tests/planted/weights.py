@@ -87,7 +87,7 @@ def mirrored(file):
     return file.put("stages.0.0.weight", file.array("stages.0.0.weight")[:, :, ::-1, ::-1])
 
 
-@fault(KIND, "LSTM", "the gates stand in torch's order, not in ONNX's")
+@fault(KIND, "LSTM", "the gates are in torch's order, not in ONNX's")
 def gates(file):
     node = file.user(file.node("Split").output[0], "Concat")
     node.input[:] = file.node("Split").output
