@@ -54,6 +54,6 @@ def snapshot(address: str) -> Path:
         ) from error
     except (HfHubHTTPError, OSError) as error:
         raise OfflineError(
-            f"{address} cannot be downloaded: {error!s:.200}; run the command again, it goes on from the files that "
+            f"{address} cannot be downloaded: {error!s:.200}; run the command again, it continues from the files that "
             "have arrived"
         ) from error

@@ -54,7 +54,7 @@ def import_model(
     """Read a pretrained model from a folder, or from the hub (``hf:OWNER/REPOSITORY@REVISION``), as the run ``out``.
 
     An installed plugin must recognise the folder. ``options`` set keys of the recipe that it makes, as ``zoo train``
-    takes them: ``{"spec.latent_dim": 128}``. The run holds one checkpoint, of step 0, from which training goes on by
+    takes them: ``{"spec.latent_dim": 128}``. The run holds one checkpoint, of step 0, from which training continues by
     ``resume``. Nothing in the folder is executed, and pickles are not read. The files of the hub stay in the cache of
     its client; with ZOO_OFFLINE, or HF_HUB_OFFLINE, only that cache is read.
 

@@ -134,7 +134,7 @@ def _require_all(folder: Path, told: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers from printing its own report and bar: what is wrong is told by an error."""
+    """Keep transformers from printing its own report and bar: an error says what is wrong."""
     from transformers.utils import logging as theirs
 
     logs: Any = theirs

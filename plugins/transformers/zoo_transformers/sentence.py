@@ -65,7 +65,7 @@ def sentences_of(folder: Path) -> Sentences:
     dense: list[tuple[Path, dict[str, Any]]] = []
     for kind, place in modules[1:]:
         if normalise or (kind != "Pooling" and "pooling" not in encoder):
-            raise DataError(f"{folder / MODULES}: {kind} stands at another place than modules that can be imported do")
+            raise DataError(f"{folder / MODULES}: {kind} is at another place than modules that can be imported")
         match kind:
             case "Pooling" if "pooling" not in encoder:
                 encoder["pooling"] = _pooling(place / "config.json")
