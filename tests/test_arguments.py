@@ -1,4 +1,4 @@
-"""A wrong argument of a public function is told at once: which one, what it takes, and what came."""
+"""A wrong argument of a public function is reported at once: which one, what it takes, and what came."""
 
 import inspect
 import re
