@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import Graph, RunsArrays, ZooError
 from zoo_openvino.importing import openvino
-from zoo_openvino.keeping_nan import keep_nan
+from zoo_openvino.special_values import keep_special_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class OpenvinoExporter:
             between = Path(folder) / "graph.onnx"
             self._onnx.write(graph, between)
             model = openvino.Core().read_model(between)
-            keep_nan(model)
+            keep_special_values(model)
             _name_by_place(model)
             openvino.save_model(model, path, compress_to_fp16=False)
 

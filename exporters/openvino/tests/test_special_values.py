@@ -1,15 +1,16 @@
-"""NaN is kept, operation by operation, in a model that the CPU plugin runs."""
+"""NaN and infinity are kept, operation by operation, in a model that the CPU plugin runs."""
 
 import numpy as np
 import pytest
 import torch
 from zoo_openvino.importing import openvino, ops
-from zoo_openvino.keeping_nan import keep_nan
+from zoo_openvino.special_values import keep_special_values
 
 NAN, INF = np.nan, np.inf
 ROWS = np.array(
     [[NAN, 1, 2, 3], [1, 2, NAN, 3], [INF, 1, 2, 3], [1, -INF, 2, 3], [-1, 0, 1, 2], [NAN] * 4], dtype=np.float32
 )
+INFINITIES = np.array([[-INF] * 4, [INF] * 4, [-INF, INF, 1, 2], [-INF, 1, 2, 3]], dtype=np.float32)
 ONE = ops.constant(np.float32(1))
 AXIS = ops.constant([1])
 OPERATIONS = {
@@ -41,7 +42,7 @@ def run(model, rows):
 def test_nan_stays_where_torch_has_it_and_all_else_as_it_was(name):
     in_openvino, in_torch = OPERATIONS[name]
     model = a_model(in_openvino)
-    keep_nan(model)
+    keep_special_values(model)
     np.testing.assert_allclose(run(model, ROWS), in_torch(torch.from_numpy(ROWS)).numpy(), rtol=1e-6)
 
 
@@ -52,15 +53,25 @@ def test_openvino_still_loses_nan_so_that_it_must_be_kept(name):
     assert not np.array_equal(np.isnan(run(a_model(in_openvino), ROWS)), expected)
 
 
+@pytest.mark.parametrize("name", ["ReduceMax", "ReduceMin"])
+def test_the_largest_and_the_smallest_of_infinities_alone_are_infinite(name):
+    in_openvino, in_torch = OPERATIONS[name]
+    expected = in_torch(torch.from_numpy(INFINITIES)).numpy()
+    model = a_model(in_openvino)
+    assert not np.array_equal(run(model, INFINITIES), expected)
+    keep_special_values(model)
+    np.testing.assert_array_equal(run(model, INFINITIES), expected)
+
+
 def test_whole_numbers_are_left_alone():
     model = a_model(lambda x: ops.maximum(x, ops.constant(np.int64(1))), np.int64)
     before = len(model.get_ordered_ops())
-    keep_nan(model)
+    keep_special_values(model)
     assert len(model.get_ordered_ops()) == before
 
 
 def test_all_that_read_an_operation_read_what_is_kept():
     model = a_model(lambda x: ops.add(relu := ops.relu(x), ops.negative(relu)))
-    keep_nan(model)
+    keep_special_values(model)
     assert np.isnan(run(model, ROWS)[0, 0])
     assert run(model, ROWS)[4].tolist() == [0, 0, 0, 0]

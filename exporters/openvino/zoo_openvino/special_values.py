@@ -1,12 +1,14 @@
-"""Keeps NaN: OpenVINO's CPU plugin loses it in some operations, which are corrected here.
+"""Keeps NaN and infinity: OpenVINO's CPU plugin loses them in some operations, which are corrected here.
 
 With a NaN, ``Relu``, ``Clamp``, ``Maximum``, ``Minimum`` and ``ReduceMax`` return the other value, ``Exp`` returns
 infinity, and a ``Softmax`` with a NaN or an infinity in its row has zeros beside it. A broken input would then give a
-plausible result.
+plausible result. The largest of values that are all -inf is the lowest number of float32, and the smallest of values
+that are all inf is the highest.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,22 +17,30 @@ from zoo_openvino.importing import openvino, ops
 Node = Any  # the package has no types
 
 
-def keep_nan(model: openvino.Model) -> None:
-    """Correct every operation of ``model`` that loses NaN, in place."""
+def keep_special_values(model: openvino.Model) -> None:
+    """Correct every operation of ``model`` that loses NaN or infinity, in place."""
     for operation in model.get_ordered_ops():
-        lost = _LOST.get(operation.get_type_name())
-        if lost is not None and operation.get_output_element_type(0).is_real():
+        kind = operation.get_type_name()
+        if kind in _LOST and operation.get_output_element_type(0).is_real():
             made = operation.output(0)
             readers = made.get_target_inputs()  # except for those that are added here
-            kept = ops.select(lost(operation), _nan(), operation).output(0)
+            bounded = _infinite(operation, _BOUNDED[kind]) if kind in _BOUNDED else operation
+            kept = ops.select(_LOST[kind](operation), _number(math.nan), bounded).output(0)
             for reader in readers:
                 reader.replace_source_output(kept)
             kept.get_tensor().set_names(made.get_tensor().get_names())
             made.get_tensor().set_names(set())
 
 
-def _nan() -> Node:
-    return ops.constant(float("nan"), openvino.Type.f32)
+def _number(value: float) -> Node:
+    return ops.constant(value, openvino.Type.f32)
+
+
+def _infinite(operation: Node, infinity: float) -> Node:
+    """Return a reduction with this infinity where it reduces nothing else."""
+    source, axes = operation.input_values()
+    all_are = ops.reduce_logical_and(ops.equal(source, _number(infinity)), axes, keep_dims=operation.get_keep_dims())
+    return ops.select(all_are, _number(infinity), operation)
 
 
 def _in_an_input(operation: Node) -> Node:
@@ -65,3 +75,6 @@ _LOST: dict[str, Callable[[Node], Node]] = {
     "Softmax": _in_the_rows,
     "LogSoftmax": _in_the_rows,
 }
+
+# For each kind of operation that stops at the largest numbers of float32, the infinity that it does not reach.
+_BOUNDED = {"ReduceMax": -math.inf, "ReduceMin": math.inf}
