@@ -27,6 +27,9 @@ class Batch:
     inputs: Mapping[str, Tensors]
     present: Mapping[str, Bool[Tensor, " batch"]]
 
+    def __repr__(self) -> str:
+        return f"<batch of {self.rows} rows: {', '.join(self.inputs)}>"
+
     @property
     def rows(self) -> int:
         """The number of rows."""
@@ -166,6 +169,9 @@ class Losses:
     terms: Mapping[str, Float[Tensor, " batch"]]
     weight: Float[Tensor, " batch"]
     rows: Mapping[str, Bool[Tensor, " batch"]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<losses of {len(self.weight)} rows: {', '.join(self.terms)}>"
 
     @classmethod
     def over(

@@ -106,6 +106,11 @@ class Sample:
     inputs: Mapping[str, Any]
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        there = [name for name, value in self.inputs.items() if value is not None]
+        labels = "".join(f"; {name} {value}" for name, value in self.labels.items())
+        return f"<sample {self.key!r}: {', '.join(there) or 'no input'}{labels}>"
+
 
 @runtime_checkable
 class Dataset(Protocol):
@@ -155,6 +160,9 @@ class Graph:
     target: str = ""
     raw: bool = False
 
+    def __repr__(self) -> str:
+        return f"<graph {self.name!r}: {', '.join(self.inputs)} → {', '.join(self.outputs)}>"
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -182,6 +190,9 @@ class Reference:
     arrays: Callable[[Mapping[str, Array]], Mapping[str, Array]]
     raw: frozenset[str]
     spelt: Callable[[np.random.Generator], Iterable[tuple[str, Mapping[str, Array]]]]
+
+    def __repr__(self) -> str:
+        return f"<reference for raw {', '.join(sorted(self.raw))}>"
 
 
 class DrawInputs(Protocol):

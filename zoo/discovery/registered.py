@@ -34,6 +34,10 @@ class Plugin:
     registries: tuple[str, ...] = ()
     fault: str = ""
 
+    def __repr__(self) -> str:
+        brings = f"is out: {self.fault}" if self.fault else f"{len(self.components)} components"
+        return f"<plugin {self.name!r} of {self.distribution} {self.version}: {brings}>"
+
     def without(self, fault: str) -> Plugin:
         """Return the plugin with nothing registered, for the reason ``fault``."""
         return Plugin(self.name, self.module, self.distribution, self.version, fault=fault)

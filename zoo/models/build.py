@@ -38,6 +38,9 @@ class Model:
     plugins: Plugins = field(default_factory=installed, repr=False)
     made: Mapping[str, Sequence[nn.Module]] = field(default_factory=dict, repr=False)
 
+    def __repr__(self) -> str:
+        return f"<model: {self.spec.summary}; {self.parameter_count:,} parameters>"
+
     def losses(self, batch: Batch, noise: Tensors, *, player: str = "model") -> Losses:
         """Return the losses of a batch, whatever its gaps (missing values) hold."""
         losses: Losses = self.objective(batch, noise, player)

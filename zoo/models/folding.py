@@ -22,6 +22,9 @@ class Folded:
         self.likelihood = likelihood
         self.leading = leading
 
+    def __repr__(self) -> str:
+        return f"<{type(self.likelihood).__name__} of latents of shape {self.leading}>"
+
     def log_prob(self, tensors: Tensors) -> Float[Tensor, "*leading"]:
         """Return the log-likelihood of each row under each of its latents."""
         if isinstance(self.likelihood, ScoresRepeatedly):

@@ -50,6 +50,9 @@ class Table:
     columns: tuple[str, ...]
     rows: Callable[[], Iterator[TableRow | BadTableRow]]
 
+    def __repr__(self) -> str:
+        return f"<table {str(self.path)!r}: {', '.join(self.columns) or 'JSON lines'}>"
+
     def whole(self) -> list[TableRow]:
         """Return all rows.
 

@@ -80,6 +80,14 @@ class ModelSpec:
     latent_dim: Annotated[int, Ge(1)]
     inputs: tuple[InputSpec, ...]
 
+    def __repr__(self) -> str:
+        return f"<spec: {self.summary}; latent of {self.latent_dim}>"
+
+    @property
+    def summary(self) -> str:
+        """The model in a few words: ``infonce of picture (image), caption (text)``."""
+        return f"{self.objective.name} of {', '.join(f'{part.name} ({part.modality.name})' for part in self.inputs)}"
+
     @classmethod
     def read(cls, value: Any, where: str) -> ModelSpec:
         """Read ``[spec]``; ``inputs`` is a table in order, or a list of tables with their names."""
@@ -157,8 +165,7 @@ class Recipe:
     @property
     def summary(self) -> str:
         """The model in a few words: ``infonce of picture (image), caption (text)``."""
-        inputs = ", ".join(f"{part.name} ({part.modality.name})" for part in self.spec.inputs)
-        return f"{self.spec.objective.name} of {inputs}"
+        return self.spec.summary
 
     @classmethod
     def read(cls, value: Any, where: str) -> Recipe:

@@ -50,6 +50,10 @@ class Manifest:
     files: Mapping[str, Digest] = field(default_factory=dict)
     sha256: str = ""
 
+    def __repr__(self) -> str:
+        precisions = f"; {', '.join(self.precisions)}" if self.precisions else ""
+        return f"<manifest of {self.origin.name!r} by {self.exporter}: {', '.join(self.graphs)}{precisions}>"
+
     @classmethod
     def read(cls, folder: Path) -> Manifest:
         """Read the manifest of the bundle in ``folder`` and compare every file with it.

@@ -99,6 +99,10 @@ class GraphRecord:
     target: str = ""
     raw: bool = False
 
+    def __repr__(self) -> str:
+        does = f"{self.kind} {self.source}{' as it is given' if self.raw else ''}".strip()
+        return f"<graph, {does or 'of any kind'}: {', '.join(self.inputs)} → {', '.join(self.outputs)}; {self.file}>"
+
     @classmethod
     def of(cls, graph: Graph, files: Mapping[str, JudgedFile]) -> GraphRecord:
         """Return the record of a graph that was written to ``files``, by precision."""

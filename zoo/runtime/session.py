@@ -34,6 +34,9 @@ class Session:
     outputs: tuple[str, ...]
     compute: RunsArrays
 
+    def __repr__(self) -> str:
+        return f"<session {self.name!r}: {', '.join(self.inputs)} → {', '.join(self.outputs)}>"
+
     def __reduce__(self) -> NoReturn:
         raise UsageError(
             f"the graph {self.name!r} belongs to its process; pickle the bundle, and take the graph from it there"

@@ -26,6 +26,11 @@ class Prepared:
     arrays: dict[str, Array]
     truncated: dict[str, list[int]]
 
+    def __repr__(self) -> str:
+        arrays = ", ".join(f"{name} {tuple(array.shape)}" for name, array in self.arrays.items())
+        cut = "".join(f"; {name} truncated in {len(rows)} rows" for name, rows in self.truncated.items())
+        return f"<prepared: {arrays or 'nothing'}{cut}>"
+
 
 @dataclass(frozen=True)
 class Preparing:

@@ -67,6 +67,9 @@ class Vectors:
     manifest: Mapping[str, Any]
     parts: tuple[Part, ...]
 
+    def __repr__(self) -> str:
+        return f"<{self.rows} vectors in {str(self.path)!r}>"
+
     @classmethod
     @checked
     def open(cls, path: Path | str) -> Vectors:

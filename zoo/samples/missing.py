@@ -26,6 +26,9 @@ class LeftOut:
         """Record why a sample is left out, by its key."""
         self.errors.setdefault(sample.key, error)
 
+    def __repr__(self) -> str:
+        return f"<left out: {len(self.errors)} samples>"
+
     def __str__(self) -> str:
         """Return their number and the first reason; empty if there are none."""
         if not self.errors:

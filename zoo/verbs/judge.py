@@ -26,6 +26,10 @@ class JudgedAgain:
     worst: Compared
     exported: Parity
 
+    def __repr__(self) -> str:
+        now = f"{self.cases} cases, {self.worst.used:.1%} of the tolerance used"
+        return f"<judged again: {now}; {self.exported.cases} cases, {self.exported.used:.1%} at the export>"
+
 
 class Judgement(Named[JudgedAgain]):
     """All files of a bundle, by name without the suffix; shown as the table that ``zoo parity`` prints."""
