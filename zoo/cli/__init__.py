@@ -14,7 +14,7 @@ import click
 from zoo.cli.output import note
 from zoo.errors import ZooError, did_you_mean
 from zoo.hookspecs import __version__
-from zoo.recipes.garbage import keep_what_is_there, unsearched
+from zoo.reading.collecting import keep_what_is_there, uncollected
 
 # The help lines are kept here, so that `zoo --help` imports no command. A test compares them with the commands.
 COMMANDS = {
@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
         """Import one command; return None if there is no such command."""
         if cmd_name not in COMMANDS:
             return None
-        with unsearched():
+        with uncollected():
             command = importlib.import_module(f"zoo.cli.{module_of(cmd_name)}").command
         keep_what_is_there()
         return _with_data_apart(command)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import tomli
 
 from zoo.errors import DataError, IntegrityError, NotFoundError, SpecError, UsageError, did_you_mean
-from zoo.recipes.garbage import unsearched
+from zoo.reading.collecting import uncollected
 
 T = TypeVar("T")
 
@@ -174,7 +174,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def parse_toml(text: str, where: str) -> dict[str, Any]:
     """Read TOML; an error names ``where`` and the line."""
     try:
-        with unsearched():  # garbage collection takes a third of reading a large document
+        with uncollected():  # garbage collection takes a third of reading a large document
             return tomli.loads(text)
     except (tomli.TOMLDecodeError, RecursionError) as error:
         raise SpecError(f"{where} is not valid TOML: {error}; correct that line") from None

@@ -1,4 +1,4 @@
-"""Switches Python's garbage collection off while none is needed: it would take a tenth of a listing's time."""
+"""Pauses Python's garbage collection while a large document is read: it would take a tenth of a listing's time."""
 
 import gc
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def unsearched() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Run the block without garbage collection, since it creates no garbage."""
-    searching = gc.isenabled()
+    collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if searching:
+        if collecting:
             gc.enable()
 
 

@@ -1,24 +1,24 @@
-"""Python's search for garbage pauses if there is none to find, and resumes afterwards."""
+"""Python's garbage collection pauses while there is no garbage, and resumes afterwards."""
 
 import gc
 
 import pytest
 
-from zoo.recipes.garbage import keep_what_is_there, unsearched
+from zoo.reading.collecting import keep_what_is_there, uncollected
 
 
-@pytest.mark.parametrize("searching", [True, False])
-def test_a_block_is_not_searched_and_all_is_as_before_even_if_it_fails(searching):
+@pytest.mark.parametrize("collecting", [True, False])
+def test_a_block_is_not_collected_and_all_is_as_before_even_if_it_fails(collecting):
     def fail():
-        with unsearched():
+        with uncollected():
             assert not gc.isenabled()
             raise ValueError("broken")
 
-    (gc.enable if searching else gc.disable)()
+    (gc.enable if collecting else gc.disable)()
     try:
         with pytest.raises(ValueError, match="broken"):
             fail()
-        assert gc.isenabled() == searching
+        assert gc.isenabled() == collecting
     finally:
         gc.enable()
 
@@ -33,7 +33,7 @@ def test_what_is_there_is_kept_once_a_process():
     assert len(later) == 1000
 
 
-def test_a_command_is_imported_without_a_search_and_kept(zoo):
+def test_a_command_is_imported_without_a_collection_and_kept(zoo):
     gc.unfreeze()
     assert zoo("list").exit_code == 0
     assert gc.isenabled()
