@@ -10,7 +10,7 @@ from zoo_datasets.openmoji import OpenMoji
 from zoo_onnx.exporter import OnnxExporter
 from zoo_text.encoders import BagOfEmbeddings
 from zoo_text.front import TextFront
-from zoo_text.front_hashing import WordTable
+from zoo_text.front_hashing import PairTable, WordTable
 from zoo_text.hard_texts import PHRASES, hard_text
 from zoo_text.modality import TextModality
 
@@ -269,6 +269,19 @@ def test_byte_pairs_of_captions_and_of_hard_texts_are_read_alike(pairs, pairs_fr
 def test_texts_are_parted_at_every_character_as_the_tokenizer_parts_them(pairs, pairs_front):
     known = [chr(point) for point in range(END) if unicodedata.category(chr(point)) not in ("Cn", "Cs")]
     assert_read_alike(pairs, pairs_front, [f"a{one} b{one}{one}1{one}'s" for one in known])
+
+
+@pytest.mark.parametrize(("count", "below"), [(0, (3, 3)), (1, (1, 1)), (2_000, (50, 4_000)), (9_000, (2**20, 2**10))])
+def test_pairs_are_told_apart_and_unknown_ones_have_no_value(count, below):
+    generator = np.random.default_rng(0)
+    drawn = np.stack([generator.integers(0, size, count) for size in below], axis=1).tolist()
+    known = {(left, right): value for value, (left, right) in enumerate(drawn, start=1)}
+    table = PairTable([*known], [*known.values()], below=below)
+    others = [(int(generator.integers(below[0])), int(generator.integers(below[1]))) for _ in range(2_000)]
+    asked = [*known, *others, (below[0] - 1, below[1] - 1)]
+    left, right = torch.tensor(asked).T
+    assert table(left, right).tolist() == [known.get(pair, 0) for pair in asked]
+    assert max(table.left * (below[0] - 1) + below[1], table.right * (below[1] - 1) + below[0]) <= 2**31
 
 
 @pytest.mark.parametrize("tokenizer", ["words", "wordpiece", "bpe"])

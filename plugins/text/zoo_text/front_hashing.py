@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from zoo_text.front_tables import Table
 
 _BITS = 31  # of the largest sum
 _TRIED_BUCKETS = 64
+_TRIED_BEGINS = 32
 
 
 class WordTable(nn.Module):
@@ -66,25 +68,62 @@ class WordTable(nn.Module):
         return found
 
 
-class KeyTable(nn.Module):
-    """Maps distinct whole numbers to their values; 0 for an unknown number."""
+class PairTable(nn.Module):
+    """Maps distinct pairs of whole numbers to values above zero; 0 for an unknown pair.
 
-    def __init__(self, keys: NDArray[np.int64], values: NDArray[np.int64]) -> None:
+    One hash of a pair gives its group, another one its distance from where the group begins in the table. No two pairs
+    have the same row, so a single comparison is enough. No number on the way reaches 2³¹.
+
+    Source: hash and displace, Pagh 1999, "Hash and displace: efficient evaluation of minimal perfect hash functions".
+    """
+
+    def __init__(self, pairs: Sequence[tuple[int, int]], values: Sequence[int], *, below: tuple[int, int]) -> None:
+        """Every pair, known or not, consists of numbers from 0 up to, but not including, those of ``below``."""
         super().__init__()
-        buckets, order = _buckets(keys)
-        self.bucket_count = len(buckets) - 1
-        self.most_in_a_bucket = int(np.diff(buckets).max(initial=1))
-        none = np.full(self.most_in_a_bucket, -1)
-        self.starts = Table(buckets[:-1])
-        self.keys = Table(np.concatenate([keys[order], none]))
-        self.values = Table(np.concatenate([values[order], none]))
+        known = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        self.groups, self.distances = len(known) // 2 + 1, len(known) + len(known) // 4 + 1
+        generator = np.random.default_rng(0)
+        while True:
+            self.left, self.right = (
+                int(generator.integers(1, (2**_BITS - other) // one)) for one, other in (below, below[::-1])
+            )
+            group, distance = self._hashes(known[:, 0], known[:, 1])
+            if len(np.unique(group * self.distances + distance)) == len(known):
+                break
+        begins = _placed(group, distance, self.groups, self.distances, generator)
+        rows = np.full((2 * self.distances, 3), -1, dtype=np.int64)
+        rows[begins[group] + distance] = np.column_stack([known, np.array(values, dtype=np.int64)])
+        self.begins, self.rows = Table(begins), Table(rows)
 
-    def forward(self, key: Int[Tensor, "batch place"]) -> Int[Tensor, "batch place"]:
-        """Return the values of some keys."""
-        ahead = torch.arange(self.most_in_a_bucket, device=key.device)
-        row = self.starts(key % self.bucket_count).unsqueeze(2) + ahead
-        found: Tensor = (self.values(row) * (self.keys(row) == key.unsqueeze(2)).to(torch.int64)).sum(2)
+    def forward(self, left: Int[Tensor, "*shape"], right: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+        """Return the values of some pairs."""
+        group, distance = self._hashes(left, right)
+        row = self.rows(self.begins(group) + distance)
+        same = (row[..., 0] == left) & (row[..., 1] == right)
+        found: Tensor = row[..., 2] * same.to(torch.int64)
         return found
+
+    def _hashes(self, left: Any, right: Any) -> tuple[Any, Any]:
+        """Return group and distance, of arrays or of tensors."""
+        return (left * self.left + right) % self.groups, (right * self.right + left) % self.distances
+
+
+def _placed(
+    group: NDArray[np.int64], distance: NDArray[np.int64], groups: int, distances: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return where each group begins, below ``distances``, so that no two numbers stand at the same place."""
+    counts = np.bincount(group, minlength=groups)
+    members = np.split(distance[np.argsort(group, kind="stable")], np.cumsum(counts)[:-1])
+    taken = np.zeros(2 * distances, dtype=bool)
+    begins = np.zeros(groups, dtype=np.int64)
+    for one in np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]:
+        fits = np.zeros(0, dtype=np.int64)
+        while not len(fits):
+            tried = generator.integers(0, distances, _TRIED_BEGINS)
+            fits = tried[~taken[tried[:, None] + members[one]].any(axis=1)]
+        begins[one] = fits[0]
+        taken[fits[0] + members[one]] = True
+    return begins
 
 
 def _buckets(hashes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

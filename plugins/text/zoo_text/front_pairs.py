@@ -15,7 +15,8 @@ from torch._higher_order_ops.while_loop import while_loop
 
 from zoo_text.bpe import BytePairs
 from zoo_text.front_characters import END
-from zoo_text.front_hashing import KeyTable
+from zoo_text.front_hashing import PairTable
+from zoo_text.front_packing import packed
 from zoo_text.front_reading import CharacterRows, used
 from zoo_text.front_tables import Table
 
@@ -26,8 +27,9 @@ class BytePairsFront(nn.Module):
     """The ids of the first ``length`` pieces of each text, as ``BytePairs.ids`` has them, and their mask.
 
     Zeros at a text's end are padding, so that no text ends with U+0000; letters that are newer than this Python's
-    Unicode are punctuation. Each turn of the loop joins one pair in each text: the first of those that were learnt
-    earliest.
+    Unicode are punctuation. Each turn of the loop joins one pair in each part of each text: the first of those that
+    were learnt earliest. Pairs of different parts never touch, so they are joined at the same time. A joined piece
+    stays at its first byte and leaves zeros behind; each piece knows the place of the next one in its part.
 
     Source: Sennrich et al. 2016, arXiv 1508.07909; texts are parted as in Radford et al. 2019, "Language Models are
     Unsupervised Multitask Learners", by the pattern in that paper's code.
@@ -41,12 +43,14 @@ class BytePairsFront(nn.Module):
         learnt = json.loads(bytes(pairs.state()["tokenizer"]))["model"]
         vocabulary: dict[str, int] = {piece: place + 1 for piece, place in learnt["vocab"].items()}  # 0 is none
         merges = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in learnt["merges"]]
-        self.size = len(vocabulary) + 1
         # The pair at a place is one number, smaller if it was learnt earlier. The last place is after every text.
         self.places = most_bytes + 1
         self.no_pair = (len(merges) + 2) * self.places - 1
-        keys = np.array([vocabulary[left] * self.size + vocabulary[right] for left, right in merges], dtype=np.int64)
-        self.ranks = KeyTable(keys, np.arange(1, len(merges) + 1))
+        self.ranks = PairTable(
+            [(vocabulary[left], vocabulary[right]) for left, right in merges],
+            range(1, len(merges) + 1),
+            below=(len(vocabulary) + 1, len(vocabulary) + 1),
+        )
         self.merged = Table(np.array([0, *(vocabulary[left + right] for left, right in merges)], dtype=np.int64))
         self.first = Table(np.array([vocabulary[character] for character in _byte_characters()], dtype=np.int64))
 
@@ -56,35 +60,44 @@ class BytePairsFront(nn.Module):
         """Return ids and mask."""
         codes = utf8.to(torch.int64)
         there = used(codes)
-        state = (self.first(codes) * there, self.parts(codes, there), there[..., :1] * 0)
+        begins = self.parts(codes, there)
+        none = codes[..., :1] * 0
+        place = torch.arange(1, codes.shape[1] + 1, device=codes.device)
+        goes_on = torch.cat([there[..., 1:] * (1 - begins[..., 1:]), none], dim=1)
+        behind_all = torch.full_like(codes, codes.shape[1])
+        state = (
+            torch.cat([self.first(codes) * there, none], dim=1),
+            torch.cat([torch.where(goes_on > 0, place, behind_all), behind_all[..., :1]], dim=1),
+            torch.cat([begins.cumsum(1), none], dim=1),
+            none,
+        )
         if torch.compiler.is_exporting():
             loop: Any = while_loop
-            tokens, _, _ = loop(self._goes_on, self._join, state)
+            tokens, *_ = loop(self._goes_on, self._join, state)
         else:
             while self._goes_on(*state):
                 state = self._join(*state)
             tokens = state[0]
-        # Always as long as requested, however long the text is.
-        wide = torch.cat([tokens, tokens[..., :1].expand(-1, self.length) * 0], dim=1)[..., : self.length]
-        mask = wide > 0
-        return (wide + 1) * mask.to(torch.int64), mask
+        ids = packed((tokens + 1) * (tokens > 0).to(torch.int64), self.length)
+        return ids, ids > 0
 
-    def _goes_on(self, tokens: Tensor, begins: Tensor, best: Tensor) -> Tensor:
+    def _goes_on(self, tokens: Tensor, following: Tensor, part: Tensor, best: Tensor) -> Tensor:
         """Return whether any text has just had a pair."""
         return (best < self.no_pair).any()
 
-    def _join(self, tokens: Tensor, begins: Tensor, best: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Join the best pair of each text; all later pieces move up by one place."""
+    def _join(
+        self, tokens: Tensor, following: Tensor, part: Tensor, best: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Join the best pair of each part; ``following`` is the place of a piece's successor, the last if none."""
+        rank = self.ranks(tokens, tokens.gather(1, following))
         place = torch.arange(tokens.shape[1], device=tokens.device)
-        none = tokens[..., :1] * 0
-        following = torch.cat([tokens[..., 1:], none], dim=1)
-        following_begins = torch.cat([begins[..., 1:], none + 1], dim=1)
-        rank = self.ranks(tokens * self.size + following) * (1 - following_begins)
-        best = torch.where(rank > 0, rank * self.places + place, self.no_pair).amin(1, keepdim=True)
-        chosen = best % self.places
-        behind = place > chosen
-        joined = torch.where(place == chosen, self.merged(rank), torch.where(behind, following, tokens))
-        return joined, torch.where(behind, following_begins, begins), best
+        score = torch.where(rank > 0, rank * self.places + place, self.no_pair)
+        of_part = torch.full_like(score, self.no_pair).scatter_reduce(1, part, score, "amin")
+        joins = (rank > 0) & (score == of_part.gather(1, part))
+        swallowed = torch.zeros_like(tokens).scatter_add(1, following, joins.to(torch.int64))
+        joined = torch.where(joins, self.merged(rank), tokens) * (1 - swallowed.clamp(max=1))
+        beyond = torch.where(joins, following.gather(1, following), following)
+        return joined, beyond, part + 0, score.amin(1, keepdim=True)
 
 
 class Parts(nn.Module):
