@@ -111,7 +111,7 @@ class PairTable(nn.Module):
 def _placed(
     group: NDArray[np.int64], distance: NDArray[np.int64], groups: int, distances: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return where each group begins, below ``distances``, so that no two numbers stand at the same place."""
+    """Return where each group begins, below ``distances``, so that no two pairs have the same row."""
     counts = np.bincount(group, minlength=groups)
     members = np.split(distance[np.argsort(group, kind="stable")], np.cumsum(counts)[:-1])
     taken = np.zeros(2 * distances, dtype=bool)
