@@ -35,6 +35,7 @@ RELAPSES = [
     "Nothing falls back in silence.",
     "Each file has a name of its own.",
     "It goes on from the last checkpoint.",
+    "No split 'x'; there is …",
 ]
 PLAIN = [
     "The folder where the weights are kept is printed.",

@@ -67,6 +67,7 @@ RULES = (
     (r"\b[Ww]hoever\b", '"anyone who"'),
     (r"\bin silence\b", '"silently"'),
     (r"\bof (its|their|our|your) own(?! \w)", '"its own …"'),
+    (r"; there is …", '"; available: …"'),
     (r"\bgo(es|ing)? on (by|with|without|from)\b", '"continue"'),
 )
 _RULES = tuple((re.compile(pattern.replace(" ", r"\s+"), re.MULTILINE), plain) for pattern, plain in RULES)

@@ -1,4 +1,4 @@
-"""Options as they are typed: messages name them as Python does, in backticks, and a command tells them by its own.
+"""Options as they are typed: messages name them as Python does, in backticks, and a command shows its own form.
 
 A verb says ``choose another `out` `` or ``use `provider='cpu'` ``; a person at the shell reads ``choose another --out``
 and ``use --provider cpu``. A parameter of a command has the name that the verb gives it.
@@ -17,7 +17,7 @@ _options: dict[str, click.Option] = {}
 
 
 def remember(command: click.Command | None) -> None:
-    """Let ``as_typed`` tell the options of this command."""
+    """Let ``as_typed`` use the options of this command."""
     _options.clear()
     if command is not None:
         _options.update({str(one.name): one for one in command.params if isinstance(one, click.Option)})

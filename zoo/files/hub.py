@@ -49,8 +49,8 @@ def snapshot(address: str) -> Path:
         ) from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:  # a gated repository is one of the former
         raise NotFoundError(
-            f"{address} cannot be had: {str(error).strip().splitlines()[-1]:.200}; check the name and the revision; if "
-            "it is gated or private, log in by `hf auth login`"
+            f"{address} cannot be downloaded: {str(error).strip().splitlines()[-1]:.200}; check the name and the "
+            "revision; if it is gated or private, log in by `hf auth login`"
         ) from error
     except (HfHubHTTPError, OSError) as error:
         raise OfflineError(

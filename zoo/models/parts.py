@@ -16,8 +16,8 @@ class Parts:
     """The names of every parameter and module of a model.
 
     An encoder or decoder is called after its input, wherever the objective keeps it: ``picture.encoder``; if it has
-    several, for one input, all have this name. All else is called as the objective names it: ``log_scale``. Dots lead
-    into a part: ``picture.encoder.blocks.0``.
+    several, for one input, all have this name. Other parts have the names that the objective gives them: ``log_scale``.
+    Dots lead into a part: ``picture.encoder.blocks.0``.
     """
 
     parameters: Mapping[str, Sequence[nn.Parameter]]

@@ -1,4 +1,4 @@
-"""Holds the arguments of a public function to its annotations before it runs, and says what each takes.
+"""Checks the arguments of a public function against its annotations before it runs, and says what each takes.
 
 Numbers of NumPy become Python's, and a list may be any sequence. A class that an annotation names and that is only
 imported for type checkers, such as one that needs torch, is recognised by its name.

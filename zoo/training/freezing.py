@@ -46,7 +46,7 @@ def frozen_parameters(parts: Parts, settings: Training) -> set[int]:
 
 
 def freeze(model: Model, parts: Parts, settings: Training) -> Frozen:
-    """Take the gradient from all parameters that ``training.freeze`` names, and set their modules to evaluation mode.
+    """Switch off the gradients of the parts that ``training.freeze`` names, and set their modules to evaluation mode.
 
     Raises SpecError, with the known parts, if a part is unknown, or if a player of the objective has nothing to train.
     """

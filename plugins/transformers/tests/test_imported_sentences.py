@@ -140,7 +140,7 @@ def refused(folder, tmp_path):
 def test_an_unknown_type_is_named_with_the_way_to_add_it(tiny_bert, tmp_path):
     told = refused(copied(tiny_bert, tmp_path, model_type="mamba9"), tmp_path)
     assert "has the model_type 'mamba9', which cannot be imported; known are albert, bert," in told
-    assert "zoo_transformers/families.py, or as an importer of your own by the hook zoo_importers" in told
+    assert "zoo_transformers/families.py, or as your own importer by the hook zoo_importers" in told
 
 
 def test_a_pickle_is_refused_and_not_opened(tiny_bert, tmp_path):

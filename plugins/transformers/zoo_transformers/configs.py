@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# What does not change the features, or would choose code.
+# Keys that do not change the features, or that would choose code.
 _LEFT_OUT = frozenset(
     (
         *("_name_or_path", "architectures", "transformers_version", "model_type", "dtype", "torch_dtype"),
@@ -24,7 +24,7 @@ def known_keys(kind: type) -> frozenset[str]:
 def table_of(config: Any) -> tuple[dict[str, Any], list[str]]:
     """Return the values of a config that differ from the defaults, and the keys whose value is none instead.
 
-    TOML has no none, so these keys have their own list.
+    TOML cannot express none, so these keys have their own list.
     """
     values, defaults = config.to_dict(), type(config)().to_dict()
     differing = {key: values[key] for key in sorted(known_keys(type(config))) if values.get(key) != defaults[key]}

@@ -18,7 +18,7 @@ from zoo import SpecError
 
 @dataclass(frozen=True)
 class Family:
-    """One type: its modality, the names of its classes in transformers, and how its features are had.
+    """One type: its modality, the names of its classes in transformers, and how its features are computed.
 
     ``arguments`` go to the class of the model. ``pooled`` says that the model joins its tokens itself, and gives one
     row of features. ``first_position`` is the number of positions that no token has.

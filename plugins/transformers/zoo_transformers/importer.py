@@ -32,7 +32,7 @@ class FolderImporter:
     def read(self, folder: Path) -> Imported:
         """Return the model in the folder.
 
-        Raises DataError, naming the file, if it is incomplete, holds pickles alone, or is of an unknown type.
+        Raises DataError, naming the file, if it is incomplete, holds only pickles, or is of an unknown type.
         """
         if (folder / "adapter_config.json").is_file():
             raise DataError(
@@ -91,7 +91,7 @@ def read_config(folder: Path) -> tuple[Family, Any]:
         raise DataError(
             f"{path} has the model_type {told.get('model_type')!r}, which cannot be imported; known are "
             f"{', '.join(sorted(FAMILIES))}. To add a type, write how its features are read, as a line in "
-            "zoo_transformers/families.py, or as an importer of your own by the hook zoo_importers"
+            "zoo_transformers/families.py, or as your own importer by the hook zoo_importers"
         )
     if "quantization_config" in told:
         raise DataError(f"{path} says that the weights are quantised; take the model in float32, float16 or bfloat16")

@@ -29,7 +29,7 @@ class Unstated:
     def split(self, name: str) -> Sequence[Sample]:
         """Raise DataError."""
         if name not in _SPLITS:
-            raise UsageError(f"no split {name!r}; there is {', '.join(_SPLITS)}")
+            raise UsageError(f"no split {name!r}; available: {', '.join(_SPLITS)}")
         raise DataError(
             "the recipe of this imported model names no data; name them, as in "
             "`options=['data.name=folder', 'data.path=FOLDER']`, or in the table [data] of its recipe.toml"
