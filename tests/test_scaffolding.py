@@ -5,6 +5,8 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -12,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from PIL import Image
 
 from zoo.discovery.entry_points import entry_points
 from zoo.discovery.plugins import Plugins, load_plugin
@@ -21,7 +22,6 @@ from zoo.scaffolding import KINDS, scaffold, written
 
 PINNED = Path(__file__).parent / "scaffolds"
 NAME = "time-series"
-WAVE = "0 .4 .7 .9 1 .9 .7 .4 0 -.4 -.7 -.9 -1 -.9 -.7 -.4"
 
 
 def load_all() -> Plugins:
@@ -102,18 +102,17 @@ def test_it_passes_its_own_contracts(stranger):
     assert "skipped" not in said
 
 
-def test_it_trains_exports_and_runs_as_its_readme_says(stranger, tmp_path):
+def test_it_trains_exports_and_runs_as_its_readme_says(stranger):
     kind, run = stranger
-    zoo = str(Path(sys.executable).with_name("zoo"))
-    run(zoo, "train", "recipe.toml", "-o", "training.steps=30", "--out", "run")
-    run(zoo, "export", "run", "--to", NAME if kind == "exporter" else "onnx", "--out", "bundle")
-    run(zoo, "parity", "bundle")
-    Image.new("L", (16, 16)).save(tmp_path / "picture.png")
-    graph, value = (
-        ("encode_row", f"row={WAVE}") if kind == "modality" else ("encode_picture", f"picture={tmp_path}/picture.png")
-    )
-    answer = json.loads(run(zoo, "run", "bundle", graph, "-i", value, "--json"))
-    assert len(answer[f"{graph}.latent"][0]) == (4 if kind == "modality" else 8)
+    (block,) = re.findall(r"```sh\n(.*?)```", dict(written(kind, NAME))["README.md"], re.DOTALL)
+    lines = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert [line[0] for line in lines if line[0] != "zoo"] == ["pip", "pytest", "pip"]
+    for name, *rest in lines:
+        if name == "zoo":
+            quickly = {"train": ["-o", "training.steps=30"], "run": ["--json"]}.get(rest[0], [])
+            answer = run(str(Path(sys.executable).with_name("zoo")), *rest, *quickly)
+    graph = "encode_row" if kind == "modality" else "encode_picture"
+    assert len(json.loads(answer)[f"{graph}.latent"][0]) == (4 if kind == "modality" else 8)
 
 
 PAIRS = """
