@@ -201,6 +201,34 @@ def trained(tmp_path_factory, plugins, make_recipe):
 
 
 @pytest.fixture(scope="session")
+def interrupted(plugins):
+    """Train with an interruption, as by a kill, when a step is logged; return the path of the last checkpoint."""
+    from zoo.training.train import train
+
+    class Killed(Exception):
+        pass
+
+    def run(recipe, folder, *, at=20):
+        def kill(taken):
+            if taken.step == at:
+                raise Killed
+
+        with pytest.raises(Killed):
+            train(recipe, folder, observe=kill, plugins=plugins)
+        return train(recipe, folder, resume=True, plugins=plugins)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def weights(plugins):
+    """Return the weights of a checkpoint by name."""
+    from zoo.models.checkpoint import load
+
+    return lambda path: load(path, plugins=plugins).model.objective.state_dict()
+
+
+@pytest.fixture(scope="session")
 def checkpoint(trained, plugins):
     """A trained checkpoint, loaded."""
     from zoo.models.checkpoint import load

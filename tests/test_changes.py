@@ -172,7 +172,7 @@ def test_the_command_takes_a_change_only_if_it_is_asked_to(zoo, recipe_file, mak
     arguments = ("train", recipe_file(steps=14, seed=1), "--out", begun, "--resume")
     refused = zoo(*arguments)
     assert refused.exit_code == 4
-    advice = "use its own recipe, continue with the new one by `accept_changes=True`"
+    advice = "use its own recipe, continue with the new one by --accept-changes"
     assert f"was trained with other settings: {told}; {advice}" in refused.error
     accepted = zoo(*arguments, "--accept-changes")
     assert accepted.exit_code == 0

@@ -11,7 +11,6 @@ from torch import nn
 from zoo.errors import SpecError
 from zoo.models.batches import fit_modality
 from zoo.models.build import build
-from zoo.models.checkpoint import load
 from zoo.models.parts import Parts
 from zoo.recipes.training import Training
 from zoo.training.freezing import freeze
@@ -35,26 +34,6 @@ def fresh(plugins, make_recipe):
     return lambda: build(recipe.spec, fitted, plugins=plugins)
 
 
-def weights(path, plugins):
-    return load(path, plugins=plugins).model.objective.state_dict()
-
-
-class Killed(Exception):
-    """Ends a training as a kill would."""
-
-
-def interrupted(recipe, folder, plugins, *, at=20):
-    """Train with an interruption; return the path of the last checkpoint."""
-
-    def kill(taken):
-        if taken.step == at:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(recipe, folder, observe=kill, plugins=plugins)
-    return train(recipe, folder, resume=True, plugins=plugins)
-
-
 @pytest.mark.parametrize(
     "settings",
     [
@@ -68,10 +47,10 @@ def interrupted(recipe, folder, plugins, *, at=20):
     ],
     ids=lambda settings: settings.get("optimiser", "parts"),
 )
-def test_each_optimiser_and_schedule_goes_on_bit_for_bit(settings, make_recipe, plugins, tmp_path):
+def test_each_optimiser_and_schedule_goes_on_bit_for_bit(settings, make_recipe, plugins, tmp_path, interrupted):
     recipe = make_recipe(**{"checkpoint_every": 7, "steps": 23, **settings})
     whole = train(recipe, tmp_path / "whole", plugins=plugins)
-    parts = interrupted(recipe, tmp_path / "parts", plugins)
+    parts = interrupted(recipe, tmp_path / "parts")
     assert parts.read_bytes() == whole.read_bytes()
     state = [path.with_name("optimisers.safetensors").read_bytes() for path in (whole, parts)]
     assert state[0] == state[1]
@@ -143,10 +122,10 @@ def test_weight_decay_leaves_norms_biases_and_vectors_alone(fresh):
         assert decays[id(parameter)] == (0.1 if name.endswith(("linear.weight",)) else 0.0), name
 
 
-def test_a_frozen_part_keeps_its_weights_and_is_in_no_optimiser(make_recipe, plugins, tmp_path, fresh, caplog):
+def test_a_frozen_part_keeps_its_weights_and_is_in_no_optimiser(make_recipe, plugins, tmp_path, fresh, caplog, weights):
     start = fresh().objective.state_dict()
     path = train(make_recipe(freeze=["left.encoder", "heads.left.linear.bias"]), tmp_path, plugins=plugins)
-    for name, tensor in weights(path, plugins).items():
+    for name, tensor in weights(path).items():
         frozen = name.startswith("encoders.left.") or name == "heads.left.linear.bias"
         assert torch.equal(tensor, start[name]) == frozen, name
     saved = load_file(path.with_name("optimisers.safetensors"))
@@ -202,12 +181,12 @@ def test_a_rate_of_a_part_counts_for_it_alone_and_the_longest_name_wins(fresh):
         assert rates[id(parameter)] == expected
 
 
-def test_a_part_with_a_tiny_rate_hardly_moves(make_recipe, plugins, tmp_path, fresh):
+def test_a_part_with_a_tiny_rate_hardly_moves(make_recipe, plugins, tmp_path, fresh, weights):
     start = fresh().objective.state_dict()
     recipe = make_recipe(learning_rates={"left.encoder": 1e-9}, schedule="cosine")
     moved = {
         name: float((tensor - start[name]).abs().max())
-        for name, tensor in weights(train(recipe, tmp_path, plugins=plugins), plugins).items()
+        for name, tensor in weights(train(recipe, tmp_path, plugins=plugins)).items()
     }
     assert max(size for name, size in moved.items() if name.startswith("encoders.left")) < 1e-7
     assert min(size for name, size in moved.items() if name.startswith("encoders.right")) > 1e-3
@@ -219,12 +198,12 @@ def test_a_rate_by_a_dotted_key_is_read_as_that_of_a_part(make_recipe):
     assert type(recipe).read(recipe.written(), "again") == recipe
 
 
-def test_a_gradient_is_clipped_at_its_norm(make_recipe, plugins, tmp_path):
+def test_a_gradient_is_clipped_at_its_norm(make_recipe, plugins, tmp_path, weights):
     """Steps of SGD are as long as the gradient."""
     settings = {"optimiser": "sgd", "momentum": 0, "steps": 1, "learning_rate": 1.0, "clip_norm": 0.25}
     path = train(make_recipe(**settings), tmp_path / "clipped", plugins=plugins)
     start = train(make_recipe(**{**settings, "learning_rate": 1e-12}), tmp_path / "start", plugins=plugins)
-    before, after = weights(start, plugins), weights(path, plugins)
+    before, after = weights(start), weights(path)
     assert math.sqrt(sum(float((after[name] - before[name]).square().sum()) for name in after)) == pytest.approx(0.25)
 
 

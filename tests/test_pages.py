@@ -19,6 +19,7 @@ PAGES = {"birds": ROOT / "plugins/README.md", "series": ROOT / "docs/modality.md
 NOTEBOOK = ROOT / "docs/python.md"
 DEPLOYMENT, JOINT = ROOT / "docs/deployment.md", ROOT / "docs/joint.md"
 OWN = {ROOT / "docs/own-data.md", ROOT / "docs/publishing.md"}  # in test_own_data.py
+TRAINING = ROOT / "docs/training.md"
 # The Chinese front page has the blocks of the English one; both are in test_readme.py.
 FRONT = {ROOT / "README.md", ROOT / "docs/README.zh.md"}
 # Runs cells as a notebook does: what a cell prints, and the value of its last line, then a line that ends it.
@@ -109,7 +110,7 @@ def test_every_page_with_a_program_is_run_by_a_test(blocks_of):
         *ROOT.glob("plugins/*/README.md"),
     ]
     programs = {page for page in pages if "python" in [language for _, language, _ in blocks_of(page)]}
-    run = {*FRONT, *OWN, *PAGES.values(), NOTEBOOK, DEPLOYMENT, JOINT, ROOT / "exporters/README.md"}
+    run = {*FRONT, *OWN, *PAGES.values(), NOTEBOOK, DEPLOYMENT, JOINT, TRAINING, ROOT / "exporters/README.md"}
     run.add(ROOT / "docs/pretrained.md")  # in plugins/transformers/tests
     assert programs - run == set()
 
@@ -139,6 +140,15 @@ def test_the_pages_on_serving_run_as_they_stand(tmp_path, blocks_of):
             assert sorted(answer.split()) == sorted(shown)
         elif not content.startswith("sudo "):
             session.run(content)
+
+
+@pytest.mark.verify
+def test_the_page_on_training_runs_as_it_stands(tmp_path, blocks_of):
+    session = Session(tmp_path)
+    blocks = [(language, content) for _, language, content in blocks_of(TRAINING)]
+    session.run("".join(content for language, content in blocks if language == "sh"))
+    session.write("program.py", "\n".join(content for language, content in blocks if language == "python"))
+    session.run("python program.py")
 
 
 def answers_of(cells, folder):

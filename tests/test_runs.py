@@ -6,7 +6,8 @@ import pytest
 
 from zoo.errors import DataError, IntegrityError, UsageError
 from zoo.protocols import Sample
-from zoo.training.runs import Run, newest_weights, read_log
+from zoo.training.choosing import chosen
+from zoo.training.runs import Run, read_log
 from zoo.training.train import train
 
 
@@ -94,17 +95,17 @@ def test_a_folder_of_the_users_own_is_no_checkpoint(name, run):
     (run.folder / name).mkdir()
     (run.folder / name / "model.safetensors").touch()
     assert run.newest().step == 12
-    assert newest_weights(run.folder).parent.name == "checkpoint-00000012"
+    assert chosen(run.folder).weights.parent.name == "checkpoint-00000012"
 
 
 def test_the_weights_of_a_folder_are_its_newest(run):
-    assert newest_weights(run.folder) == run.folder / "checkpoint-00000012/model.safetensors"
-    assert newest_weights(newest_weights(run.folder).parent) == newest_weights(run.folder)
+    assert chosen(run.folder).weights == run.folder / "checkpoint-00000012/model.safetensors"
+    assert chosen(chosen(run.folder).weights.parent).weights == chosen(run.folder).weights
 
 
 def test_a_folder_without_checkpoints_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"holds no checkpoint; name a .safetensors file or a folder that `zoo train`"):
-        newest_weights(tmp_path)
+        chosen(tmp_path)
 
 
 def test_a_torn_last_line_of_the_log_is_left_out(run):

@@ -66,7 +66,7 @@ def test_a_signal_while_validating_ends_at_once_with_a_checkpoint(
         os.kill(os.getpid(), number)
         time.sleep(60)
 
-    monkeypatch.setattr("zoo.training.train.measure", endless)
+    monkeypatch.setattr("zoo.training.validating.measure", endless)
     recipe, started = make_recipe(validate_every=6, checkpoint_every=100), time.monotonic()
     with pytest.raises(SystemExit) as left:
         train(recipe, tmp_path, plugins=plugins)

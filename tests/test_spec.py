@@ -168,7 +168,7 @@ def test_an_option_out_of_its_range_ends_training_before_it_begins(zoo, recipe_f
         ({"warmup_steps": -1}, "'warmup_steps' takes a whole number from 0, got -1"),
         ({"seed": -1}, "'seed' takes a whole number from 0, got -1"),
         ({"weight_decay": float("inf")}, "'weight_decay' takes a number from 0, got inf"),
-        ({"schedule": "flat"}, "'schedule' takes 'constant', 'linear', 'cosine' or 'one-cycle', got 'flat'"),
+        ({"schedule": "flat"}, "'schedule' takes 'constant', 'linear', 'cosine', 'one-cycle' or 'plateau', got 'flat'"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(changes, message, make_recipe):

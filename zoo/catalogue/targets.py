@@ -14,32 +14,39 @@ from zoo.files.fetching import Wanted, fetch
 
 @dataclass(frozen=True)
 class Target:
-    """A checkpoint file, and its entry if it belongs to a registry."""
+    """A checkpoint file, and its entry if it belongs to a registry.
+
+    ``told`` says why this checkpoint of a run was taken, empty if there was no choice.
+    """
 
     name: str
     weights: Path
     entry: RegistryEntry | None
+    told: str = ""
 
 
-def resolve(text: str, plugins: Plugins, *, progress: Callable[[int, int], None] | None = None) -> Target:
+def resolve(
+    text: str, plugins: Plugins, *, last: bool = False, progress: Callable[[int, int], None] | None = None
+) -> Target:
     """Return the checkpoint that ``text`` names: a file, a folder that ``zoo train`` left, or an entry to fetch.
 
+    Of a run that watched a metric it is the best one, or with ``last`` the newest.
     A folder without a checkpoint, such as one of pictures, does not hide an entry of its name. Raises UnknownNameError,
     with the nearest name, if it is none of them, PluginError if the entry needs a plugin that is not installed,
     UsageError for a recipe.
     """
     path = Path(text)
     if path.is_dir():
-        from zoo.training.runs import newest_weights
+        from zoo.training.choosing import chosen
 
         try:
-            weights = newest_weights(path)
+            found = chosen(path, last=last)
         except UsageError:
             if text not in entries(plugins):
                 raise
         else:
             name = path.resolve().name.encode(errors="backslashreplace").decode()  # it becomes part of UTF-8 texts
-            return Target(name, weights, None)
+            return Target(name, found.weights, None, found.told)
     elif path.suffix in (".safetensors", ".toml") or path.is_file():
         return at(path)
     entry = find(text, plugins)

@@ -13,11 +13,12 @@ from zoo.verbs.sources import target_of
 @click.option("--split", default="", help="Another split than the recipe's.")
 @bad_sample_option
 @click.option("--verify", is_flag=True, help="Compare with the entry's recorded metrics; exit 4 on a miss.")
+@click.option("--last", is_flag=True, help="Of a run: the newest checkpoint instead of the best.")
 @click.option("--json", "as_json", is_flag=True, help="Print an object of metrics.")
-def command(source: str, split: str, skip_bad_samples: bool, verify: bool, as_json: bool) -> None:
+def command(source: str, split: str, skip_bad_samples: bool, verify: bool, last: bool, as_json: bool) -> None:
     """Measure a model on held-out data."""
     plugins = installed()
-    target = target_of(source, plugins)
+    target = target_of(source, plugins, last=last)
     from zoo.verbs.evaluate import evaluate, recorded
 
     if verify:

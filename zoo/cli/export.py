@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--weights-only", is_flag=True, help="Put these weights into the bundle at --out; its graphs stay unchanged."
 )
+@click.option("--last", is_flag=True, help="Of a run: the newest checkpoint instead of the best.")
 @click.option("--json", "as_json", is_flag=True, help="Print the bundle's manifest.")
 def command(
     source: str,
@@ -43,6 +44,7 @@ def command(
     layout: str | None,
     single_file: bool,
     weights_only: bool,
+    last: bool,
     as_json: bool,
 ) -> None:
     """Export a model as a bundle, judged against torch.
@@ -60,6 +62,7 @@ def command(
         layout=layout or "",
         single_file=single_file,
         weights_only=weights_only,
+        last=last,
         observe=_note,
     )
     for sentence in bundle.manifest.lost:

@@ -23,7 +23,8 @@ def command(
 ) -> None:
     """Train an entry's recipe or your own.
 
-    The path of the last checkpoint is printed. The run's folder holds checkpoints, the recipe and a log of JSON lines.
+    The path of the last checkpoint is printed, or of the best one if training.best names a metric. The run's folder
+    holds checkpoints, the recipe and a log of JSON lines.
     """
     run = train(
         source,

@@ -10,6 +10,9 @@ from zoo.recipes.naming import is_average, is_of_inputs
 CHANCE = "chance"
 _BY_CHANCE = "by chance"
 _HEADER = "inputs"
+# Metrics of which a high value is good, or a low one, by their own name or its last word.
+_HIGHEST = ("accuracy", "coherence", "knn", "map", "precision", "probe", "recall")
+_LOWEST = ("error", "loss", "nats", "nll", "rank")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,15 @@ def metric_parts(metric: str) -> tuple[str, str, str]:
     of, _, last = metric.rpartition(".")
     name, _, place = last.partition("@")
     return of, name, place
+
+
+def highest_is_best(metric: str) -> bool | None:
+    """Return whether a high value of a metric is good; None if it is unknown."""
+    _, name, _ = metric_parts(metric)
+    word = name.split("_")[-1]
+    if name == "effective_rank" or word in _HIGHEST:
+        return True
+    return False if word in _LOWEST else None
 
 
 def by_label(metrics: Mapping[str, float], metric: str) -> dict[str, float]:

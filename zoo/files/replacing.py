@@ -80,11 +80,14 @@ def _of_quickstart(folder: Path) -> Belongs | None:
 
 def _of_checkpoint(folder: Path) -> Belongs | None:
     is_one = (folder / "state.json").is_file()
-    return {"model.safetensors", "optimisers.safetensors", "state.json"}.__contains__ if is_one else None
+    names = {"model.safetensors", "live.safetensors", "optimisers.safetensors", "state.json"}
+    return names.__contains__ if is_one else None
 
 
 def _of_run(folder: Path) -> Belongs | None:
-    names = re.compile(r"checkpoint-\d+|recipe\.toml|log\.jsonl|\.?skipped\.jsonl(\.lock)?|report\.html")
+    names = re.compile(
+        r"checkpoint-\d+|recipe\.toml|(best|from)\.json|log\.jsonl|\.?skipped\.jsonl(\.lock)?|report\.html"
+    )
     is_one = (
         any((path / "state.json").is_file() for path in folder.glob("checkpoint-*") if names.fullmatch(path.name))
         or _is_log(folder / "log.jsonl", "step")

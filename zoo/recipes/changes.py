@@ -20,10 +20,16 @@ Changes = Mapping[str, tuple[Any, Any]]
 def changes(was: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
     """Return the differing keys that affect the model or the steps of its training.
 
-    ``training.steps`` is one of them if the learning-rate schedule depends on the number of steps. Keys of
-    ``evaluation`` affect no step.
+    ``training.steps`` is one of them if the learning-rate schedule depends on the number of steps, and
+    ``training.validate_every`` if a metric is watched. Keys of ``evaluation`` affect no step.
     """
-    free = {*_FREE, "training.steps"} if was.training.schedule == "constant" else {*_FREE}
+    free = {*_FREE}
+    if was.training.schedule == "constant" and not was.training.stop_after:
+        free |= {"training.steps", "training.epochs"}
+    if now.training.epochs:  # which decides the number of steps
+        free.add("training.steps")
+    if was.training.best:
+        free.remove("training.validate_every")
     before, after = (_flat(recipe) for recipe in (was, now))
     differing = {key: (before.get(key), after.get(key)) for key in sorted({*before, *after})}
     return {key: pair for key, pair in differing.items() if key not in free and pair[0] != pair[1]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from zoo.errors import SpecError
@@ -50,7 +50,14 @@ class Training:
     which leaves all to AdamW except matrices outside of embeddings. ``beta1`` and ``beta2`` belong to Adam, AdamW
     and Lion; if ``beta2`` is 0, it is 0.999, or 0.99 for Lion. ``momentum`` belongs to SGD and Muon. The learning rate
     rises over ``warmup_steps``, then follows ``schedule``; ``linear``, ``cosine`` and ``one-cycle`` end at the fraction
-    ``floor`` of it.
+    ``floor`` of it. ``plateau`` multiplies it by ``plateau_factor``, down to ``floor``, after ``plateau_patience``
+    measurements in a row in which the metric ``best`` was no better.
+
+    ``epochs``, if it is not 0, is the number of passes over the rows, and decides ``steps``. ``ema`` is the decay of a
+    moving average of the weights, which is then measured, saved and exported; 0 means none. ``best`` names a metric of
+    the split ``validation``, as a whole or by its end, such as ``recall@10``: the checkpoint with its best value is
+    kept, and taken by default. ``best_is`` says which value is the best if that is unknown. ``stop_after`` ends the
+    training after so many measurements in a row that were no better; 0 means never.
     """
 
     steps: Annotated[int, Ge(1)] = 1000
@@ -58,7 +65,7 @@ class Training:
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     weight_decay: Annotated[float, Ge(0)] = 0.0
     warmup_steps: Annotated[int, Ge(0)] = 0
-    schedule: Literal["constant", "linear", "cosine", "one-cycle"] = "constant"
+    schedule: Literal["constant", "linear", "cosine", "one-cycle", "plateau"] = "constant"
     checkpoint_every: Annotated[int, Ge(1)] = 1000
     seed: Annotated[int, Ge(0)] = 0
     accumulate: Annotated[int, Ge(1)] = 1
@@ -76,6 +83,13 @@ class Training:
     beta2: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
     floor: Annotated[float, Interval(ge=0, le=1)] = 0.0
+    plateau_patience: Annotated[int, Ge(1)] = 5
+    plateau_factor: Annotated[float, Interval(gt=0, lt=1)] = 0.1
+    epochs: Annotated[int, Ge(0)] = 0
+    ema: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+    best: str = ""
+    best_is: Literal["", "highest", "lowest"] = ""
+    stop_after: Annotated[int, Ge(0)] = 0
 
     @classmethod
     def read(cls, value: Any, where: str) -> Training:
@@ -98,6 +112,17 @@ class Training:
         """Raise SpecError for values that are in their ranges but do not fit each other."""
         for part in sorted({*self.freeze} & {*self.learning_rates}):
             raise SpecError(f"{where}: {part!r} is in 'freeze' and in 'learning_rates'; take it out of one of them")
+        needs = {"stop_after": self.stop_after, "best_is": self.best_is, "schedule": self.schedule == "plateau"}
+        for key in (key for key, needed in needs.items() if needed and not self.best):
+            raise SpecError(f"{where}: {key!r} = {getattr(self, key)!r} needs 'best', the metric that it looks at")
+        if self.best and not self.validate_every:
+            raise SpecError(f"{where}: 'best' needs 'validate_every', the number of steps between measurements")
+
+    def counted(self, rows: int) -> Training:
+        """Return the settings with the number of steps that ``epochs`` of so many rows take, if it is given."""
+        if not self.epochs:
+            return self
+        return replace(self, steps=self.epochs * (rows // min(self.batch_size, rows)))
 
     def complete(self) -> dict[str, Any]:
         """Return all settings, as a table."""

@@ -25,7 +25,8 @@ from zoo.recipes.changes import told
 from zoo.reporting.chart import chart
 from zoo.reporting.pictures import pictures_of
 from zoo.samples.splits import VALIDATION
-from zoo.training.runs import CHANGED, UNREAD, Run, newest_weights, read_log
+from zoo.training.choosing import chosen
+from zoo.training.runs import CHANGED, UNREAD, Run, read_log
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -47,13 +48,13 @@ _log = logging.getLogger(__name__)
 
 @checked
 def report(folder: str | os.PathLike[str], *, took_s: float | None = None, plugins: Plugins | None = None) -> Path:
-    """Write ``report.html`` into the folder of a run, from its log and its newest checkpoint; return its path.
+    """Write ``report.html`` into the folder of a run, from its log and its best or newest checkpoint; return its path.
 
     ``took_s`` is the duration of the training, if known. Parts that cannot be drawn are left out with a warning.
     Raises UsageError if the run holds no checkpoint.
     """
     folder, plugins = Path(folder), plugins or installed()
-    weights = newest_weights(folder)
+    weights = chosen(folder).weights
     checkpoint = load(weights, plugins=plugins)
     split, samples = _held_out(checkpoint, plugins)
     if Run(folder).skipped():

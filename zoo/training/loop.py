@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,6 +22,7 @@ from zoo.models.build import Model
 from zoo.models.parts import Parts
 from zoo.modules import Batch, CountsByTerm, Losses, Tensors
 from zoo.recipes.training import Training
+from zoo.training.averaging import Averages
 from zoo.training.freezing import freeze, frozen_parameters
 from zoo.training.optimisers import HIGHEST, grouped, optimisers
 from zoo.training.ordering import STEPS, Share, seed_of
@@ -53,6 +54,8 @@ class Loop:
         self.generator = torch.Generator()
         self._contributed: dict[str, Tensor] = {}
         self.plain.keep_bounds()
+        self.lowered = 0  # how often the learning rate was lowered on a plateau
+        self.averages = Averages(self.plain, settings.ema) if settings.ema else None
 
     def step(self, step: int, batch: Batch, rows: int) -> Mapping[str, Losses]:
         """Take one step of every player on this process's share of ``rows``; return the losses of each.
@@ -66,7 +69,14 @@ class Loop:
         torch.default_generator.manual_seed(seed_of(self.settings.seed, STEPS, step, self.share.process))
         with _enough_memory(step + 1, batch.rows, self.settings):
             batch = batch.to(self.accelerator.device)
-            return {player: self._update(player, batch, rows, step) for player in self.prepared}
+            losses = {player: self._update(player, batch, rows, step) for player in self.prepared}
+        if self.averages is not None:
+            self.averages.update(step)
+        return losses
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let the model have the weights that are measured and saved within the block: with ``ema`` the averages."""
+        return nullcontext() if self.averages is None else self.averages.in_place()
 
     def agreed(self, flag: bool) -> bool:
         """Return whether ``flag`` is true in any process."""
@@ -101,7 +111,7 @@ class Loop:
         }
         for optimiser in self.prepared[player]:
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate(self.settings, step, group[HIGHEST])
+                group["lr"] = learning_rate(self.settings, step, group[HIGHEST], lowered=self.lowered)
             optimiser.zero_grad()
         if self.share.processes == 1 and self.settings.accumulate == 1:
             losses: Losses = self.objective(batch, noise, player)

@@ -19,8 +19,9 @@ from zoo.samples.decoding import Reading
 from zoo.samples.missing import Skip, with_files
 from zoo.samples.splits import TRAIN, VALIDATION, Splits, joined
 from zoo.training.dropping import dropped
-from zoo.training.runs import SavedStep
+from zoo.training.saved import SavedStep
 from zoo.training.unread import Unread, unread
+from zoo.training.watching import Watched
 
 _TRAINED = "Add samples that have it to this split, or take the input out of the recipe's [spec.inputs]"
 _FILLED = "Add samples to it"
@@ -31,13 +32,15 @@ _VALIDATED = "Add some, or set training.validate_every to 0"
 class Prepared:
     """A model to train, the rows to train it on, and those to validate on if the recipe validates.
 
-    ``unread`` says, by input, how much of the training values the model does not see.
+    ``unread`` says, by input, how much of the training values the model does not see; ``watched`` is the start of
+    watching a metric, if the recipe names one.
     """
 
     model: Model
     rows: Rows
     held_out: HeldOut | None
     unread: Mapping[str, Unread]
+    watched: Watched | None = None
 
 
 def prepare(
@@ -63,11 +66,10 @@ def prepare(
     if recipe.training.validate_every:
         held_out = HeldOut.load(splits, VALIDATION, modalities, advice=_VALIDATED, skip=skip, reading=reading)
     model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins) if saved is None else saved
-    if held_out is not None:
-        measure(
-            model, recipe, held_out.some(recipe.evaluation.by)
-        )  # reports metrics that cannot be measured before the first step
-    return Prepared(model, rows, held_out, unread(samples, rows, modalities))
+    watched = None
+    if held_out is not None:  # metrics that cannot be measured are reported before the first step
+        watched = Watched.of(recipe.training, measure(model, recipe, held_out.some(recipe.evaluation.by)))
+    return Prepared(model, rows, held_out, unread(samples, rows, modalities), watched)
 
 
 def _training_samples(splits: Splits, recipe: Recipe, skip: Skip | None) -> Sequence[Sample]:

@@ -1,4 +1,4 @@
-"""Learning rates by step: a warm-up, then a schedule by name. Each rate is a function of the step alone."""
+"""Learning rates by step: a warm-up, then a schedule by name; each is a function of the step and of past plateaus."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CYCLE_START, CYCLE_END = 1 / 25, 1 / 250_000
 CYCLE_RISE = 0.3
 
 
-def learning_rate(settings: Training, step: int, base: float | None = None) -> float:
+def learning_rate(settings: Training, step: int, base: float | None = None, *, lowered: int = 0) -> float:
     """Return the learning rate of a step, counted from 0, of a part whose highest one is ``base``.
 
     Without ``base`` that is ``training.learning_rate``, L. With the step s, w warm-up steps, S steps in all, the
@@ -24,7 +24,8 @@ def learning_rate(settings: Training, step: int, base: float | None = None) -> f
         rate = L · (f + (1 − f) · (1 + cos(π · t)) / 2)          then, by "cosine"
 
     The schedule "one-cycle" rises by half a cosine from L / 25 to L in w steps, or in three tenths of all if w is 0,
-    and falls by half a cosine to L / 250000, or to f · L if that is higher.
+    and falls by half a cosine to L / 250000, or to f · L if that is higher. By "plateau" the rate is L times
+    ``plateau_factor`` to the power of ``lowered``, the number of plateaus so far, or f · L if that is higher.
 
     Sources: Loshchilov & Hutter 2017, arXiv 1608.03983, equation 5, without restarts, for the cosine; Smith & Topin
     2018, arXiv 1708.07120, for one cycle, with the cosines and fractions of torch's ``OneCycleLR``.
@@ -36,6 +37,8 @@ def learning_rate(settings: Training, step: int, base: float | None = None) -> f
         return base * (step + 1) / settings.warmup_steps
     if settings.schedule == "constant":
         return base
+    if settings.schedule == "plateau":
+        return base * max(settings.floor, settings.plateau_factor**lowered)
     through = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
     if settings.schedule == "linear":
         return base * (1 - (1 - settings.floor) * through)

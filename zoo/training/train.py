@@ -6,40 +6,35 @@ exactly the steps that it would have taken without the interruption.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import TrainingError
-from zoo.evaluation.evaluate import HeldOut, measure
-from zoo.evaluation.metrics import metric_name
 from zoo.models.batches import Rows
 from zoo.models.build import Model
-from zoo.recipes.changes import Changes, refuse, told
+from zoo.recipes.changes import refuse
 from zoo.recipes.naming import check_distinct
 from zoo.recipes.spec import Recipe
+from zoo.recipes.training import Training
 from zoo.samples.decoding import Reading
-from zoo.samples.splits import VALIDATION, joined
-from zoo.training.counting import Watch, WithoutRows
+from zoo.training.averaging import put
+from zoo.training.counting import Watch
 from zoo.training.launching import accelerator_for, is_first_process
 from zoo.training.loop import Loop
 from zoo.training.optimisers import same_state
 from zoo.training.ordering import Order, batches
 from zoo.training.preparing import prepare
-from zoo.training.runs import FROZEN, UNREAD, Run
+from zoo.training.runs import Run
+from zoo.training.saved import SavedStep
 from zoo.training.stopping import Stop, Stopped, stopping
-from zoo.training.unread import Unread
+from zoo.training.validating import Validation
+from zoo.training.writing import Writer
 
 _LOG_EVERY = 10
-# The key in the log for terms that no row contributed to.
-WITHOUT_ROWS = "without_rows"
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ def train(
     elif newest := run.newest():
         changed = newest.changes(recipe)
         refuse(changed, newest.folder, accepted=accept_changes)
-        if newest.step >= recipe.training.steps:
+        if _ended(newest, recipe.training):
             return newest.weights
     with stopping() as stop, ExitStack() as alone:
         accelerator = accelerator_for(recipe.training, out)
@@ -101,6 +96,7 @@ def train(
         except Stopped:
             stop.now()
         model, rows = prepared.model, prepared.rows
+        recipe = replace(recipe, training=recipe.training.counted(len(rows)))
         launched = {"rows": len(rows), "processes": accelerator.num_processes}
         loop = Loop(model, recipe.training, accelerator)
         if newest is not None:
@@ -108,8 +104,10 @@ def train(
             refuse(changed, newest.folder, accepted=accept_changes)
             if same_state(newest.recipe.training, recipe.training):
                 newest.restore(loop.optimisers, loop.places(newest.recipe.training))
+            put(model.objective, newest.live(), newest.folder)
         first = newest.step if newest else 0
-        writer = _Writer(run, recipe, model, loop, prepared.held_out, launched)
+        validation = Validation(model, recipe, loop, prepared.held_out, prepared.watched, newest)
+        writer = Writer(run, recipe, model, loop, validation, launched)
         writer.start(first, changed, prepared.unread)
         _take_steps(recipe, rows, loop, writer, stop, observe, first=first)
     accelerator.end_training()
@@ -119,12 +117,23 @@ def train(
     return saved.weights
 
 
+def _ended(newest: SavedStep, settings: Training) -> bool:
+    """Return whether a training that continues from ``newest`` has no step left."""
+    rows = newest.launched.get("rows", 0)
+    steps = settings.counted(rows).steps if rows else settings.steps
+    return newest.step >= steps or (newest.watched is not None and newest.watched.ends(settings))
+
+
 def _take_steps(
-    recipe: Recipe, rows: Rows, loop: Loop, writer: _Writer, stop: Stop, observe: Observer | None, *, first: int
+    recipe: Recipe, rows: Rows, loop: Loop, writer: Writer, stop: Stop, observe: Observer | None, *, first: int
 ) -> None:
     settings = recipe.training
     order = Order(len(rows), settings.batch_size, settings.seed)
     steps = range(first, settings.steps)
+    validation = writer.validation
+    if validation.is_missing(first):
+        _measure(writer, first, stop)
+        writer.save(first)
     watch = Watch(loop, first=first, last=settings.steps, epoch=len(rows) // order.batch_size)
     for step, batch in zip(steps, batches(rows, order, loop.share, steps, workers=settings.workers), strict=True):
         losses = loop.step(step, batch, order.batch_size)
@@ -133,95 +142,30 @@ def _take_steps(
             terms = loop.terms(losses)
             writer.log(done, terms)
             if observe is not None and is_first_process():
-                observe(TakenStep(done, settings.steps, order.batch_size, terms, writer.model))
+                with loop.averaged():
+                    observe(TakenStep(done, settings.steps, order.batch_size, terms, writer.model))
         writer.tell(watch.after(done))
         stopped = loop.agreed(stop.asked)
-        if last or done % settings.checkpoint_every == 0 or stopped:
-            writer.save(done)
         if stopped:
+            writer.save(done)
             stop.now()
-        if writer.held_out is not None and (last or done % settings.validate_every == 0):
-            try:
-                with stop.at_once():
-                    measured = measure(writer.model, recipe, writer.held_out)
-            except Stopped:
-                writer.save(done)
-                stop.now()
-            writer.log(done, {metric_name(VALIDATION, name): value for name, value in measured.items()})
+        if due := validation.is_due(done, last=last):
+            _measure(writer, done, stop)
+        ends = due and validation.ends
+        if last or ends or done % settings.checkpoint_every == 0 or (due and validation.is_best):
+            writer.save(done)
+        if ends and not last:
+            writer.end(done)
+            break
 
 
-@dataclass(frozen=True)
-class _Writer:
-    """Writes the files of a run, in the first process only."""
-
-    run: Run
-    recipe: Recipe
-    model: Model
-    loop: Loop
-    held_out: HeldOut | None
-    launched: Mapping[str, int]
-
-    def start(self, step: int, changed: Changes, unread: Mapping[str, Unread]) -> None:
-        """Test whether a checkpoint can be written, write the recipe and the changes, open the log and the trackers."""
-        if is_first_process():
-            first = min(step + self.recipe.training.checkpoint_every, self.recipe.training.steps)
-            owned = [parameter for parameters in self.loop.owned.values() for parameter in parameters]
-            self.run.rehearse(first, self.model, self.recipe, owned)
-            self.run.start(self.recipe, step=step, changed=changed)
-            if changed:
-                _log.warning("from step %d on, %s", step + 1, told(changed))
-            if unread and (changed or step == 0):
-                self.run.log({"step": step, UNREAD: {name: one.written() for name, one in unread.items()}})
-            if frozen := self.loop.frozen.told():
-                _log.warning(frozen)
-                if changed or step == 0:
-                    self.run.log({"step": step, FROZEN: list(self.loop.frozen.weights)})
-            for sentence in (sentence for name, one in unread.items() for sentence in one.told(name)):
-                _log.warning(sentence)
-        self.loop.accelerator.init_trackers(self.run.folder.name, config=_flat(self.recipe.written()))
-
-    def log(self, step: int, terms: Mapping[str, float]) -> None:
-        """Add a line to the log, and pass it to the trackers."""
-        if is_first_process():
-            self.run.log({"step": step, **terms})
-        if self.recipe.training.trackers:
-            self.loop.accelerator.log(dict(terms), step=step)
-
-    def tell(self, found: WithoutRows | None) -> None:
-        """Warn of terms that no row contributed to, and add a line to the log, if there are any."""
-        if found is not None and is_first_process():
-            self.run.log({"step": found.last, WITHOUT_ROWS: list(found.terms)})
-            _log.warning(
-                "no row of the steps %d to %d contributed to %s: it teaches the model nothing",
-                found.first,
-                found.last,
-                joined(found.terms),
-            )
-
-    def save(self, step: int) -> None:
-        """Commit a checkpoint."""
-        _check_weights(self.model, step)
-        if is_first_process():
-            self.run.save(step, self.model, self.recipe, self.loop.optimisers, self.launched)
-        self.loop.accelerator.wait_for_everyone()
-
-
-def _flat(tables: Mapping[str, object], prefix: str = "") -> dict[str, int | float | str | bool]:
-    """Return a recipe by dotted keys, as trackers expect it."""
-    flat: dict[str, int | float | str | bool] = {}
-    for key, value in tables.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, int | float | str) else str(value)
-    return flat
-
-
-def _check_weights(model: Model, step: int) -> None:
-    """Raise TrainingError if a step made weights NaN or infinite: these must not replace a good checkpoint."""
-    for name, parameter in model.objective.named_parameters():
-        if not bool(torch.isfinite(parameter).all()):
-            raise TrainingError(
-                f"the weights {name!r} are not finite after step {step}, though its loss was; the last good checkpoint "
-                "stays. Look for a gradient without a bound, such as that of a square root at zero"
-            )
+def _measure(writer: Writer, step: int, stop: Stop) -> None:
+    """Measure the split ``validation``; after a signal there is a checkpoint, and ``resume`` measures first."""
+    measured: Mapping[str, float] | None = None
+    with writer.loop.averaged(), suppress(Stopped), stop.at_once():
+        measured = writer.validation.measure()
+    if measured is None:
+        writer.save(step)
+        stop.now()
+    else:
+        writer.log(step, writer.validation.after(step, measured))

@@ -86,6 +86,7 @@ def evaluate(
     split: str = "",
     skip_bad_samples: bool = False,
     seed: int = 0,
+    last: bool = False,
     progress: Progress | None = None,
     plugins: Plugins | None = None,
 ) -> Measured:
@@ -93,7 +94,8 @@ def evaluate(
 
     The model is that of an entry, by its name or itself, of a run's folder, of a checkpoint file, or a Checkpoint. If
     the recipe's evaluation names a label, the samples are grouped by it, and each metric begins with the label's
-    value: ``zh.caption_to_picture.recall@10``. ``skip_bad_samples`` leaves out samples that cannot be read.
+    value: ``zh.caption_to_picture.recall@10``. Of a run that watched a metric the best checkpoint is measured, or with
+    ``last`` the newest. ``skip_bad_samples`` leaves out samples that cannot be read.
     ``progress`` is called with the number of values read and their total. The result depends only on ``seed``.
 
     Raises UnknownNameError with the nearest name; UsageError if the split has no samples or none of the inputs;
@@ -102,7 +104,7 @@ def evaluate(
     plugins = plugins or installed()
     left_out = LeftOut()
     with told(progress, "evaluating") as advance:
-        model = opened(source, plugins, advance)
+        model = opened(source, plugins, advance, last=last)
         reading = Reading(
             model.checkpoint.recipe.training.workers, lambda done, total: advance(done, total, "values read")
         )

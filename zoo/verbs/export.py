@@ -37,6 +37,7 @@ def export(
     layout: str = "",
     single_file: bool = False,
     weights_only: bool = False,
+    last: bool = False,
     origin: Origin | None = None,
     progress: Progress | None = None,
     observe: Callable[[Verdict], None] | None = None,
@@ -45,7 +46,8 @@ def export(
     """Export the graphs of a model, all or those named, as a bundle in the folder ``out``, and open it.
 
     The model is that of an entry, by its name or itself, of a run's folder, of a checkpoint file, or a Checkpoint. A
-    bundle at ``out`` is replaced as a whole. ``to`` names the exporter, ``precisions`` the ones to write beside float32
+    bundle at ``out`` is replaced as a whole. Of a run that watched a metric the best checkpoint is exported, or with
+    ``last`` the newest. ``to`` names the exporter, ``precisions`` the ones to write beside float32
     and to measure on the recipe's data, ``layout`` files to add, such as ``web``, a page that searches in the browser.
     With ``single_file`` each graph holds its own copy of its weights; with ``weights_only`` these weights go into the
     bundle at ``out``, whose graphs stay unchanged. ``origin`` says where the weights come from; that of an entry is
@@ -59,7 +61,7 @@ def export(
     out, plugins = Path(out), plugins or installed()
     replaceable(out, BUNDLE)  # before anything is fetched
     with told(progress, "exporting") as advance:
-        model = opened(source, plugins, advance)
+        model = opened(source, plugins, advance, last=last)
         from zoo.discovery.components import make_exporter
         from zoo.exporting.bundle import export as export_graphs, renew
         from zoo.exporting.layouts import arranged

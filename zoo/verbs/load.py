@@ -17,15 +17,17 @@ from zoo.verbs.sources import opened
 def load(
     source: str | os.PathLike[str] | RegistryEntry | Checkpoint,
     *,
+    last: bool = False,
     progress: Progress | None = None,
     plugins: Plugins | None = None,
 ) -> Checkpoint:
     """Rebuild the model of an entry, by its name or itself, of a run's folder or of a checkpoint file.
 
-    The weights of an entry are fetched; ``progress`` is called with the number of bytes that arrived and their total.
+    Of a run that watched a metric it is the best checkpoint, or with ``last`` the newest. The weights of an entry are
+    fetched; ``progress`` is called with the number of bytes that arrived and their total.
 
     Raises UnknownNameError or NotFoundError if there is none, PluginError if an entry needs a plugin that is not
     installed, IntegrityError if the bytes are not the saved ones.
     """
     with told(progress, "loading") as advance:
-        return opened(source, plugins or installed(), advance).checkpoint
+        return opened(source, plugins or installed(), advance, last=last).checkpoint

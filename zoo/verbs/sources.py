@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from zoo.models.checkpoint import Checkpoint
     from zoo.protocols import Progress
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -29,10 +32,15 @@ class Opened:
 
 
 def target_of(
-    source: str | os.PathLike[str] | RegistryEntry | Target, plugins: Plugins, progress: Progress | None = None
+    source: str | os.PathLike[str] | RegistryEntry | Target,
+    plugins: Plugins,
+    progress: Progress | None = None,
+    *,
+    last: bool = False,
 ) -> Target:
     """Return the checkpoint file that a name, a path or an object stands for; an entry's weights are fetched.
 
+    Of a run that watched a metric it is the best one, which the log says, or with ``last`` the newest.
     Raises UnknownNameError if there is no such entry, UsageError for a recipe, PluginError if an entry needs a plugin
     that is not installed.
     """
@@ -45,9 +53,11 @@ def target_of(
         require_plugins(source, plugins)
         target = Target(source.name, fetch_entry(source, plugins, progress=arrived), source)
     elif isinstance(source, str) or Path(source).is_dir():
-        target = resolve(os.fspath(source), plugins, progress=arrived)
+        target = resolve(os.fspath(source), plugins, last=last, progress=arrived)
     else:  # a path object is not a name
         target = at(Path(source))
+    if target.told:
+        _log.warning(target.told)
     return target
 
 
@@ -55,11 +65,13 @@ def opened(
     source: str | os.PathLike[str] | RegistryEntry | Target | Checkpoint,
     plugins: Plugins,
     progress: Progress | None = None,
+    *,
+    last: bool = False,
 ) -> Opened:
     """Return the model that a name, a path or an object stands for; raises as ``target_of`` and ``zoo.load`` do."""
     if not isinstance(source, str | os.PathLike | RegistryEntry | Target):
         return Opened("", source, None)
-    target = target_of(source, plugins, progress)
+    target = target_of(source, plugins, progress, last=last)
     with extras_named():
         from zoo.models.checkpoint import load  # importing torch takes seconds, and wrong names are reported before it
 

@@ -29,8 +29,9 @@ if TYPE_CHECKING:  # importing torch takes seconds, and wrong names are reported
 class TrainedRun:
     """A finished run, which can be used as the path of its folder.
 
-    ``weights`` is its last checkpoint; ``terms`` are those of the loss at the last step that was logged; ``skipped``
-    says, by key, why samples could not be read. Without a ``report`` the text ``no_report`` says why.
+    ``weights`` is its best checkpoint if ``training.best`` names a metric, else its last; ``terms`` are those of the
+    loss at the last step that was logged; ``skipped`` says, by key, why samples could not be read. Without a
+    ``report`` the text ``no_report`` says why.
     """
 
     folder: Path
@@ -90,6 +91,7 @@ def train(
         raise UsageError("a Recipe has no name for a folder; give the run's folder: train(recipe, out)")
     folder, start = Path(out) if out is not None else Path("runs") / name, time.monotonic()
     with extras_named():
+        from zoo.training.choosing import chosen, saved_steps
         from zoo.training.launching import is_first_process
         from zoo.training.runs import Run
         from zoo.training.train import train as take_steps
@@ -101,7 +103,7 @@ def train(
             if observe is not None:
                 observe(step)
 
-        weights = take_steps(
+        last = take_steps(
             recipe,
             folder,
             resume=resume,
@@ -112,9 +114,9 @@ def train(
             plugins=plugins,
         )
     took_s = time.monotonic() - start
-    steps = recipe.training.steps
+    steps, weights = max(saved_steps(folder)), chosen(folder).weights
     if not is_first_process():
-        return TrainedRun(folder, weights, steps, took_s)
+        return TrainedRun(folder, last, steps, took_s)
     page, fault = _reported(folder, took_s, plugins)
     return TrainedRun(folder, weights, steps, took_s, _last_terms(folder), Run(folder).skipped(), page, fault)
 
