@@ -5,10 +5,10 @@ import functools
 import importlib
 import logging
 import re
-from pathlib import Path
 
 import click
 import pytest
+from zoo_toy.sources import CORE, PLUGINS, ROOT
 
 import zoo as public
 from zoo import UsageError
@@ -16,9 +16,6 @@ from zoo.cli import COMMANDS, group
 from zoo.cli.logs import Plain
 from zoo.cli.typed import as_typed, remember
 
-ROOT = Path(__file__).parent.parent
-OWN = sorted((ROOT / "zoo").rglob("*.py"))
-OWN += sorted(path for kind in ("plugins", "exporters") for path in ROOT.glob(f"{kind}/*/zoo_*/**/*.py"))
 # Files that name options as they are typed: their own commands, and those of pytest, of Python, of a browser.
 TYPED = {
     "exporters/web/zoo_web/checking.py",
@@ -44,7 +41,7 @@ def options():
 @functools.cache
 def messages():
     """Return, by file, the texts that are not docstrings, each with an ellipsis for what is put into it."""
-    return {str(path.relative_to(ROOT)): list(texts(path)) for path in OWN}
+    return {str(path.relative_to(ROOT)): list(texts(path)) for path in CORE + PLUGINS}
 
 
 def texts(path):
