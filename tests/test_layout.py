@@ -1,4 +1,4 @@
-"""The layers: what imports what, what stays light, and what the page on the architecture says of it."""
+"""The layers: the direction of imports, the modules that stay light, and the page on the architecture."""
 
 import importlib
 import re
