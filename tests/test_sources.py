@@ -119,8 +119,8 @@ def test_a_row_of_a_table_that_cannot_be_read_is_a_bad_one(tmp_path):
         ),
         ("rows.txt", "red".encode("utf-16"), "If it is text, save it as UTF-8; expected a folder of files"),
         ("rows", b"\x7fELF\x00", "is not text in UTF-8: it holds zero bytes"),
-        ("rows.txt", b"key,caption\n1,red\n", "begins as a table (.csv); give it a name that ends so, or take that l"),
-        ("rows.txt", b'{"caption": "red"}\n', "begins as JSON lines (.jsonl); give it a name that ends so"),
+        ("rows.txt", b"key,caption\n1,red\n", "begins like a table (.csv); change its suffix to that, or delete the l"),
+        ("rows.txt", b'{"caption": "red"}\n', "begins like JSON lines (.jsonl); change its suffix to that"),
     ],
 )
 def test_a_file_of_another_kind_is_refused_by_its_name_and_content(name, content, message, tmp_path):

@@ -1,4 +1,4 @@
-"""Keeps stdout for a command's data alone, whatever plugins, libraries and child processes print."""
+"""Keeps stdout for only a command's data, whatever plugins, libraries and child processes print."""
 
 from __future__ import annotations
 

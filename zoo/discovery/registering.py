@@ -33,7 +33,7 @@ _HOOKS = {
 def load_plugin(point: EntryPoint, manager: pluggy.PluginManager | None = None) -> Plugin:
     """Import one entry point, call its hooks and check their results.
 
-    Any exception becomes a fault of this plugin alone. A ``manager`` of hooks that has no plugins can be passed to
+    Any exception becomes a fault of only this plugin. A ``manager`` of hooks that has no plugins can be passed to
     avoid creating one; the plugin does not stay in it.
     """
     distribution, version = point.distribution, point.version

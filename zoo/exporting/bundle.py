@@ -57,8 +57,8 @@ def export(
 
     ``exporter_name`` is the registered name of the exporter; files that are not ONNX need it to be run later.
     ``precisions`` are written beside float32, and measured on the data of the checkpoint's recipe, which are checked
-    first. If these cannot be read, a warning says so, and precisions without calibration are judged on drawn cases
-    alone. With ``single_file`` each graph holds its own copy of its weights. ``layout`` adds its files at the end.
+    first. If these cannot be read, a warning says so, and precisions without calibration are judged only on drawn
+    cases. With ``single_file`` each graph holds its own copy of its weights. ``layout`` adds its files at the end.
 
     Raises UsageError if ``out`` holds anything except a bundle, or a bundle with other files in it, or if the exporter
     lacks a precision; ParityError if a graph does not compute the same as torch. ``out`` is then unchanged.

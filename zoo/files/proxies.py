@@ -1,6 +1,6 @@
 """Connections to a server: through the proxy that the environment names, watched, and with causes for failures.
 
-No message contains a user name or a password: a proxy is named by its host and port alone.
+No message contains a user name or a password: a proxy is named only by its host and port.
 """
 
 import base64

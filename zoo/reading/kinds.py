@@ -36,7 +36,7 @@ def check_is_text(path: Path, inputs: Sequence[str]) -> None:
         )
     first = head.decode("utf-8-sig", errors="replace").partition("\n")[0].strip()
     if kind := _other_kind(first, inputs):
-        raise UsageError(f"{path} begins as {kind}; give it a name that ends so, or take that line out")
+        raise UsageError(f"{path} begins like {kind}; change its suffix to that, or delete the line")
 
 
 def _other_kind(first: str, inputs: Sequence[str]) -> str:

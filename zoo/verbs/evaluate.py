@@ -92,7 +92,7 @@ def evaluate(
 ) -> Measured:
     """Measure a model on its recipe's held-out split, or on ``split``.
 
-    The model is that of an entry, by its name or itself, of a run's folder, of a checkpoint file, or a Checkpoint. If
+    The model is a Checkpoint, or that of an entry (or its name), of a run's folder or of a checkpoint file. If
     the recipe's evaluation names a label, the samples are grouped by it, and each metric begins with the label's
     value: ``zh.caption_to_picture.recall@10``. Of a run that watched a metric the best checkpoint is measured, or with
     ``last`` the newest. ``skip_bad_samples`` leaves out samples that cannot be read.

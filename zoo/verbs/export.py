@@ -45,13 +45,13 @@ def export(
 ) -> Bundle:
     """Export the graphs of a model, all or those named, as a bundle in the folder ``out``, and open it.
 
-    The model is that of an entry, by its name or itself, of a run's folder, of a checkpoint file, or a Checkpoint. A
-    bundle at ``out`` is replaced as a whole. Of a run that watched a metric the best checkpoint is exported, or with
-    ``last`` the newest. ``to`` names the exporter, ``precisions`` the ones to write beside float32
-    and to measure on the recipe's data, ``layout`` files to add, such as ``web``, a page that searches in the browser.
-    With ``single_file`` each graph holds its own copy of its weights; with ``weights_only`` these weights go into the
-    bundle at ``out``, whose graphs stay unchanged. ``origin`` says where the weights come from; that of an entry is
-    known. ``progress`` is called with the number of graphs judged and their total, ``observe`` with each verdict.
+    The model is a Checkpoint, or that of an entry (or its name), of a run's folder or of a checkpoint file. A bundle at
+    ``out`` is replaced as a whole. If a run watched a metric, its best checkpoint is exported, or with ``last`` its
+    newest. ``to`` names the exporter, ``precisions`` the ones to write beside float32 and to measure on the recipe's
+    data, ``layout`` files to add, such as ``web``, a page that searches in the browser. With ``single_file`` each graph
+    holds its own copy of its weights; with ``weights_only`` these weights go into the bundle at ``out``, whose graphs
+    stay unchanged. ``origin`` says where the weights come from; that of an entry is known. ``progress`` is called with
+    the number of graphs judged and their total, ``observe`` with each verdict.
 
     Raises UnknownNameError with the nearest name; UsageError if anything except a bundle lies at ``out``, or other
     files are in that bundle; ParityError if a graph does not compute the same as torch. ``out`` is then unchanged.

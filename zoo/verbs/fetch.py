@@ -45,7 +45,7 @@ def fetch(
     progress: Progress | None = None,
     plugins: Plugins | None = None,
 ) -> Fetched:
-    """Fetch the weights of an entry, given by its name or itself, or a wanted file, unless they are there; verify them.
+    """Fetch the weights of an entry (or its name), or a wanted file, unless they are there already; verify them.
 
     Relative sources of a wanted file lie beside ``base``, a folder or an address. ``progress`` is called with the
     number of bytes that arrived and their total; without it a bar is shown in a terminal and in a notebook.

@@ -45,7 +45,7 @@ class Card:
 
 @checked
 def info(entry: str | RegistryEntry, *, plugins: Plugins | None = None) -> Card:
-    """Return the card of an entry, given by its name or itself.
+    """Return the card of an entry; ``entry`` is its name, or the entry itself.
 
     Raises UnknownNameError with the nearest name.
     """

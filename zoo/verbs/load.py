@@ -21,7 +21,7 @@ def load(
     progress: Progress | None = None,
     plugins: Plugins | None = None,
 ) -> Checkpoint:
-    """Rebuild the model of an entry, by its name or itself, of a run's folder or of a checkpoint file.
+    """Rebuild the model of an entry (or its name), of a run's folder or of a checkpoint file.
 
     Of a run that watched a metric it is the best checkpoint, or with ``last`` the newest. The weights of an entry are
     fetched; ``progress`` is called with the number of bytes that arrived and their total.

@@ -66,7 +66,7 @@ def check_in_browser(folder: Path) -> list[Checked]:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Serve a folder to this machine alone, and yield its address."""
+    """Serve a folder only to this machine, and yield its address."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Silent, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

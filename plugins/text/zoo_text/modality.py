@@ -81,7 +81,7 @@ class TextModality:
             )
         if self.prompt and self.tokenizer != "pretrained":
             raise SpecError(
-                f"the option 'prompt' is for the 'tokenizer' pretrained alone, got prompt {self.prompt!r:.80} and "
+                f"the option 'prompt' works only with the 'tokenizer' pretrained, got prompt {self.prompt!r:.80} and "
                 f"tokenizer {self.tokenizer!r}; drop one of the two"
             )
 
