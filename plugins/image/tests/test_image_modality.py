@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from zoo_image import reading
 from zoo_image.modality import ImageModality
+from zoo_image.pixels import PixelReader
 
-from zoo import DataError, UsageError
+from zoo import DataError, SpecError, UsageError
 from zoo.testing import ModalityContract
 
 
@@ -230,3 +232,32 @@ def test_a_lone_picture_is_no_list_of_pictures(shape):
     with pytest.raises(UsageError, match="pictures: expected a list of values, got one Image"):
         ImageModality(size=4).to_arrays(Image.fromarray(array))
     assert len(ImageModality(size=4).to_arrays(array[None])["pixels"]) == 1
+
+
+def photo(width, height):
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8))
+
+
+@pytest.mark.parametrize(("width", "height"), [(50, 31), (20, 90), (64, 64), (7, 9)])
+def test_the_shorter_side_is_resized_and_the_middle_cut_out(width, height):
+    picture = photo(width, height)
+    found = ImageModality(size=16, shorter_side=24, resampling="bicubic").to_arrays([picture])["pixels"][0]
+    sizes = (int(24 * side / min(width, height)) for side in (width, height))
+    resized = picture.resize(tuple(sizes), Image.Resampling.BICUBIC)
+    left, top = (resized.width - 16) // 2, (resized.height - 16) // 2
+    np.testing.assert_array_equal(np.moveaxis(found, 0, -1), np.asarray(resized)[top : top + 16, left : left + 16])
+
+
+def test_a_shorter_side_that_is_smaller_than_the_size_is_refused():
+    with pytest.raises(SpecError, match="'shorter_side' is at least 'size', got shorter_side 16 and size 32"):
+        ImageModality(size=32, shorter_side=16)
+
+
+@pytest.mark.parametrize(("width", "height"), [(50, 31), (200, 300), (7, 9)])
+def test_bicubic_resizing_in_a_graph_is_that_of_pillow_to_one_level(width, height):
+    picture = photo(width, height)
+    reader = PixelReader(ImageModality(size=32, resampling="bicubic"))
+    pixels = torch.from_numpy(np.moveaxis(np.asarray(picture), -1, 0).copy())[None]
+    expected = np.moveaxis(np.asarray(picture.resize((32, 32), Image.Resampling.BICUBIC)), -1, 0)
+    found = np.rint(reader.intensity(pixels)[0].numpy() * 255)
+    assert np.abs(found - expected).max() <= 1

@@ -12,10 +12,11 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 from PIL import Image
 
-from zoo import Axis, DataError, TensorSpec, UsageError, listed
+from zoo import Axis, DataError, SpecError, TensorSpec, UsageError, listed
 from zoo_image.reading import SUFFIXES, picture_of
 
 Array = NDArray[Any]
+_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,25 @@ class ImageModality:
     """Pictures of ``size`` by ``size`` pixels, in colour or (``channels = 1``) in grey.
 
     A raw value is a Pillow image, an array of uint8, (height, width) or (height, width, 3 or 4), or the path of a
-    picture file. A value of another size is resized, each side separately. Transparent parts become white.
+    picture file. A value of another size is resized, each side separately, by ``resampling``. With ``shorter_side``,
+    the shorter side of a picture is resized to so many pixels, the other one in proportion, and the square of ``size``
+    in its middle is cut out. Transparent parts become white.
+
+    Raises SpecError if ``shorter_side`` is smaller than ``size``.
     """
 
     size: Annotated[int, Ge(1)] = 32
     channels: Literal[1, 3] = 3
+    resampling: Literal["bilinear", "bicubic"] = "bilinear"
+    shorter_side: Annotated[int, Ge(1)] | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the options fit each other."""
+        if self.shorter_side is not None and self.shorter_side < self.size:
+            raise SpecError(
+                f"the option 'shorter_side' is at least 'size', got shorter_side {self.shorter_side} and size "
+                f"{self.size}"
+            )
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:
@@ -102,10 +117,19 @@ class ImageModality:
     def _mode(self) -> str:
         return "L" if self.channels == 1 else "RGB"
 
+    @property
+    def _is_square_resized(self) -> bool:
+        """Whether a picture of ``size`` by ``size`` pixels stays as it is."""
+        return self.shorter_side in (None, self.size)
+
     def _are_pixels_already(self, values: Sequence[Any]) -> bool:
         shape = (self.size, self.size) if self.channels == 1 else (self.size, self.size, 3)
-        return len(values) > 0 and all(
-            isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.shape == shape for value in values
+        return (
+            len(values) > 0
+            and self._is_square_resized
+            and all(
+                isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.shape == shape for value in values
+            )
         )
 
     def _channels_first(self, pixels: Array) -> Array:
@@ -114,9 +138,15 @@ class ImageModality:
 
     def _fitting(self, picture: Image.Image) -> Image.Image:
         coloured = picture if picture.mode == self._mode else picture.convert(self._mode)
-        if coloured.size == (self.size, self.size):
+        if coloured.size == (self.size, self.size) and self._is_square_resized:
             return coloured
-        return coloured.resize((self.size, self.size), Image.Resampling.BILINEAR)
+        if self.shorter_side is None:
+            return coloured.resize((self.size, self.size), _RESAMPLING[self.resampling])
+        shorter = min(coloured.size)
+        width, height = (int(self.shorter_side * side / shorter) for side in coloured.size)
+        left, top = (width - self.size) // 2, (height - self.size) // 2
+        resized = coloured.resize((width, height), _RESAMPLING[self.resampling])
+        return resized.crop((left, top, left + self.size, top + self.size))
 
 
 def _refuse_lone(values: Any) -> None:

@@ -112,6 +112,7 @@ def test_fewer_features_than_the_embedding_takes_are_refused(tiny_bert, tmp_path
         zoo.import_model(tiny_bert, tmp_path / "run", options={"spec.latent_dim": 64})
 
 
+@pytest.mark.verify
 def test_the_page_on_pretrained_models_runs(tiny_bert, tmp_path, monkeypatch):
     page = Path(__file__).parents[3] / "docs/pretrained.md"
     (program,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)

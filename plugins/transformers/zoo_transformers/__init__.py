@@ -10,7 +10,10 @@ ZOO_API = 1
 @hookimpl
 def zoo_encoders() -> Mapping[str, str]:
     """Register the encoders."""
-    return {"text/pretrained": "zoo_transformers.text:PretrainedText"}
+    return {
+        "image/pretrained": "zoo_transformers.image:PretrainedImage",
+        "text/pretrained": "zoo_transformers.text:PretrainedText",
+    }
 
 
 @hookimpl

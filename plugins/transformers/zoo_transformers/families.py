@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from zoo import SpecError
+from zoo_transformers.quiet import quiet
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,11 @@ class Family:
     """One type: its modality, the names of its classes in transformers, and how its features are computed.
 
     ``arguments`` go to the class of the model. ``pooled`` says that the model joins its tokens itself, and gives one
-    row of features. ``first_position`` is the number of positions that no token has.
+    row of features. ``first_position`` is the number of positions that no token has, or, for pictures, of tokens before
+    the patches. ``attention`` is the implementation of attention: scaled dot products by torch, unless a type has only
+    its own. ``padding`` is the id of padded places, if it is not the config's. A ``full`` model reads texts that are
+    padded to all of its positions, and attends to the padding. ``width`` names the key of the config that holds the
+    number of features. A model of ``any_size`` stretches its positions over the patches of a picture.
     """
 
     modality: str
@@ -30,6 +35,11 @@ class Family:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     pooled: bool = False
     first_position: int = 0
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    padding: int | None = None
+    full: bool = False
+    width: str = "hidden_size"
+    any_size: bool = False
 
 
 _UNPOOLED = {"add_pooling_layer": False}
@@ -40,12 +50,48 @@ FAMILIES: Mapping[str, Family] = {
     "distilbert": Family("text", "DistilBertConfig", "DistilBertModel"),
     "electra": Family("text", "ElectraConfig", "ElectraModel"),
     "modernbert": Family("text", "ModernBertConfig", "ModernBertModel"),
-    "mpnet": Family("text", "MPNetConfig", "MPNetModel", _UNPOOLED, first_position=2),
+    "mpnet": Family("text", "MPNetConfig", "MPNetModel", _UNPOOLED, first_position=2, attention="eager"),
     "roberta": Family("text", "RobertaConfig", "RobertaModel", _UNPOOLED, first_position=2),
+    "clip_text_model": Family("text", "CLIPTextConfig", "CLIPTextModel", pooled=True, padding=0),
+    "clip_vision_model": Family("image", "CLIPVisionConfig", "CLIPVisionModel", pooled=True),
+    "deit": Family("image", "DeiTConfig", "DeiTModel", _UNPOOLED, first_position=2),
+    "dinov2": Family("image", "Dinov2Config", "Dinov2Model", first_position=1, any_size=True),
+    "siglip_text_model": Family(
+        "text", "SiglipTextConfig", "SiglipTextModel", pooled=True, full=True, width="projection_size"
+    ),
+    "siglip_vision_model": Family("image", "SiglipVisionConfig", "SiglipVisionModel", pooled=True),
+    "vit": Family("image", "ViTConfig", "ViTModel", _UNPOOLED, first_position=1),
     "xlm-roberta": Family("text", "XLMRobertaConfig", "XLMRobertaModel", _UNPOOLED, first_position=2),
 }
-# Scaled dot products export exactly; other implementations are for graphics cards, or would be downloaded as code.
-_ATTENTION = "sdpa"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A type of two encoders, of texts and of pictures, whose features are compared.
+
+    ``projections`` are the names of the tensors that bring their features into one space, empty if they are in one.
+    ``objective`` is the zoo's, with the loss that the type was trained by.
+    """
+
+    config: str
+    model: str
+    text: str
+    image: str
+    objective: str
+    projections: Mapping[str, str] = field(default_factory=dict)
+
+
+PAIRS: Mapping[str, Pair] = {
+    "clip": Pair(
+        "CLIPConfig",
+        "CLIPModel",
+        "clip_text_model",
+        "clip_vision_model",
+        "infonce",
+        {"text": "text_projection.weight", "image": "visual_projection.weight"},
+    ),
+    "siglip": Pair("SiglipConfig", "SiglipModel", "siglip_text_model", "siglip_vision_model", "sigmoid"),
+}
 
 
 def family_of(model_type: str, modality: str) -> Family:
@@ -76,8 +122,9 @@ def config_of(model_type: str, family: Family, table: Mapping[str, Any], absent:
                 f"the option 'config' has the key {key!r}, which transformers {transformers.__version__} does not know "
                 f"for {model_type!r}; drop it, or upgrade transformers"
             )
-    config = kind(**{**table, **dict.fromkeys(absent)})
-    config._attn_implementation = _ATTENTION
+    with quiet():
+        config = kind(**{**table, **dict.fromkeys(absent)})
+    config._attn_implementation = family.attention
     return config
 
 
@@ -88,7 +135,8 @@ def model_of(family: Family, config: Any) -> nn.Module:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
-        made: nn.Module = getattr(transformers, family.model)(config, **family.arguments)
+        with quiet():
+            made: nn.Module = getattr(transformers, family.model)(config, **family.arguments)
     finally:
         torch.set_default_dtype(before)
     return made

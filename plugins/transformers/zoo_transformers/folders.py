@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 
 from zoo import DataError
-from zoo_transformers.families import Family
+from zoo_transformers.quiet import quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +81,9 @@ def require_safetensors(folder: Path) -> None:
             raise DataError(f"{folder / lacking[0]} is missing; the folder is incomplete, fetch it again")
 
 
-def weights_of(folder: Path, family: Family, config: Any) -> dict[str, NDArray[Any]]:
+def weights_of(
+    folder: Path, model_class: str, config: Any, arguments: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, NDArray[Any]]:
     """Return the weights of a folder's model in float32, by their names in the model.
 
     Raises DataError, naming the first tensor, if one is missing, has another shape or has no place in the model.
@@ -90,8 +91,8 @@ def weights_of(folder: Path, family: Family, config: Any) -> dict[str, NDArray[A
     import transformers
 
     require_safetensors(folder)
-    kind = getattr(transformers, family.model)
-    with _quiet():
+    kind = getattr(transformers, model_class)
+    with quiet():
         try:
             model, told = kind.from_pretrained(
                 folder,
@@ -103,7 +104,7 @@ def weights_of(folder: Path, family: Family, config: Any) -> dict[str, NDArray[A
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
                 attn_implementation=config._attn_implementation,
-                **family.arguments,
+                **arguments,
             )
         except (SafetensorError, OSError, ValueError, RuntimeError) as error:
             raise DataError(
@@ -130,20 +131,3 @@ def _require_all(folder: Path, told: Mapping[str, Any]) -> None:
                 f"{folder}: the weights hold the tensor {name!r}, for which the model has no place; it is of another "
                 "kind than its config.json says, or needs code that this version of transformers lacks"
             )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from printing its own report and bar: an error says what is wrong."""
-    from transformers.utils import logging as theirs
-
-    logs: Any = theirs
-    level, bars = logs.get_verbosity(), logs.is_progress_bar_enabled()
-    logs.set_verbosity(logging.CRITICAL)
-    logs.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logs.set_verbosity(level)
-        if bars:
-            logs.enable_progress_bar()

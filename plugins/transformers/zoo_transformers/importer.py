@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from zoo import DataError, Imported
-from zoo_transformers.configs import table_of
-from zoo_transformers.families import FAMILIES, Family
-from zoo_transformers.folders import CONFIG, TOKENIZER, read_table, weights_of
+from zoo_transformers.families import FAMILIES, PAIRS, Pair
+from zoo_transformers.folders import CONFIG, read_table, weights_of
+from zoo_transformers.parts import ImagePart, TextPart, config_from, image_part, text_part
 from zoo_transformers.sentence import MODULES, Sentences, sentences_of
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-# More tokens of a text are read only if a recipe says so, since the time grows with their number.
-MOST_TOKENS = 512
 _LEARNING_RATE = 2e-5
+_NO_POOLING = (
+    "the folder does not say how tokens become one embedding: their mean is taken, of length one; change it by "
+    "`options=['spec.inputs.text.encoder.pooling=cls', 'spec.objective.normalise=false']`"
+)
 
 
 class FolderImporter:
@@ -40,57 +37,29 @@ class FolderImporter:
                 "merge_and_unload(), and save the result"
             )
         if (folder / MODULES).is_file():
-            return _text(sentences_of(folder), folder)
-        note = (
-            "the folder does not say how tokens become one embedding: their mean is taken, of length one; change it by "
-            "`options=['spec.inputs.text.encoder.pooling=cls', 'spec.objective.normalise=false']`"
-        )
-        return _text(Sentences(folder, {"pooling": "mean"}, normalise=True, notes=(note,)), folder)
+            return _sentences(sentences_of(folder), folder)
+        told = checked_config(folder)
+        model_type = str(told["model_type"])
+        if model_type in PAIRS:
+            return _pair(PAIRS[model_type], told, folder)
+        if FAMILIES[model_type].modality == "image":
+            return _alone("image", image_part(folder, FAMILIES[model_type], told), folder)
+        notes = () if FAMILIES[model_type].pooled else (_NO_POOLING,)
+        return _sentences(Sentences(folder, {}, normalise=True, notes=notes), folder)
 
 
-def _text(sentences: Sentences, folder: Path) -> Imported:
-    """Return an encoder of texts as a model of the objective ``features``."""
-    place = sentences.model
-    family, config = read_config(place)
-    table, absent = table_of(config)
-    encoder = {
-        "name": "pretrained",
-        "model": config.model_type,
-        "config": table,
-        **({"config_none": absent} if absent else {}),
-        **sentences.encoder,
-    }
-    learnt = tokenizer_of(place if (place / TOKENIZER).is_file() else folder)
-    longest = longest_text(place, config, family, sentences.longest)
-    modality = {"name": "text", "tokenizer": "pretrained", "max_length": longest}
-    if sentences.prompt:
-        modality["prompt"] = sentences.prompt
-    width = (sentences.encoder.get("dense") or [config.hidden_size])[-1]
-    weights = {f"model.{name}": array for name, array in weights_of(place, family, config).items()}
-    weights |= {f"dense.{name}": array for name, array in sentences.dense.items()}
-    recipe = recipe_of(
-        {"name": "features", "normalise": sentences.normalise},
-        sentences.size or width,
-        {"text": {"modality": modality, "encoder": encoder}},
-    )
-    named = {f"encoders.text.{name}": array for name, array in weights.items()}
-    return Imported(recipe, {"text": {"tokenizer": learnt}}, named, sentences.notes)
+def checked_config(folder: Path) -> dict[str, Any]:
+    """Return the content of a folder's config.json.
 
-
-def read_config(folder: Path) -> tuple[Family, Any]:
-    """Return the family and the config of a folder's model.
-
-    Raises DataError if its type is unknown, or its weights are quantised.
+    Raises DataError if its type is unknown, or if it cannot be imported as it is.
     """
-    import transformers
-
     path = folder / CONFIG
     told = read_table(path)
-    family = FAMILIES.get(str(told.get("model_type")))
-    if family is None:
+    known = {*FAMILIES, *PAIRS}
+    if told.get("model_type") not in known:
         raise DataError(
             f"{path} has the model_type {told.get('model_type')!r}, which cannot be imported; known are "
-            f"{', '.join(sorted(FAMILIES))}. To add a type, write how its features are read, as a line in "
+            f"{', '.join(sorted(known))}. To add a type, write how its features are read, as a line in "
             "zoo_transformers/families.py, or as your own importer by the hook zoo_importers"
         )
     if "quantization_config" in told:
@@ -99,44 +68,71 @@ def read_config(folder: Path) -> tuple[Family, Any]:
         raise DataError(
             f"{path} has the position_embedding_type {told['position_embedding_type']!r}, which transformers 5 lacks"
         )
-    return family, config_from(told, family, transformers)
+    return told
 
 
-def config_from(told: Mapping[str, Any], family: Family, transformers: Any) -> Any:
-    """Return a config of transformers without what would choose code."""
-    dropped = ("auto_map", "attn_implementation", "_attn_implementation", "model_type", "torch_dtype", "dtype")
-    try:
-        config = getattr(transformers, family.config)(**{key: told[key] for key in told if key not in dropped})
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise DataError(f"config.json is not a config of {told.get('model_type')}: {error!s:.300}") from error
-    config._attn_implementation = "sdpa"
-    return config
-
-
-def tokenizer_of(folder: Path) -> NDArray[Any]:
-    """Return the bytes of the folder's tokenizer.json; raise DataError if there is none."""
-    path = folder / TOKENIZER
-    if not path.is_file():
+def _sentences(sentences: Sentences, folder: Path) -> Imported:
+    """Return an encoder of texts as a model of the objective ``features``."""
+    told = checked_config(sentences.model)
+    family = FAMILIES.get(str(told["model_type"]))
+    if family is None or family.modality != "text":
         raise DataError(
-            f"{path} is missing; write it where you trust the folder: "
-            "AutoTokenizer.from_pretrained(FOLDER, use_fast=True).save_pretrained(FOLDER)"
+            f"{sentences.model / CONFIG} has the model_type {told['model_type']!r}, which reads no texts alone"
         )
-    return np.frombuffer(path.read_bytes(), dtype=np.uint8).copy()
+    part = text_part(sentences.model, family, told, tokenizer_beside=folder, longest=sentences.longest)
+    part.encoder.update(sentences.encoder)
+    if sentences.prompt:
+        part.modality["prompt"] = sentences.prompt
+    width = (sentences.encoder.get("dense") or [part.width])[-1]
+    dense = {f"encoders.text.dense.{name}": array for name, array in sentences.dense.items()}
+    objective = {"name": "features", "normalise": sentences.normalise}
+    recipe = _recipe(objective, sentences.size or width, {"text": part})
+    return Imported(recipe, {"text": part.state}, {**_named("text", part), **dense}, sentences.notes)
 
 
-def longest_text(folder: Path, config: Any, family: Family, told: int) -> int:
-    """Return the number of tokens that a text may have: what the folder says, but at most ``MOST_TOKENS``."""
-    positions = config.max_position_embeddings - family.first_position
-    of_tokenizer = read_table(folder / "tokenizer_config.json", missing={}).get("model_max_length")
-    stated = told or (of_tokenizer if isinstance(of_tokenizer, int) else 0) or positions
-    return int(min(stated, positions, MOST_TOKENS))
+def _alone(name: str, part: ImagePart, folder: Path) -> Imported:
+    """Return one encoder as a model of the objective ``features``."""
+    recipe = _recipe({"name": "features", "normalise": True}, part.width, {name: part})
+    return Imported(recipe, {}, _named(name, part))
 
 
-def recipe_of(objective: Mapping[str, Any], latent_dim: int, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _pair(pair: Pair, told: Mapping[str, Any], folder: Path) -> Imported:
+    """Return two encoders as a model of the objective that they were trained by, with its scale."""
+    import numpy as np
+
+    config = config_from(told, pair.config)
+    found = weights_of(folder, pair.model, config)
+    text = text_part(
+        folder, FAMILIES[pair.text], told["text_config"], tokenizer_beside=folder, found=_below("text_model.", found)
+    )
+    image = image_part(folder, FAMILIES[pair.image], told["vision_config"], found=_below("vision_model.", found))
+    weights = {**_named("text", text), **_named("image", image)}
+    width = text.width
+    for name, part in (("text", text), ("image", image)):
+        projection = found[pair.projections[name]] if pair.projections else np.eye(part.width, dtype=np.float32)
+        width = len(projection)
+        weights[f"heads.{name}.projection.weight"] = projection
+        weights[f"heads.{name}.projection.bias"] = np.zeros(width, np.float32)
+    weights["log_scale"] = found["logit_scale"].reshape(())
+    if "logit_bias" in found:
+        weights["bias"] = found["logit_bias"].reshape(())
+    return Imported(_recipe(pair.objective, width, {"text": text, "image": image}), {"text": text.state}, weights)
+
+
+def _below(prefix: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): array for name, array in found.items() if name.startswith(prefix)}
+
+
+def _named(name: str, part: TextPart | ImagePart) -> dict[str, Any]:
+    return {f"encoders.{name}.model.{own}": array for own, array in part.weights.items()}
+
+
+def _recipe(objective: Any, latent_dim: int, parts: Mapping[str, TextPart | ImagePart]) -> dict[str, Any]:
     """Return the tables of a recipe without data."""
+    inputs = {name: {"modality": part.modality, "encoder": part.encoder} for name, part in parts.items()}
     return {
         "schema": 1,
-        "spec": {"objective": dict(objective), "latent_dim": latent_dim, "inputs": dict(inputs)},
+        "spec": {"objective": objective, "latent_dim": latent_dim, "inputs": inputs},
         "data": "unstated",
         "training": {"learning_rate": _LEARNING_RATE},
     }

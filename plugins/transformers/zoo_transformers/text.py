@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from zoo_text import TextModality
 
@@ -72,20 +72,36 @@ class PretrainedText(Encoder):
                 f"the model has positions for {longest} tokens, got max_length {text.max_length} of the modality; set "
                 f"max_length to {longest}"
             )
-        self.padding = made.pad_token_id or 0
+        self.padding = (made.pad_token_id or 0) if self.family.padding is None else self.family.padding
+        self.positions = longest
         self.model = model_of(self.family, made)
-        self.pooling = Pooling(pooling, made.hidden_size)
-        self.dense = Dense(made.hidden_size, dense, dense_activation, bias=dense_bias)
-        self.feature_dim = dense[-1] if dense else made.hidden_size
+        width = getattr(made, self.family.width)
+        self.pooling = Pooling(pooling, width)
+        self.dense = Dense(width, dense, dense_activation, bias=dense_bias)
+        self.feature_dim = dense[-1] if dense else width
 
     def forward(self, tensors: Tensors) -> Float[Tensor, "batch feature"]:
         """Return one row of features per text."""
         mask = tensors["mask"]
+        ids = torch.where(mask, tensors["ids"], torch.full_like(tensors["ids"], self.padding))
+        if self.family.full:
+            ids = filled(ids, self.positions, self.padding)
+            pooled: Tensor = self.model(input_ids=ids).pooler_output
+            return self._after(pooled)
         # A missing text has no token, and attention to nothing is not a number: its first place is seen.
         first = torch.arange(mask.shape[1], device=mask.device) == 0
         seen = mask | (first & ~mask.any(dim=1, keepdim=True))
-        ids = torch.where(mask, tensors["ids"], torch.full_like(tensors["ids"], self.padding))
         found = self.model(input_ids=ids, attention_mask=seen.to(torch.int64))
-        pooled = found.pooler_output if self.family.pooled else self.pooling(found.last_hidden_state, mask)
+        return self._after(found.pooler_output if self.family.pooled else self.pooling(found.last_hidden_state, mask))
+
+    def _after(self, pooled: Float[Tensor, "batch width"]) -> Float[Tensor, "batch feature"]:
         features: Tensor = self.dense(pooled)
         return features
+
+
+def filled(ids: Int64[Tensor, "batch token"], length: int, padding: int) -> Int64[Tensor, "batch place"]:
+    """Return ids with ``padding`` after them, ``length`` in all."""
+    places = torch.arange(length, device=ids.device)
+    there = places < ids.shape[1]
+    taken = ids.index_select(1, torch.where(there, places, torch.zeros_like(places)))
+    return torch.where(there, taken, torch.full_like(taken, padding))
