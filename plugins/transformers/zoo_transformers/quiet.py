@@ -1,4 +1,4 @@
-"""Keeps transformers from printing reports and bars of its own: an error says what is wrong."""
+"""Keeps transformers from printing its own reports and bars: an error says what is wrong."""
 
 from __future__ import annotations
 
