@@ -136,6 +136,45 @@ def test_a_bundle_that_cannot_be_served_so_is_refused_as_it_is_opened(given, mes
         open_bundle(bundle, **given)
 
 
+def test_only_outputs_of_the_graph_are_written(site, bundle, tmp_path):
+    with pytest.raises(UsageError, match=r"^the graph 'decode_left' has no output '\.\./x'; it gives decode_left\."):
+        zoo.write_outputs(open_bundle(bundle), "decode_left", {"../x": np.ones(3)}, tmp_path / "out")
+    with pytest.raises(NotFoundError, match=r"^no graph 'nope'"):
+        zoo.write_outputs(open_bundle(bundle), "nope", {}, tmp_path / "out")
+    assert not (tmp_path / "x.npy").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_of_a_graph_that_is_a_list_is_told_as_an_unknown_one(bundle):
+    for ask in (open_bundle(bundle).graph, open_bundle(bundle).described):
+        with pytest.raises(NotFoundError, match=r"^no graph \['decode_left'\]; "):
+            ask(["decode_left"])
+
+
+def test_a_long_value_is_told_in_one_line():
+    with pytest.raises(UsageError, match=r"^zoo.sort: `path` takes a text or a path, got array[^\n]{,220}$"):
+        sort(np.ones((30, 30)))
+
+
+def test_numbers_of_numpy_are_options_of_a_recipe(make_recipe):
+    given = {"training.steps": np.int64(3), "training.learning_rate": np.float64(0.5)}
+    training = make_recipe().with_options(given).training
+    assert (training.steps, training.learning_rate) == (3, 0.5)
+
+
+def test_a_checkpoint_in_the_place_of_a_recipe_is_told_from_one():
+    with pytest.raises(
+        UsageError, match=r"^m.safetensors is not a recipe; name an entry, or the file of a recipe, which"
+    ):
+        zoo.train("m.safetensors", "run")
+
+
+@pytest.mark.parametrize("limit_s", [0, -1, float("nan")])
+def test_a_limit_that_no_import_keeps_is_refused(limit_s):
+    with pytest.raises(UsageError, match=r"^`limit_s` takes a number of seconds above 0, got"):
+        zoo.doctor(limit_s=limit_s)
+
+
 def test_a_size_below_nothing_is_refused():
     with pytest.raises(UsageError, match=r"^`max_size` takes a number of bytes from 0, got -1"):
         zoo.entries(max_size=-1)

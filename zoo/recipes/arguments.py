@@ -92,7 +92,7 @@ def _taken(value: Any, kind: Any, name: str) -> Any:
     if made is _UNFIT:
         is_alone = isinstance(value, str) and any(_origin(one) is Sequence for one in kinds)
         advice = f"; give [{shown(value)}]" if is_alone else ""
-        raise UsageError(f"{name} takes {_told(kinds)}, got {shown(value)}{advice}")
+        raise UsageError(f"{name} takes {_told(kinds)}, got {' '.join(shown(value).split())}{advice}")
     if isinstance(made, str | os.PathLike) and any(_origin(one) in _PATHS for one in kinds):
         path = os.fspath(made)
         if not path or "\0" in path:

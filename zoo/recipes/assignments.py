@@ -25,9 +25,11 @@ def assigned(options: Mapping[str, Any] | Sequence[str]) -> Iterator[tuple[str, 
 
 
 def _as_read(value: Any) -> Any:
-    """Convert a Python value into what reading a table would give: a path becomes a text, a tuple a list."""
+    """Convert a Python value into what reading a table gives: a path becomes a text, a tuple or an array a list."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        return value.tolist()
     if isinstance(value, Mapping):
         return {key: _as_read(inner) for key, inner in value.items()}
     return [_as_read(inner) for inner in value] if isinstance(value, list | tuple) else value

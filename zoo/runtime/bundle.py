@@ -83,6 +83,7 @@ class Bundle:
 
         Raises UnknownNameError with the nearest name.
         """
+        self.described(name)
         key = os.getpid(), name
         if key not in self._sessions:
             self._sessions[key] = self._opened(name)
@@ -93,7 +94,7 @@ class Bundle:
 
         Raises UnknownNameError with the nearest name.
         """
-        if name not in self.manifest.graphs:
+        if not isinstance(name, str) or name not in self.manifest.graphs:
             raise UnknownNameError("graph", name, self.graphs, hint="The bundle's README.md describes them.")
         return self.manifest.graphs[name]
 

@@ -163,7 +163,8 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise IntegrityError(f"{path} is not a manifest of vectors ({error!r}); name what `zoo embed` wrote") from error
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else repr(error)
+        raise IntegrityError(f"{path} is not a manifest of vectors: {reason}; name what `zoo embed` wrote") from error
     if kind != _KIND or not isinstance(schema, int) or schema > SCHEMA:
         raise UsageError(
             f"{path} is a {kind!r} of schema {schema}; this modalzoo reads vectors up to {SCHEMA}: upgrade modalzoo"

@@ -52,6 +52,8 @@ def doctor(*, limit_s: float = 30.0) -> Diagnosis:
 
     Plugins are first imported in separate processes, since one may end or block the process that imports it.
     """
+    if not limit_s > 0:
+        raise UsageError(f"`limit_s` takes a number of seconds above 0, got {limit_s}")
     versions = {name: _version(name) for name in _PARTS}
     rows = [("modalzoo", __version__, ""), ("python", platform.python_version(), "")]
     rows += [(name, found or "not installed", _remark(name, found)) for name, found in versions.items()]

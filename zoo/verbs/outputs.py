@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import UsageError
 from zoo.files.exclusive import sole_writer
 from zoo.files.replacing import MANIFEST, OUTPUTS, outputs_in
 from zoo.files.store import staged_folder
@@ -42,9 +43,11 @@ def write_outputs(bundle: Bundle, graph: str, outputs: Mapping[str, Array], fold
     They replace the outputs of an earlier run of the same graph in the folder. ``outputs`` are the result of
     ``bundle.run(graph, …)``.
 
-    Raises UsageError if anything except such outputs lies in the folder.
+    Raises UsageError if anything except such outputs lies in the folder, or if an output is not one of the graph's.
     """
-    folder = Path(folder)
+    folder, known = Path(folder), bundle.described(graph).outputs
+    if strangers := [name for name in outputs if name not in known]:
+        raise UsageError(f"the graph {graph!r} has no output {strangers[0]!r}; it gives {', '.join(known)}")
     with sole_writer(folder, OUTPUTS.command, waits=True), staged_folder(folder, replaces=OUTPUTS) as staging:
         values = _write(bundle, graph, outputs, staging)
         written = {graph: sorted(path.name for path in staging.iterdir())}

@@ -129,6 +129,8 @@ def _recipe(source: str | os.PathLike[str] | RegistryEntry | Recipe, plugins: Pl
         text = os.fspath(source)
         if text.endswith(".toml"):
             return Recipe.load(Path(text)), Path(text).stem
+        if text.endswith(".safetensors") or Path(text).is_file():
+            raise UsageError(f"{text} is not a recipe; name an entry, or the file of a recipe, which ends in .toml")
         source = _entry(text, plugins)
     require_plugins(source, plugins)
     return source.recipe, source.name
