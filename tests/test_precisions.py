@@ -203,7 +203,7 @@ def test_what_needs_data_is_said_beside_the_tolerance():
 
 
 def test_no_other_module_of_the_core_names_a_precision():
-    """But for the precision of a training, which is another thing."""
+    """Except for the precision of a training, which is another thing."""
     known = {"fp32", *PRECISIONS}
     naming = {
         str(path.relative_to(CORE))
@@ -211,7 +211,7 @@ def test_no_other_module_of_the_core_names_a_precision():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and node.value in known
     }
-    assert naming == {"parity/precisions.py", "recipes/spec.py", "training/loop.py"}
+    assert naming == {"parity/precisions.py", "recipes/training.py", "training/launching.py"}
 
 
 def test_the_help_of_the_export_names_the_precisions(zoo):
