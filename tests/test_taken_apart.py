@@ -29,6 +29,7 @@ ELSEWHERE = {
     "zoo/samples/decoded_cache.py": "modules of Python",
     "zoo/scaffolding/__init__.py": "versions",
     "zoo/testing/plugin.py": "modules of Python",
+    "zoo/training/starting.py": "parts of a model",
     "zoo/verbs/data.py": "keys of a recipe",
     "exporters/onnx/zoo_onnx/composing.py": "places of modules in a module of torch",
     "plugins/datasets/zoo_datasets/stamps.py": "keys of Tux Paint's descriptions",

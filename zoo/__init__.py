@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     )
     from zoo.offers import (
         FindsFault as FindsFault,
+        NamesTokens as NamesTokens,
         ReadsFiles as ReadsFiles,
         Reduces as Reduces,
         SharesWeights as SharesWeights,

@@ -100,6 +100,18 @@ class TellsLimits(Protocol):
 
 
 @runtime_checkable
+class NamesTokens(Protocol):
+    """What a modality may also offer: the word of each token, so that weights of another vocabulary are taken by word.
+
+    A tensor of the input's encoder or decoder with one row per token belongs to these words.
+    """
+
+    @property
+    def tokens(self) -> Sequence[str]:
+        """The word or piece of each id, in order; empty for the first ids, which stand for no word, as padding does."""
+
+
+@runtime_checkable
 class SharesWeights(Protocol):
     """What an exporter may also offer: files that read their weights from a safetensors file beside them."""
 

@@ -17,9 +17,20 @@ from zoo.verbs.train import train
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
 @click.option("--resume", is_flag=True, help="Continue from the newest checkpoint in the run's folder.")
 @click.option("--accept-changes", is_flag=True, help="With --resume: accept changed settings, such as a learning rate.")
+@click.option(
+    "--from", "start_from", metavar="NAME|CHECKPOINT", help="Start from these weights: an entry, a run, a bundle."
+)
+@click.option("--keep-fitted", is_flag=True, help="With --from: keep its vocabularies and the like; fit none anew.")
 @bad_sample_option
 def command(
-    source: str, options: tuple[str, ...], out: Path | None, resume: bool, accept_changes: bool, skip_bad_samples: bool
+    source: str,
+    options: tuple[str, ...],
+    out: Path | None,
+    resume: bool,
+    accept_changes: bool,
+    start_from: str | None,
+    keep_fitted: bool,
+    skip_bad_samples: bool,
 ) -> None:
     """Train an entry's recipe or your own.
 
@@ -33,6 +44,8 @@ def command(
         resume=resume,
         accept_changes=accept_changes,
         skip_bad_samples=skip_bad_samples,
+        start_from=start_from,
+        keep_fitted=keep_fitted,
     )
     from zoo.training.launching import is_first_process
 

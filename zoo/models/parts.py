@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import nn
 
 from zoo.errors import SpecError, did_you_mean
 from zoo.models.build import Model
+
+Named = TypeVar("Named")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,18 @@ class Parts:
     def modules_of(self, part: str) -> list[nn.Module]:
         """Return the outermost modules of a part; none if it is a single parameter."""
         return list(self.modules.get(part, ()))
+
+
+def by_part(model: Model, tensors: Mapping[str, Named]) -> dict[str, Named]:
+    """Return tensors that are named by their places in the objective, named by part: ``picture.encoder.weight``.
+
+    Of several parts with one name, the first has it; the tensors of the others are called by their places.
+    """
+    roots, found = _roots(model), dict[str, Named]()
+    for path, tensor in tensors.items():
+        name = [*_names(path, roots)][-1]
+        found[path if name in found else name] = tensor
+    return found
 
 
 def _roots(model: Model) -> dict[str, str]:

@@ -20,6 +20,7 @@ from zoo.samples.missing import Skip, with_files
 from zoo.samples.splits import TRAIN, VALIDATION, Splits, joined
 from zoo.training.dropping import dropped
 from zoo.training.saved import SavedStep
+from zoo.training.starting import Start, Started, take
 from zoo.training.unread import Unread, unread
 from zoo.training.watching import Watched
 
@@ -33,7 +34,7 @@ class Prepared:
     """A model to train, the rows to train it on, and those to validate on if the recipe validates.
 
     ``unread`` says, by input, how much of the training values the model does not see; ``watched`` is the start of
-    watching a metric, if the recipe names one.
+    watching a metric, if the recipe names one; ``started`` says which weights were taken to start from.
     """
 
     model: Model
@@ -41,17 +42,24 @@ class Prepared:
     held_out: HeldOut | None
     unread: Mapping[str, Unread]
     watched: Watched | None = None
+    started: Started | None = None
 
 
 def prepare(
-    recipe: Recipe, newest: SavedStep | None, plugins: Plugins, skip: Skip | None, reading: Reading
+    recipe: Recipe,
+    newest: SavedStep | None,
+    plugins: Plugins,
+    skip: Skip | None,
+    reading: Reading,
+    start: Start | None = None,
 ) -> Prepared:
     """Check the data of a recipe, read them, and build its model, or load the model of the checkpoint to resume from.
 
-    ``skip`` is called for samples that cannot be read, which are then left out; ``reading`` says how files are read.
+    ``skip`` is called for samples that cannot be read, which are then left out; ``reading`` says how files are read. A
+    model that is built takes the weights of ``start`` that fit.
 
-    Raises UsageError, naming the split and the input, if required data are missing; NotFoundError if the data lack the
-    split that the recipe's evaluation names; DataError if a sample cannot be read.
+    Raises UsageError, naming the split and the input, if required data are missing, or if no weights of ``start`` fit;
+    NotFoundError if the data lack the split that the recipe's evaluation names; DataError if a sample cannot be read.
     """
     splits = Splits.of(recipe, plugins)
     samples = _training_samples(splits, recipe, skip)
@@ -60,16 +68,17 @@ def prepare(
     if recipe.training.validate_every:
         splits.read(VALIDATION, advice=_VALIDATED)
     saved = load(newest.weights, plugins=plugins).model if newest is not None else None
-    modalities = _fitted(recipe, samples, plugins, skip) if saved is None else saved.modalities
+    modalities = _fitted(recipe, samples, plugins, skip, start) if saved is None else saved.modalities
     rows = load_rows(samples, modalities, where=splits.where(TRAIN), skip=skip, reading=reading)
     held_out = None
     if recipe.training.validate_every:
         held_out = HeldOut.load(splits, VALIDATION, modalities, advice=_VALIDATED, skip=skip, reading=reading)
     model = build(recipe.spec, modalities, seed=recipe.training.seed, plugins=plugins) if saved is None else saved
+    started = take(model, start) if saved is None and start is not None else None
     watched = None
     if held_out is not None:  # metrics that cannot be measured are reported before the first step
         watched = Watched.of(recipe.training, measure(model, recipe, held_out.some(recipe.evaluation.by)))
-    return Prepared(model, rows, held_out, unread(samples, rows, modalities), watched)
+    return Prepared(model, rows, held_out, unread(samples, rows, modalities), watched, started)
 
 
 def _training_samples(splits: Splits, recipe: Recipe, skip: Skip | None) -> Sequence[Sample]:
@@ -99,6 +108,8 @@ def _check_rows(samples: Sequence[Sample], splits: Splits, recipe: Recipe, plugi
         )
 
 
-def _fitted(recipe: Recipe, samples: Sequence[Sample], plugins: Plugins, skip: Skip | None) -> Mapping[str, Modality]:
-    made = make_modalities(recipe.spec, plugins)
-    return {name: fit_modality(modality, samples, name, skip=skip) for name, modality in made.items()}
+def _fitted(
+    recipe: Recipe, samples: Sequence[Sample], plugins: Plugins, skip: Skip | None, start: Start | None
+) -> Mapping[str, Modality]:
+    made, kept = make_modalities(recipe.spec, plugins), start.fitted(recipe, plugins) if start is not None else {}
+    return {name: kept.get(name) or fit_modality(modality, samples, name, skip=skip) for name, modality in made.items()}

@@ -30,6 +30,7 @@ from zoo.training.ordering import Order, batches
 from zoo.training.preparing import prepare
 from zoo.training.runs import Run
 from zoo.training.saved import SavedStep
+from zoo.training.starting import Start
 from zoo.training.stopping import Stop, Stopped, stopping
 from zoo.training.validating import Validation
 from zoo.training.writing import Writer
@@ -58,6 +59,7 @@ def train(
     resume: bool = False,
     accept_changes: bool = False,
     skip_bad_samples: bool = False,
+    start: Start | None = None,
     observe: Observer | None = None,
     observe_reading: Callable[[int, int], None] | None = None,
     plugins: Plugins | None = None,
@@ -67,9 +69,10 @@ def train(
     ``resume`` continues from the newest checkpoint in ``out``; without it ``out`` must hold none. If a setting that
     affects the steps changed since then, ``accept_changes`` allows it: a learning rate, an option of the data, the
     number of rows or of processes, but not the spec. ``log.jsonl`` records the step from which the change applies.
-    ``skip_bad_samples`` leaves out samples that cannot be read, and lists them in ``skipped.jsonl``. ``observe`` is
-    called after each step whose terms are logged, ``observe_reading`` with the number of values read so far and their
-    total. SIGTERM and Ctrl-C leave a checkpoint and raise SystemExit with 143 or 130.
+    ``start`` holds weights to start from, unless there is a checkpoint to continue from; ``from.json`` records what was
+    taken. ``skip_bad_samples`` leaves out samples that cannot be read, and lists them in ``skipped.jsonl``.
+    ``observe`` is called after each step whose terms are logged, ``observe_reading`` with the number of values read so
+    far and their total. SIGTERM and Ctrl-C leave a checkpoint and raise SystemExit with 143 or 130.
 
     Raises IntegrityError, naming each changed key with both values, if a change is not accepted; DataError, naming the
     sample, if it cannot be read; SpecError if names of inputs are ambiguous; TrainingError, naming the term and the
@@ -92,7 +95,7 @@ def train(
         reading = Reading(recipe.training.workers, observe_reading)
         try:
             with stop.at_once():  # there are no weights yet, or they are already saved
-                prepared = prepare(recipe, newest, plugins, run.skip if skip_bad_samples else None, reading)
+                prepared = prepare(recipe, newest, plugins, run.skip if skip_bad_samples else None, reading, start)
         except Stopped:
             stop.now()
         model, rows = prepared.model, prepared.rows
@@ -108,7 +111,7 @@ def train(
         first = newest.step if newest else 0
         validation = Validation(model, recipe, loop, prepared.held_out, prepared.watched, newest)
         writer = Writer(run, recipe, model, loop, validation, launched)
-        writer.start(first, changed, prepared.unread)
+        writer.start(first, changed, prepared)
         _take_steps(recipe, rows, loop, writer, stop, observe, first=first)
     accelerator.end_training()
     saved = run.newest()

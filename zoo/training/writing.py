@@ -17,8 +17,9 @@ from zoo.training.choosing import Best, write_best
 from zoo.training.counting import WithoutRows
 from zoo.training.launching import is_first_process
 from zoo.training.loop import Loop
+from zoo.training.preparing import Prepared
 from zoo.training.runs import FROZEN, UNREAD, Run
-from zoo.training.unread import Unread
+from zoo.training.starting import FILE
 from zoo.training.validating import Validation
 
 # The key in the log for terms that no row contributed to, and the key for the metric that ended a training early.
@@ -37,8 +38,9 @@ class Writer:
     validation: Validation
     launched: Mapping[str, int]
 
-    def start(self, step: int, changed: Changes, unread: Mapping[str, Unread]) -> None:
+    def start(self, step: int, changed: Changes, prepared: Prepared) -> None:
         """Test whether a checkpoint can be written, write the recipe and the changes, open the log and the trackers."""
+        unread, started = prepared.unread, prepared.started
         if is_first_process():
             first = min(step + self.recipe.training.checkpoint_every, self.recipe.training.steps)
             owned = [parameter for parameters in self.loop.owned.values() for parameter in parameters]
@@ -46,6 +48,12 @@ class Writer:
             self.run.rehearse(first, self.model, self.recipe, owned, live=live)
             self.run.start(self.recipe, step=step, changed=changed)
             write_best(self.run.folder, self._best)
+            if started is not None:
+                started.write(self.run.folder)
+            elif step == 0:
+                (self.run.folder / FILE).unlink(missing_ok=True)
+            for sentence in started.told() if started is not None else ():
+                _log.warning(sentence)
             if changed:
                 _log.warning("from step %d on, %s", step + 1, told(changed))
             if unread and (changed or step == 0):

@@ -14,14 +14,18 @@ from zoo.catalogue.targets import require_plugins
 from zoo.discovery.extras import extras_named
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import UnknownNameError, UsageError, ZooError
+from zoo.files.replacing import BUNDLE
 from zoo.protocols import Progress
 from zoo.reading.lists import listed
 from zoo.recipes.arguments import checked
 from zoo.recipes.spec import Recipe
 from zoo.verbs.progress import told
+from zoo.verbs.sources import opened
 from zoo.verbs.texts import plain
 
 if TYPE_CHECKING:  # importing torch takes seconds, and wrong names are reported before it
+    from zoo.models.checkpoint import Checkpoint
+    from zoo.training.starting import Start
     from zoo.training.train import TakenStep
 
 
@@ -63,6 +67,8 @@ def train(
     resume: bool = False,
     accept_changes: bool = False,
     skip_bad_samples: bool = False,
+    start_from: str | os.PathLike[str] | RegistryEntry | Checkpoint | None = None,
+    keep_fitted: bool = False,
     progress: Progress | None = None,
     observe: Callable[[TakenStep], None] | None = None,
     plugins: Plugins | None = None,
@@ -72,9 +78,13 @@ def train(
     ``options`` set keys of the recipe: ``{"training.steps": 100}``, or texts as after ``zoo train -o``. ``resume``
     continues from the newest checkpoint in ``out``; without it ``out`` must hold none. If a setting that affects the
     steps changed, ``accept_changes`` allows it: a learning rate, an option of the data, but not the spec.
-    ``skip_bad_samples`` leaves out samples that cannot be read, and lists them in ``skipped.jsonl``. ``progress`` is
-    called with the number of steps taken and their total, and before that with values read; ``observe`` after each step
-    whose terms are logged. SIGTERM and Ctrl-C leave a checkpoint and raise SystemExit with 143 or 130.
+    ``start_from`` names trained weights to start from: an entry, a checkpoint, a run or a bundle. Tensors are taken by
+    part and name, rows of vocabularies by word; ``from.json`` in ``out`` lists what was taken and what is fresh. Its
+    modalities are fitted anew, unless ``keep_fitted`` takes what those learnt. If ``resume`` finds a checkpoint, it
+    continues from that alone. ``skip_bad_samples`` leaves out samples that cannot be read, and lists them in
+    ``skipped.jsonl``. ``progress`` is called with the number of steps taken and their total, and before that with
+    values read; ``observe`` after each step whose terms are logged. SIGTERM and Ctrl-C leave a checkpoint and raise
+    SystemExit with 143 or 130.
 
     Raises UnknownNameError with the nearest name, PluginError if an entry needs a plugin that is not installed,
     SpecError for a wrong key, UsageError if ``out`` is taken; IntegrityError, naming each changed key with both values,
@@ -83,13 +93,15 @@ def train(
     """
     if accept_changes and not resume:
         raise UsageError("`accept_changes` is for `resume`, which is not given; add it, or leave this out")
+    if keep_fitted and start_from is None:
+        raise UsageError("`keep_fitted` is for `start_from`, which is not given; add it, or leave this out")
     plugins = plugins or installed()
     recipe, name = _recipe(source, plugins)
     if options:
         recipe = recipe.with_options(options if isinstance(options, Mapping) else listed(options, "options"))
     if out is None and not name:
         raise UsageError("a Recipe has no name for a folder; give the run's folder: train(recipe, out)")
-    folder, start = Path(out) if out is not None else Path("runs") / name, time.monotonic()
+    folder, begun_s = Path(out) if out is not None else Path("runs") / name, time.monotonic()
     with extras_named():
         from zoo.training.choosing import chosen, saved_steps
         from zoo.training.launching import is_first_process
@@ -97,6 +109,7 @@ def train(
         from zoo.training.train import train as take_steps
 
     with told(progress, "training") as advance:
+        start = _start(start_from, folder, plugins, advance, keep_fitted=keep_fitted, resume=resume)
 
         def taken(step: TakenStep) -> None:
             advance(step.step, step.steps, "  ".join(f"{key} {value:.4g}" for key, value in step.terms.items()))
@@ -109,16 +122,49 @@ def train(
             resume=resume,
             accept_changes=accept_changes,
             skip_bad_samples=skip_bad_samples,
+            start=start,
             observe=taken,
             observe_reading=lambda done, total: advance(done, total, "values read"),
             plugins=plugins,
         )
-    took_s = time.monotonic() - start
-    steps, weights = max(saved_steps(folder)), chosen(folder).weights
+    took_s = time.monotonic() - begun_s
     if not is_first_process():
-        return TrainedRun(folder, last, steps, took_s)
+        return TrainedRun(folder, last, recipe.training.steps, took_s)
+    steps, weights = max(saved_steps(folder)), chosen(folder).weights
     page, fault = _reported(folder, took_s, plugins)
     return TrainedRun(folder, weights, steps, took_s, _last_terms(folder), Run(folder).skipped(), page, fault)
+
+
+def _start(
+    source: str | os.PathLike[str] | RegistryEntry | Checkpoint | None,
+    folder: Path,
+    plugins: Plugins,
+    progress: Progress,
+    *,
+    keep_fitted: bool,
+    resume: bool,
+) -> Start | None:
+    """Return the weights to start from; None if there are none, or if there is a checkpoint to continue from."""
+    from zoo.training.choosing import saved_steps
+    from zoo.training.starting import FILE, Start
+
+    if resume and saved_steps(folder):
+        return None
+    if source is None:
+        if resume and (folder / FILE).is_file():
+            raise UsageError(
+                f"{folder} began from other weights, which its {FILE} names, and holds no checkpoint yet; give them "
+                "again by `start_from`"
+            )
+        return None
+    if isinstance(source, str | os.PathLike) and BUNDLE.belongs(Path(source)) is not None:
+        source = Path(source) / "model.safetensors"
+        if not source.is_file():
+            raise UsageError(f"{source.parent} is a bundle whose graphs hold their own weights; name its checkpoint")
+    model = opened(source, plugins, progress)
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else "a checkpoint"
+    name = model.name if model.entry is not None else path
+    return Start(name, model.checkpoint, keep_fitted)
 
 
 def _recipe(source: str | os.PathLike[str] | RegistryEntry | Recipe, plugins: Plugins) -> tuple[Recipe, str]:

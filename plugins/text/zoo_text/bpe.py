@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -40,6 +40,11 @@ class BytePairs(Tokenizer):
     def token_count(self) -> int:
         """The number of ids, padding and the unused one included."""
         return self.first_word + self._trained.get_vocab_size()
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The bytes and the joined pieces, in the letters that stand for bytes."""
+        return [self._trained.id_to_token(token) or "" for token in range(self._trained.get_vocab_size())]
 
     def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> BytePairs:
         """Join the most frequent pairs, again and again, until there are ``token_count`` ids or no pair is left."""

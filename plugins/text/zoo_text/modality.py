@@ -96,6 +96,11 @@ class TextModality:
         return self.reader.first_word
 
     @property
+    def tokens(self) -> Sequence[str]:
+        """The word or piece of each id; empty for ids without a text."""
+        return ["" for _ in range(self.first_word)] + list(self.reader.words)
+
+    @property
     def pretrained(self) -> Pretrained | None:
         """The vectors that words start from: those of a copy that ``fit`` returned, if there is a file of vectors."""
         return self._pretrained

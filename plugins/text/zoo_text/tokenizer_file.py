@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -36,6 +36,11 @@ class TokenizerFile(Tokenizer):
     def token_count(self) -> int:
         """The largest id of the file, plus one."""
         return self._token_count
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The tokens of the file, empty for ids between them that it does not use."""
+        return [self._whole.id_to_token(token) or "" for token in range(self._token_count)]
 
     def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> TokenizerFile:
         """Return itself; raises UsageError if there is no file yet."""

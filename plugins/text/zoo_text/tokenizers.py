@@ -6,7 +6,7 @@ import re
 import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -52,6 +52,11 @@ class Tokenizer(ABC):
     @abstractmethod
     def token_count(self) -> int:
         """The number of ids, padding included."""
+
+    @property
+    @abstractmethod
+    def words(self) -> Sequence[str]:
+        """The word or piece of each id from ``first_word`` on."""
 
     @abstractmethod
     def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> Tokenizer:
@@ -108,6 +113,11 @@ class Words(Tokenizer):
     def token_count(self) -> int:
         """The number of ids, padding and the unknown word included."""
         return self.first_word + len(self._words)
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The learnt words."""
+        return self._words
 
     def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> Words:
         """Learn the most frequent words; of equally frequent ones those first in the alphabet."""
@@ -170,6 +180,11 @@ class Bytes(Tokenizer):
     def token_count(self) -> int:
         """One id per byte, and padding."""
         return 257
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The bytes, as hexadecimal numbers."""
+        return [f"{byte:#04x}" for byte in range(256)]
 
     def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> Bytes:
         """Return itself."""

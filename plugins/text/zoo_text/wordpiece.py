@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -41,6 +41,11 @@ class WordPieces(Tokenizer):
     def token_count(self) -> int:
         """The number of ids, padding and the unknown word included."""
         return self.first_word + len(self.pieces)
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The learnt pieces."""
+        return self.pieces
 
     def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> WordPieces:
         """Learn letters, at most half of the ids, then join the most frequent pairs until there are ``token_count``.
