@@ -103,7 +103,7 @@ USUAL = st.sampled_from(
 NAMES = ["Content_Length", "Content_Range", "Content_Encoding", "Retry_After", "ETag", "Location", "Last_Modified"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     status=st.sampled_from([200, 204, 206, 301, 307, 304, 403, 416, 429, 503, 999]),
     headers=st.dictionaries(st.sampled_from(NAMES), USUAL | STRANGE),

@@ -14,7 +14,7 @@ from zoo_text.front_hashing import PairTable, WordTable
 from zoo_text.hard_texts import PHRASES, hard_text
 from zoo_text.modality import TextModality
 
-from zoo import DataError, TakesRaw, TensorSpec, UsageError, encode_graph
+from zoo import DataError, SpecError, TakesRaw, TensorSpec, UsageError, as_utf8, encode_graph
 from zoo.errors import ParityError
 from zoo.exporting.judging import judge, make_cases
 from zoo.models.fronts import raw_graphs
@@ -99,7 +99,7 @@ ANY = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(st.lists(ANY, min_size=1, max_size=32))
 def test_any_text_is_read_alike(words, front, texts):
     assert_read_alike(words, front, texts)
@@ -176,17 +176,25 @@ def test_a_vocabulary_without_words_knows_none():
 
 def test_words_that_share_most_letters_are_told_apart():
     ids = {word: token for token, word in enumerate(["ab", "ba", "a", "b", "aab", "bb"], start=2)}
-    table = WordTable(ids, {"a": 1, "b": 2}, most_letters=256)
+    table = WordTable(ids, {"a": 1, "b": 2})
     spelt = torch.tensor([[1, 2, 2, 1, 1, 2, 1, 1, 2, 2, 2, 3]])
     word = torch.tensor([[0, 0, 1, 1, 2, 3, 4, 4, 4, 5, 5, 6]])
     offset = torch.tensor([[0, 1, 0, 1, 0, 0, 0, 1, 2, 0, 1, 0]])
     assert table(spelt, word, offset, torch.zeros(1, 7, dtype=torch.int64)).tolist() == [[2, 3, 4, 5, 6, 7, 0]]
 
 
-@settings(deadline=None)
-@given(st.lists(st.text(LETTERS, max_size=24).filter(lambda text: not text.endswith("\0")), min_size=1))
+MOST_BYTES = 12
+
+
+def does_not_end_in_zeros(text):
+    """Zeros at the end of what is read are padding."""
+    return not text or as_utf8([text], MOST_BYTES)[0, -1] > 0
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(st.text(LETTERS, max_size=24).filter(does_not_end_in_zeros), min_size=1))
 def test_bytes_are_read_alike_wherever_they_are_cut(texts):
-    modality = TextModality(tokenizer="bytes", max_length=12)
+    modality = TextModality(tokenizer="bytes", max_length=MOST_BYTES)
     assert_read_alike(modality, TextFront(modality), texts)
 
 
@@ -209,13 +217,13 @@ def test_pieces_of_captions_and_of_hard_texts_are_read_alike(pieces, pieces_fron
     assert_read_alike(pieces, pieces_front, [*PHRASES, *(hard_text(known, generator) for _ in range(1000))])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(st.lists(ANY, min_size=1, max_size=32))
 def test_pieces_of_any_text_are_read_alike(pieces, pieces_front, texts):
     assert_read_alike(pieces, pieces_front, texts)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(st.lists(st.text("abc", max_size=70), min_size=1, max_size=32))
 def test_words_of_few_letters_are_cut_alike(texts):
     modality = TextModality(tokenizer="wordpiece", max_length=9, vocabulary_size=30)
@@ -252,7 +260,7 @@ def readable(text):
 PARTS = st.lists(st.sampled_from([*"ab1'strevldm \n\t,.é消½\u0301\u3000\x1c\x85", "'re", "red", " heart", "消防车"]))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(st.lists(st.one_of(PARTS.map("".join), st.text(LETTERS)).map(readable), min_size=1, max_size=32))
 def test_byte_pairs_are_read_alike(pairs, pairs_front, texts):
     assert_read_alike(pairs, pairs_front, texts)
@@ -271,7 +279,7 @@ def test_texts_are_parted_at_every_character_as_the_tokenizer_parts_them(pairs, 
     assert_read_alike(pairs, pairs_front, [f"a{one} b{one}{one}1{one}'s" for one in known])
 
 
-@pytest.mark.parametrize(("count", "below"), [(0, (3, 3)), (1, (1, 1)), (2_000, (50, 4_000)), (9_000, (2**20, 2**10))])
+@pytest.mark.parametrize(("count", "below"), [(0, (3, 3)), (1, (1, 1)), (2_000, (50, 4_000)), (9_000, (2**18, 2**10))])
 def test_pairs_are_told_apart_and_unknown_ones_have_no_value(count, below):
     generator = np.random.default_rng(0)
     drawn = np.stack([generator.integers(0, size, count) for size in below], axis=1).tolist()
@@ -281,7 +289,14 @@ def test_pairs_are_told_apart_and_unknown_ones_have_no_value(count, below):
     asked = [*known, *others, (below[0] - 1, below[1] - 1)]
     left, right = torch.tensor(asked).T
     assert table(left, right).tolist() == [known.get(pair, 0) for pair in asked]
-    assert max(table.left * (below[0] - 1) + below[1], table.right * (below[1] - 1) + below[0]) <= 2**31
+    assert max(table.left * (below[0] - 1) + below[1], table.right * (below[1] - 1) + below[0]) <= 2**24
+
+
+def test_pairs_of_too_large_numbers_are_refused():
+    with pytest.raises(
+        SpecError, match="a vocabulary of 16777216 pieces is too large for a graph; lower vocabulary_size"
+    ):
+        PairTable([(1, 1)], [1], below=(2**24, 2))
 
 
 @pytest.mark.parametrize("tokenizer", ["words", "wordpiece", "bpe"])

@@ -54,5 +54,5 @@ def _front_of(modality: TextModality) -> nn.Module:
         case Bytes():
             return BytesFront()
         case BytePairs() as pairs:
-            return BytePairsFront(pairs, modality.max_length, most_bytes=modality.raw_axes["bytes"].largest)
+            return BytePairsFront(pairs, modality.max_length)
     raise SpecError(f"the tokenizer {modality.tokenizer!r} has no front; give the graph its tensors")

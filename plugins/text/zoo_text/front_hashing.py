@@ -1,4 +1,4 @@
-"""Words to ids by a hash and their letters, in integers of 31 bits: all that some runtimes compute with."""
+"""Words and pairs of numbers to ids by a hash, in whole numbers below 2²⁴: some runtimes divide others inexactly."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from zoo import SpecError
 from zoo_text.front_tables import Table
 
-_BITS = 31  # of the largest sum
+_BITS = 24  # of the largest number, which float32 holds exactly
+_TRIED_MULTIPLIERS = 1000
 _TRIED_BUCKETS = 64
 _TRIED_BEGINS = 32
 
@@ -21,18 +23,19 @@ _TRIED_BEGINS = 32
 class WordTable(nn.Module):
     """Maps letters, each with the number of its word and its place in the word, to the ids of known words.
 
-    A word is written as a row of letters; letters beyond the length of the longest known word are added up in the last
-    place. A hash, the sum of the letters times random weights of their places, selects a bucket of known words, which
+    A word is written as a row of letters; the last place only says whether it has more letters than the longest known
+    word. A hash, the sum of the letters times random weights of their places, selects a bucket of known words, which
     are then compared with the word.
     """
 
     weights: Tensor
 
-    def __init__(self, ids: Mapping[str, int], letters: Mapping[str, int], *, most_letters: int) -> None:
-        """``letters`` numbers the letters of known words from 1; no word of a text has more than ``most_letters``."""
+    def __init__(self, ids: Mapping[str, int], letters: Mapping[str, int]) -> None:
+        """``letters`` numbers the letters of known words from 1; any other letter has the number after the last."""
         super().__init__()
         self.longest = max(map(len, ids), default=0)
-        bits = _BITS - (len(letters) + 1).bit_length() - most_letters.bit_length()
+        self.other_letter = len(letters) + 1
+        bits = max(1, _BITS - self.other_letter.bit_length() - (self.longest + 1).bit_length())
         spelt = np.zeros((len(ids), self.longest + 1), dtype=np.int64)
         for row, word in enumerate(ids):
             spelt[row, : len(word)] = [letters[letter] for letter in word]
@@ -60,7 +63,7 @@ class WordTable(nn.Module):
         places = self.longest + 1
         empty = none.unsqueeze(2).expand(-1, -1, places)
         place = word * places + offset.clamp(0, self.longest)
-        spelt = empty.flatten(1).scatter_add(1, place, letters).view(empty.shape)
+        spelt = empty.flatten(1).scatter_add(1, place, letters).view(empty.shape).clamp(max=self.other_letter)
         ahead = torch.arange(self.most_in_a_bucket, device=letters.device)
         row = self.starts((spelt * self.weights).sum(2) % self.bucket_count).unsqueeze(2) + ahead
         others = (self.spelt(row) != spelt.unsqueeze(2)).to(torch.int64).sum(3)
@@ -72,24 +75,27 @@ class PairTable(nn.Module):
     """Maps distinct pairs of whole numbers to values above zero; 0 for an unknown pair.
 
     One hash of a pair gives its group, another one its distance from where the group begins in the table. No two pairs
-    have the same row, so a single comparison is enough. No number on the way reaches 2³¹.
-
+    have the same row, so a single comparison is enough.
     Source: hash and displace, Pagh 1999, "Hash and displace: efficient evaluation of minimal perfect hash functions".
     """
 
     def __init__(self, pairs: Sequence[tuple[int, int]], values: Sequence[int], *, below: tuple[int, int]) -> None:
-        """Every pair, known or not, consists of numbers from 0 up to, but not including, those of ``below``."""
+        """Every pair, known or not, consists of numbers from 0 up to, but not including, those of ``below``.
+
+        Raises SpecError if these are too large.
+        """
         super().__init__()
         known = np.array(pairs, dtype=np.int64).reshape(-1, 2)
         self.groups, self.distances = len(known) // 2 + 1, len(known) + len(known) // 4 + 1
         generator = np.random.default_rng(0)
-        while True:
-            self.left, self.right = (
-                int(generator.integers(1, (2**_BITS - other) // one)) for one, other in (below, below[::-1])
-            )
+        highest = [(2**_BITS - other) // one for one, other in (below, below[::-1])]  # of the multipliers
+        for _ in range(_TRIED_MULTIPLIERS if min(highest) > 0 else 0):
+            self.left, self.right = (int(generator.integers(1, one + 1)) for one in highest)
             group, distance = self._hashes(known[:, 0], known[:, 1])
             if len(np.unique(group * self.distances + distance)) == len(known):
                 break
+        else:
+            raise SpecError(f"a vocabulary of {below[0]} pieces is too large for a graph; lower vocabulary_size")
         begins = _placed(group, distance, self.groups, self.distances, generator)
         rows = np.full((2 * self.distances, 3), -1, dtype=np.int64)
         rows[begins[group] + distance] = np.column_stack([known, np.array(values, dtype=np.int64)])

@@ -35,23 +35,20 @@ class BytePairsFront(nn.Module):
     Unsupervised Multitask Learners", by the pattern in that paper's code.
     """
 
-    def __init__(self, pairs: BytePairs, length: int, *, most_bytes: int) -> None:
-        """``most_bytes`` are in the longest text."""
+    def __init__(self, pairs: BytePairs, length: int) -> None:
         super().__init__()
         self.length = length
         self.parts = Parts()
         learnt = json.loads(bytes(pairs.state()["tokenizer"]))["model"]
         vocabulary: dict[str, int] = {piece: place + 1 for piece, place in learnt["vocab"].items()}  # 0 is none
         merges = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in learnt["merges"]]
-        # The pair at a place is one number, smaller if it was learnt earlier. The last place is after every text.
-        self.places = most_bytes + 1
-        self.no_pair = (len(merges) + 2) * self.places - 1
+        self.no_rank = len(merges) + 1  # the earlier a pair was learnt, the smaller is its rank
         self.ranks = PairTable(
             [(vocabulary[left], vocabulary[right]) for left, right in merges],
             range(1, len(merges) + 1),
             below=(len(vocabulary) + 1, len(vocabulary) + 1),
         )
-        self.merged = Table(np.array([0, *(vocabulary[left + right] for left, right in merges)], dtype=np.int64))
+        self.merged = Table(np.array([0, *(vocabulary[left + right] for left, right in merges), 0], dtype=np.int64))
         self.first = Table(np.array([vocabulary[character] for character in _byte_characters()], dtype=np.int64))
 
     def forward(
@@ -83,21 +80,27 @@ class BytePairsFront(nn.Module):
 
     def _goes_on(self, tokens: Tensor, following: Tensor, part: Tensor, best: Tensor) -> Tensor:
         """Return whether any text has just had a pair."""
-        return (best < self.no_pair).any()
+        return (best < self.no_rank).any()
 
     def _join(
         self, tokens: Tensor, following: Tensor, part: Tensor, best: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Join the best pair of each part; ``following`` is the place of a piece's successor, the last if none."""
         rank = self.ranks(tokens, tokens.gather(1, following))
-        place = torch.arange(tokens.shape[1], device=tokens.device)
-        score = torch.where(rank > 0, rank * self.places + place, self.no_pair)
-        of_part = torch.full_like(score, self.no_pair).scatter_reduce(1, part, score, "amin")
-        joins = (rank > 0) & (score == of_part.gather(1, part))
+        rank = torch.where(rank > 0, rank, self.no_rank)
+        best = _least(rank, part, self.no_rank)
+        end = tokens.shape[1]
+        place = torch.where((rank == best) & (rank < self.no_rank), torch.arange(end, device=tokens.device), end)
+        joins = (place < end) & (place == _least(place, part, end))
         swallowed = torch.zeros_like(tokens).scatter_add(1, following, joins.to(torch.int64))
         joined = torch.where(joins, self.merged(rank), tokens) * (1 - swallowed.clamp(max=1))
         beyond = torch.where(joins, following.gather(1, following), following)
-        return joined, beyond, part + 0, score.amin(1, keepdim=True)
+        return joined, beyond, part + 0, rank.amin(1, keepdim=True)
+
+
+def _least(numbers: Int[Tensor, "batch place"], part: Int[Tensor, "batch place"], most: Any) -> Tensor:
+    """Return, at each place, the least number of its part; none is above ``most``."""
+    return torch.full_like(numbers, most).scatter_reduce(1, part, numbers, "amin").gather(1, part)
 
 
 class Parts(nn.Module):

@@ -24,7 +24,7 @@ class WordsFront(nn.Module):
         super().__init__()
         self.length = length
         self.letters = WordLetters(words.index, length)
-        self.table = WordTable(words.index, self.letters.numbers, most_letters=self.letters.most_letters)
+        self.table = WordTable(words.index, self.letters.numbers)
 
     def forward(
         self, utf8: UInt8[Tensor, "batch byte"]
@@ -55,8 +55,6 @@ class WordLetters(nn.Module):
         characters = characters_of(words)
         self.numbers = characters.letters
         self.rows = CharacterRows(characters.rows)
-        most_pieces = characters.codes.shape[1]  # of a character, which are four bytes' pieces
-        self.most_letters = STRETCH * most_pieces
         self.codes = Table(characters.codes.reshape(-1, characters.a_byte))
         self.letters = Table(characters.letters_of.reshape(-1, characters.a_byte))
         first_piece = torch.arange(characters.a_byte) == 0
