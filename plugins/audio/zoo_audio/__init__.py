@@ -1,8 +1,17 @@
-"""Sounds for modalzoo: what this plugin registers."""
+"""Sounds for modalzoo: what this plugin registers.
+
+The names that other plugins may use stand below, under ``TYPE_CHECKING``, and are loaded on first use.
+"""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from zoo import hookimpl
+from zoo import hookimpl, on_first_use
+
+if TYPE_CHECKING:
+    from zoo_audio.modality import AudioModality as AudioModality
+else:
+    __getattr__ = on_first_use(__name__)
 
 ZOO_API = 1
 

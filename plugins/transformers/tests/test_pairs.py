@@ -81,3 +81,22 @@ def test_a_pair_has_the_objective_that_it_was_trained_by(pair, name):
 def test_a_pair_exports_with_parity(pair, tmp_path, texts):
     bundle = zoo.export(pair[1], tmp_path / "bundle")
     assert {"encode_text", "encode_image", "embed"} <= {*bundle.graphs}
+
+
+def test_a_pair_trains_further_on_pictures_and_texts_of_its_user(pair, tmp_path, texts):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    rows = ["image,text,split"]
+    for number in range(12):
+        levels = np.random.default_rng(number).integers(0, 256, (40, 36, 3), np.uint8)
+        Image.fromarray(levels).save(photos / f"{number}.png")
+        rows.append(f"{number}.png,a small cat {'red ' * number},{'test' if number > 8 else 'train'}")
+    (photos / "captions.csv").write_text("\n".join(rows))
+    run = pair[1]
+    data = {"name": "folder", "path": str(photos)}
+    options = {"data": data, "training.steps": 2, "training.batch_size": 4}
+    trained = zoo.train(run.folder / "recipe.toml", run.folder, options=options, resume=True, accept_changes=True)
+    before, after = (zoo.load(path).model.objective for path in (run.weights, trained.weights))
+    moved = [name for name, weight in before.named_parameters() if not torch.equal(weight, after.get_parameter(name))]
+    assert len(moved) > 0.9 * len(list(before.named_parameters()))
+    assert zoo.evaluate(trained.folder)

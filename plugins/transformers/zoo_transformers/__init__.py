@@ -11,6 +11,7 @@ ZOO_API = 1
 def zoo_encoders() -> Mapping[str, str]:
     """Register the encoders."""
     return {
+        "audio/pretrained": "zoo_transformers.audio:PretrainedAudio",
         "image/pretrained": "zoo_transformers.image:PretrainedImage",
         "text/pretrained": "zoo_transformers.text:PretrainedText",
     }

@@ -50,6 +50,7 @@ FAMILIES: Mapping[str, Family] = {
     "distilbert": Family("text", "DistilBertConfig", "DistilBertModel"),
     "electra": Family("text", "ElectraConfig", "ElectraModel"),
     "modernbert": Family("text", "ModernBertConfig", "ModernBertModel"),
+    "hubert": Family("audio", "HubertConfig", "HubertModel"),
     "mpnet": Family("text", "MPNetConfig", "MPNetModel", _UNPOOLED, first_position=2, attention="eager"),
     "roberta": Family("text", "RobertaConfig", "RobertaModel", _UNPOOLED, first_position=2),
     "clip_text_model": Family("text", "CLIPTextConfig", "CLIPTextModel", pooled=True, padding=0),
@@ -61,6 +62,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "siglip_vision_model": Family("image", "SiglipVisionConfig", "SiglipVisionModel", pooled=True),
     "vit": Family("image", "ViTConfig", "ViTModel", _UNPOOLED, first_position=1),
+    "wav2vec2": Family("audio", "Wav2Vec2Config", "Wav2Vec2Model"),
     "xlm-roberta": Family("text", "XLMRobertaConfig", "XLMRobertaModel", _UNPOOLED, first_position=2),
 }
 

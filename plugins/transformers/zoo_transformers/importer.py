@@ -9,7 +9,7 @@ from typing import Any
 from zoo import DataError, Imported
 from zoo_transformers.families import FAMILIES, PAIRS, Pair
 from zoo_transformers.folders import CONFIG, read_table, weights_of
-from zoo_transformers.parts import ImagePart, TextPart, config_from, image_part, text_part
+from zoo_transformers.parts import Part, audio_part, config_from, image_part, text_part
 from zoo_transformers.sentence import MODULES, Sentences, sentences_of
 
 _LEARNING_RATE = 2e-5
@@ -42,9 +42,12 @@ class FolderImporter:
         model_type = str(told["model_type"])
         if model_type in PAIRS:
             return _pair(PAIRS[model_type], told, folder)
-        if FAMILIES[model_type].modality == "image":
-            return _alone("image", image_part(folder, FAMILIES[model_type], told), folder)
-        notes = () if FAMILIES[model_type].pooled else (_NO_POOLING,)
+        family = FAMILIES[model_type]
+        if family.modality == "image":
+            return _alone("image", image_part(folder, family, told))
+        if family.modality == "audio":
+            return _alone("audio", audio_part(folder, family, told))
+        notes = () if family.pooled else (_NO_POOLING,)
         return _sentences(Sentences(folder, {}, normalise=True, notes=notes), folder)
 
 
@@ -90,7 +93,7 @@ def _sentences(sentences: Sentences, folder: Path) -> Imported:
     return Imported(recipe, {"text": part.state}, {**_named("text", part), **dense}, sentences.notes)
 
 
-def _alone(name: str, part: ImagePart, folder: Path) -> Imported:
+def _alone(name: str, part: Part) -> Imported:
     """Return one encoder as a model of the objective ``features``."""
     recipe = _recipe({"name": "features", "normalise": True}, part.width, {name: part})
     return Imported(recipe, {}, _named(name, part))
@@ -123,11 +126,11 @@ def _below(prefix: str, found: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(prefix): array for name, array in found.items() if name.startswith(prefix)}
 
 
-def _named(name: str, part: TextPart | ImagePart) -> dict[str, Any]:
+def _named(name: str, part: Part) -> dict[str, Any]:
     return {f"encoders.{name}.model.{own}": array for own, array in part.weights.items()}
 
 
-def _recipe(objective: Any, latent_dim: int, parts: Mapping[str, TextPart | ImagePart]) -> dict[str, Any]:
+def _recipe(objective: Any, latent_dim: int, parts: Mapping[str, Part]) -> dict[str, Any]:
     """Return the tables of a recipe without data."""
     inputs = {name: {"modality": part.modality, "encoder": part.encoder} for name, part in parts.items()}
     return {

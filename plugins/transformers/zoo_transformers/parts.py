@@ -19,13 +19,14 @@ from zoo_transformers.quiet import quiet
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# More tokens of a text are read only if a recipe says so, since the time grows with their number.
+# More of a text or a sound is read only if a recipe says so, since the time grows with its length.
 MOST_TOKENS = 512
+MOST_SECONDS = 10.0
 _NOT_OF_THE_MODEL = ("auto_map", "attn_implementation", "_attn_implementation", "model_type", "torch_dtype", "dtype")
 
 
 @dataclass(frozen=True)
-class ImagePart:
+class Part:
     """The tables of a modality and an encoder, the number of features, and the weights of the model in it."""
 
     modality: dict[str, Any]
@@ -35,7 +36,7 @@ class ImagePart:
 
 
 @dataclass(frozen=True)
-class TextPart(ImagePart):
+class TextPart(Part):
     """The same, and the state of the modality."""
 
     state: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -65,7 +66,7 @@ def text_part(
 
 def image_part(
     folder: Path, family: Family, told: Mapping[str, Any], *, found: Mapping[str, NDArray[Any]] | None = None
-) -> ImagePart:
+) -> Part:
     """Return the encoder of pictures whose config is ``told``; its weights are ``found``, or else those of the folder.
 
     Raises DataError, naming the file, if something is missing, or if the processor makes pictures of another size than
@@ -81,7 +82,24 @@ def image_part(
         )
     weights = weights_of(folder, family.model, config, family.arguments) if found is None else found
     encoder = {**_encoder(config), "mean": pictures.mean, "std": pictures.std}
-    return ImagePart({"name": "image", **pictures.modality}, encoder, int(getattr(config, family.width)), weights)
+    return Part({"name": "image", **pictures.modality}, encoder, int(getattr(config, family.width)), weights)
+
+
+def audio_part(folder: Path, family: Family, told: Mapping[str, Any]) -> Part:
+    """Return the encoder of sounds whose config is ``told``.
+
+    Raises DataError, naming the file, if something is missing.
+    """
+    config = config_from(told, family.config, family.attention)
+    path = folder / PROCESSOR
+    processor = read_table(path)
+    rate = processor.get("sampling_rate")
+    if not isinstance(rate, int):
+        raise DataError(f"{path} has the sampling_rate {rate!r}, expected a whole number of samples per second")
+    modality = {"name": "audio", "sample_rate_hz": rate, "seconds": MOST_SECONDS}
+    encoder = {**_encoder(config), "normalise": bool(processor.get("do_normalize", True))}
+    weights = weights_of(folder, family.model, config, family.arguments)
+    return Part(modality, encoder, int(getattr(config, family.width)), weights)
 
 
 def config_from(told: Mapping[str, Any], kind: str, attention: str = "sdpa") -> Any:
