@@ -1,6 +1,6 @@
 """Sounds for modalzoo: what this plugin registers.
 
-The names that other plugins may use stand below, under ``TYPE_CHECKING``, and are loaded on first use.
+The names that other plugins may use are below, under ``TYPE_CHECKING``, and are loaded on first use.
 """
 
 from collections.abc import Mapping
