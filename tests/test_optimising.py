@@ -171,6 +171,12 @@ def test_a_part_has_one_setting(make_recipe):
         make_recipe(freeze=["heads"], learning_rates={"heads": 0.1})
 
 
+def test_muon_is_refused_at_a_precision_that_scales_gradients(make_recipe):
+    expected = r"'optimiser' = 'muon' has two optimisers, which 'fp16' cannot scale; use 'bf16'"
+    with pytest.raises(SpecError, match=expected):
+        make_recipe(optimiser="muon", precision="fp16")
+
+
 def test_a_rate_of_a_part_counts_for_it_alone_and_the_longest_name_wins(fresh):
     model = fresh()
     settings = Training(learning_rates={"left.encoder": 1e-5, "left.encoder.linear.bias": 1e-6})

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from zoo.models.checkpoint import load
+from zoo.training.choosing import chosen
 from zoo.training.runs import Run, read_log
 from zoo.training.train import train
 
@@ -47,6 +48,19 @@ def test_two_processes_train_the_model_of_one(
     logs = [read_log(tmp_path / run / "log.jsonl") for run in ("one", "two")]
     for line, other in zip(*logs, strict=True):
         assert line == pytest.approx(other, rel=1e-4)
+
+
+@pytest.mark.verify
+def test_two_processes_watch_average_and_freeze_as_one(two_processes, recipe_file, make_recipe, plugins, tmp_path):
+    settings = {"validate_every": 4, "best": "error", "ema": 0.9, "freeze": ["left.encoder"], "clip_norm": 1.0}
+    process = two_processes(recipe_file(**settings), "--out", tmp_path / "two")
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    train(make_recipe(**settings), tmp_path / "one", plugins=plugins)
+    found = [chosen(tmp_path / run).weights for run in ("one", "two")]
+    assert found[0].parent.name == found[1].parent.name
+    one, two = (load(path, plugins=plugins).model.objective.state_dict() for path in found)
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-5
 
 
 @pytest.mark.verify

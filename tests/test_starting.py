@@ -117,8 +117,8 @@ def test_weights_are_taken_from_another_objective_by_part(make_recipe, plugins, 
     start = Start("toys", load(trained, plugins=plugins))
     path = train(make_recipe("toy-alignment", **STILL), tmp_path, start=start, plugins=plugins)
     assert torch.equal(weights(path)["encoders.left.linear.weight"], weights(trained)["encoders.left.linear.weight"])
-    assert "from toys: left.encoder: 2 tensors taken, 0 resized, 0 fresh" in caplog.messages
-    assert "from toys: head.linear: 0 tensors taken, 0 resized, 2 fresh" in caplog.messages
+    assert "from toys: tensors of left.encoder: 2 taken, 0 resized, 0 fresh" in caplog.messages
+    assert "from toys: tensors of head.linear: 0 taken, 0 resized, 2 fresh" in caplog.messages
     written = json.loads((tmp_path / "from.json").read_text())
     assert written["fresh"]["head.linear.weight"] == "there is no such tensor"
     assert "left.decoder.linear.weight" in written["left"]
@@ -170,7 +170,7 @@ def test_the_command_starts_from_a_run_a_checkpoint_or_a_bundle(zoo, recipe_file
         done = zoo("train", recipe_file(**STILL), "--from", source, "--out", tmp_path / str(number))
         assert done.exit_code == 0, done.stderr
         name = source / "model.safetensors" if source == bundle else source
-        assert f"from {name}: left.encoder: 2 tensors taken, 0 resized, 0 fresh" in caplog.messages
+        assert f"from {name}: tensors of left.encoder: 2 taken, 0 resized, 0 fresh" in caplog.messages
         assert (tmp_path / str(number) / "from.json").is_file()
 
 

@@ -115,6 +115,8 @@ class Training:
         needs = {"stop_after": self.stop_after, "best_is": self.best_is, "schedule": self.schedule == "plateau"}
         for key in (key for key, needed in needs.items() if needed and not self.best):
             raise SpecError(f"{where}: {key!r} = {getattr(self, key)!r} needs 'best', the metric that it looks at")
+        if self.optimiser == "muon" and self.precision == "fp16":
+            raise SpecError(f"{where}: 'optimiser' = 'muon' has two optimisers, which 'fp16' cannot scale; use 'bf16'")
         if self.best and not self.validate_every:
             raise SpecError(f"{where}: 'best' needs 'validate_every', the number of steps between measurements")
 

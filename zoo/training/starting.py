@@ -82,7 +82,7 @@ class Started:
     def told(self) -> Iterator[str]:
         """Yield a sentence on each part, then one on each tensor that was resized."""
         for part, taken, resized, fresh in self.rows():
-            yield f"from {self.start.name}: {part}: {taken} tensors taken, {resized} resized, {fresh} fresh"
+            yield f"from {self.start.name}: tensors of {part}: {taken} taken, {resized} resized, {fresh} fresh"
         for name, why in self.resized.items():
             yield f"from {self.start.name}: {name}: {why}"
 
