@@ -108,6 +108,13 @@ def test_a_folder_without_checkpoints_is_refused(tmp_path):
         chosen(tmp_path)
 
 
+def test_a_folder_of_transformers_is_to_be_imported_first(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    expected = rf"that `zoo train` left, or make it a run first: `zoo import {tmp_path} --out RUN`$"
+    with pytest.raises(UsageError, match=expected):
+        chosen(tmp_path)
+
+
 def test_a_torn_last_line_of_the_log_is_left_out(run):
     with (run.folder / "log.jsonl").open("a") as stream:
         stream.write('{"step": 13, "lo')

@@ -17,6 +17,8 @@ from zoo.recipes.tables import Table, parse_json
 FOLDER, WEIGHTS = "checkpoint-", "model.safetensors"
 _BEST = "best.json"
 _LARGEST_BYTES = 1 << 16
+# Files by which a folder of transformers or sentence-transformers is known.
+_OF_OTHERS = ("config.json", "modules.json")
 _CURE = "delete it, and the newest checkpoint is taken"
 
 
@@ -96,7 +98,11 @@ def chosen(folder: Path, *, last: bool = False) -> Chosen:
         return Chosen(folder / WEIGHTS)
     found = [path for one in saved_steps(folder).values() if (path := one / WEIGHTS).is_file()]
     if not found:
-        raise UsageError(f"{folder} holds no checkpoint; name a .safetensors file or a folder that `zoo train` left")
+        of_others = any((folder / name).is_file() for name in _OF_OTHERS)
+        other = f", or make it a run first: `zoo import {folder} --out RUN`" if of_others else ""
+        raise UsageError(
+            f"{folder} holds no checkpoint; name a .safetensors file or a folder that `zoo train` left{other}"
+        )
     best = None if last else read_best(folder)
     if best is None:
         return Chosen(found[-1])
