@@ -45,6 +45,8 @@ class PretrainedAudio(Encoder):
                 "num_conv_pos_embeddings": 4,
                 "num_conv_pos_embedding_groups": 2,
                 "feat_extract_norm": "layer",
+                "attention_dropout": 0.0,
+                "layerdrop": 0.0,
             },
         }
     )
@@ -69,6 +71,9 @@ class PretrainedAudio(Encoder):
             )
         self.normalise = normalise
         self.model: Any = model_of(self.family, made)
+        for name, parameter in self.model.named_parameters():
+            if name == "masked_spec_embed":  # for a task in which frames are hidden from the model
+                parameter.requires_grad_(False)
         self.strides = tuple(zip(made.conv_kernel, made.conv_stride, strict=True))
         self.pooling = Pooling("mean", made.hidden_size)
         self.feature_dim = made.hidden_size
