@@ -10,9 +10,11 @@ from zoo import Front, SpecError, Tensors
 from zoo_text.bpe import BytePairs
 from zoo_text.front_pairs import BytePairsFront
 from zoo_text.front_reading import used
+from zoo_text.front_tokenizer_file import TokenizerFileFront
 from zoo_text.front_wordpieces import WordPiecesFront
 from zoo_text.front_words import WordsFront
 from zoo_text.modality import TextModality
+from zoo_text.tokenizer_file import TokenizerFile, UncasedWordPieces
 from zoo_text.tokenizers import Bytes, Words
 from zoo_text.wordpiece import WordPieces
 
@@ -55,4 +57,6 @@ def _front_of(modality: TextModality) -> nn.Module:
             return BytesFront()
         case BytePairs() as pairs:
             return BytePairsFront(pairs, modality.max_length)
+        case TokenizerFile(uncased=UncasedWordPieces() as form) as file:
+            return TokenizerFileFront(file, form, modality.max_length, prompt=modality.prompt)
     raise SpecError(f"the tokenizer {modality.tokenizer!r} has no front; give the graph its tensors")

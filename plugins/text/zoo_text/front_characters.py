@@ -25,6 +25,9 @@ BREAK = 4
 SPACE = 8  # NOTHING, and what ends a stretch of text
 # No word has a character from here on.
 END = 0x40000
+# Tags, as in the flags of regions, and selectors of variants; then the first character for private use.
+TAGS = range(0xE0000, 0xE1000)
+BEYOND = [*TAGS, 0xF0000]
 BLOCK = 64  # code points that differ in the last byte alone
 
 _KINDS = re.compile(rf"(?P<single>[{CJK}]+)|(?P<word>(?:[^\W_{CJK}])+)|(?P<mark>[{MARKS}]+)|(?P<space>\s+)")
@@ -35,9 +38,10 @@ _NAMED = {"word": WORD, "mark": MARK, "single": SINGLE, "space": SPACE}
 class Characters:
     """The pieces of each character, by code point.
 
-    ``rows`` has a row number for each code point up to ``END``, which represents all code points from there on. That
-    row of ``codes`` and of ``letters_of`` holds the pieces, filled up with zeros. No character has more pieces than
-    ``a_byte`` times its bytes in UTF-8. ``letters`` are the numbers of the vocabulary's letters.
+    ``rows`` has a row number for each code point up to ``END``, which represents all code points from there on, or all
+    but ``BEYOND``, whose row numbers follow. That row of ``codes`` and of ``letters_of`` holds the pieces, filled up
+    with zeros. No character has more pieces than ``a_byte`` times its bytes in UTF-8. ``letters`` are the numbers of
+    the vocabulary's letters.
     """
 
     rows: NDArray[np.int64]
@@ -47,10 +51,17 @@ class Characters:
     letters: Mapping[str, int]
 
 
-def characters_of(words: Iterable[str]) -> Characters:
-    """Return the tables of a vocabulary."""
+Normalised = tuple[NDArray[np.uint8], Mapping[int, str]]
+
+
+def characters_of(words: Iterable[str], normalised: Normalised | None = None) -> Characters:
+    """Return the tables of a vocabulary.
+
+    ``normalised`` has the kind of each code point in the order of ``rows``, and by the same number the texts that a
+    normaliser makes of those that it changes. By default it is NFKC with case folding.
+    """
     letters = {letter: place for place, letter in enumerate(sorted(set().union(*words)), start=1)}
-    kinds, changed = _normalised()
+    kinds, changed = normalised or _normalised()
     number = np.where((kinds > NOTHING) & (kinds < SPACE), len(letters) + 1, 0)
     for letter, place in letters.items():
         number[ord(letter)] = place
@@ -63,7 +74,7 @@ def characters_of(words: Iterable[str]) -> Characters:
     a_byte = 1
     for point, text in changed.items():
         if kinds[point] != SPACE:
-            pieces = tuple(_pieces(text, letters))
+            pieces = tuple(_pieces(text, letters, kinds))
             rows[point] = row_of.setdefault(pieces, len(row_of))
             a_byte = max(a_byte, -(-len(pieces) // len(chr(point).encode())))
     table = np.zeros((len(row_of), 4 * a_byte, 2), dtype=np.int64)
@@ -73,7 +84,7 @@ def characters_of(words: Iterable[str]) -> Characters:
 
 
 @functools.cache
-def _normalised() -> tuple[NDArray[np.uint8], Mapping[int, str]]:
+def _normalised() -> Normalised:
     """Return the kind of each code point up to ``END``, and the text of those that NFKC or case folding changes."""
     every = "".join(map(chr, range(END)))
     kinds = np.zeros(END + 1, dtype=np.uint8)
@@ -87,9 +98,8 @@ def _normalised() -> tuple[NDArray[np.uint8], Mapping[int, str]]:
     return kinds, changed
 
 
-def _pieces(text: str, letters: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+def _pieces(text: str, letters: Mapping[str, int], kinds: NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
     """Yield the pieces, each a code and a letter, of the text that one character becomes."""
-    kinds, _ = _normalised()
     foreign = len(letters) + 1
     broken = 0
     for in_word, run in groupby(text, key=lambda character: kinds[ord(character)] in (WORD, MARK)):

@@ -8,7 +8,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from zoo_text.front_characters import BLOCK, END
+from zoo_text.front_characters import BEYOND, BLOCK, END, TAGS
 from zoo_text.front_tables import Table
 
 _NO_FOLLOWER = 64  # of the bytes that may follow the first of a character there are 64
@@ -24,7 +24,7 @@ class CharacterRows(nn.Module):
     """
 
     def __init__(self, rows: NDArray[np.int64]) -> None:
-        """``rows`` are the rows of the code points up to ``END``."""
+        """``rows`` are those of ``Characters``."""
         super().__init__()
         tree = _Tree(int(rows[END]))
         blocks = [tree.node([-1 - row for row in block]) for block in rows[:END].reshape(-1, BLOCK).tolist()]
@@ -35,8 +35,24 @@ class CharacterRows(nn.Module):
         # Only the shortest spelling is valid: no block below these has so many bytes.
         long[0] = tree.node([wrong] * 32 + blocks[32:64])
         longest = tree.node([wrong] * 16 + long[16:64])
+        beyond = [-1 - row for row in rows[END + 1 :].tolist()] or [wrong] * len(BEYOND)
+        blocks_of_tags = [tree.node(beyond[first : first + BLOCK]) for first in range(0, len(TAGS), BLOCK)]
+        private = beyond[-1]
+        tagged = tree.node([wrong] * 32 + [tree.node(blocks_of_tags)] + [wrong] * 15 + [private] * 16)
+        last = tree.node([private] * 16 + [wrong] * 48)
         ascii_rows = [-1 - row for row in rows[:0x80].tolist()]
-        first = [*ascii_rows, *[wrong] * 66, *blocks[2:32], *long[:16], longest, *[wrong] * 15]
+        first = [
+            *ascii_rows,
+            *[wrong] * 66,
+            *blocks[2:32],
+            *long[:16],
+            longest,
+            wrong,
+            wrong,
+            tagged,
+            last,
+            *[wrong] * 11,
+        ]
         nodes = np.array(tree.nodes, dtype=np.int64)
         byte = np.arange(256)
         follows = byte // 64 == 2

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 from jaxtyping import Bool, Int, UInt8
 from torch import Tensor, nn
 
-from zoo_text.front_characters import BREAK, MARK, SINGLE, SPACE, WORD, characters_of
+from zoo_text.front_characters import BREAK, MARK, SINGLE, SPACE, WORD, Characters, characters_of
 from zoo_text.front_hashing import WordTable
 from zoo_text.front_reading import CharacterRows
 from zoo_text.front_tables import Table
@@ -23,7 +21,7 @@ class WordsFront(nn.Module):
     def __init__(self, words: Words, length: int) -> None:
         super().__init__()
         self.length = length
-        self.letters = WordLetters(words.index, length)
+        self.letters = WordLetters(characters_of(words.index), length)
         self.table = WordTable(words.index, self.letters.numbers)
 
     def forward(
@@ -48,11 +46,13 @@ class WordLetters(nn.Module):
 
     cut_first: Tensor
 
-    def __init__(self, words: Iterable[str], length: int) -> None:
-        """``words`` are all known words: their letters are numbered from 1, any other letter has the last number."""
+    def __init__(self, characters: Characters, length: int, *, stretch: int = STRETCH) -> None:
+        """Letters of the vocabulary are numbered from 1, any other letter has the last number.
+
+        A stretch of text without a space is cut after every ``stretch`` characters; 0 means never.
+        """
         super().__init__()
-        self.length = length
-        characters = characters_of(words)
+        self.length, self.stretch = length, stretch
         self.numbers = characters.letters
         self.rows = CharacterRows(characters.rows)
         self.codes = Table(characters.codes.reshape(-1, characters.a_byte))
@@ -84,12 +84,14 @@ class WordLetters(nn.Module):
         row, place = self.rows(utf8)
         index = row * 4 + place
         codes, letters = self.codes(index), self.letters(index)  # batch, byte, piece of a byte
+        if not self.stretch:
+            return codes.flatten(1), letters.flatten(1)
         begins = ones(place == 0)
         character = begins.cumsum(1)
         space = ones(codes[..., 0] == SPACE)
         none = torch.cat([character, character[..., :1]], dim=1) * 0
         since_space = character - _at_latest(character, space, none)
-        cut = ones(since_space % STRETCH == 1) * begins
+        cut = ones(since_space % self.stretch == 1) * begins
         return (codes + cut.unsqueeze(2) * self.cut_first).flatten(1), letters.flatten(1)
 
 

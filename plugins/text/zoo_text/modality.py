@@ -30,8 +30,8 @@ TOKENIZERS: Mapping[str, Callable[[], Tokenizer]] = {
     "pretrained": TokenizerFile,
 }
 MOST_WORDS_SHOWN = 8
-# How much of a text a graph reads; by other tokenizers a graph reads none.
-MOST_BYTES_A_TOKEN = {"words": 256, "wordpiece": 256, "bpe": 16, "bytes": 1}
+# How much of a text a graph reads.
+MOST_BYTES_A_TOKEN = {"words": 256, "wordpiece": 256, "bpe": 16, "bytes": 1, "pretrained": 16}
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,11 @@ class TextModality:
 
     @property
     def raw_tensors(self) -> Mapping[str, TensorSpec]:
-        """``utf8``: the bytes of each text, with zeros after them; none for a pretrained tokenizer."""
-        if self.tokenizer not in MOST_BYTES_A_TOKEN:
+        """``utf8``: the bytes of each text, with zeros after them; nothing if no graph can read the tokenizer's texts.
+
+        Of pretrained tokenizers a graph takes the place of word pieces without capital letters and accents, as BERT's.
+        """
+        if not self._in_graphs:
             return {}
         form = NORMAL_FORM if self.tokenizer in ("words", "wordpiece") else "NFC"
         return {"utf8": TensorSpec("uint8", ("batch", "bytes"), 0, 255, normal_form=form)}
@@ -129,7 +132,7 @@ class TextModality:
     @property
     def raw_axes(self) -> Mapping[str, Axis]:
         """``bytes``: the number of bytes that are read of a text, which bounds the time per text."""
-        if self.tokenizer not in MOST_BYTES_A_TOKEN:
+        if not self._in_graphs:
             return {}
         return {"bytes": Axis(1, self.max_length * MOST_BYTES_A_TOKEN[self.tokenizer], padded=True)}
 
@@ -234,6 +237,10 @@ class TextModality:
     def reader(self) -> Tokenizer:
         """The tokenizer, fitted if ``fit`` or ``with_state`` was called."""
         return TOKENIZERS[self.tokenizer]() if self._fitted is None else self._fitted
+
+    @property
+    def _in_graphs(self) -> bool:
+        return not isinstance(self.reader, TokenizerFile) or self.reader.uncased is not None
 
     def _vectors_for(self, fitted: Tokenizer) -> Pretrained | None:
         if self.vectors is None or not isinstance(fitted, Words):

@@ -12,12 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo import DataError, UsageError
+from zoo_text.front_characters import END
 from zoo_text.tokenizers import CHARACTERS_A_WORD, Tokenizer, text_of_state
 
 if TYPE_CHECKING:
     import tokenizers
 
 KINDS = ("WordPiece", "BPE", "Unigram", "WordLevel")
+
+
+@dataclass(frozen=True)
+class UncasedWordPieces:
+    """A file whose texts lose accents and capital letters and are cut into word pieces, as for an uncased BERT.
+
+    ``vocabulary`` has the id of each piece; those that continue a word begin with ``inside``. A word of more than
+    ``most_letters`` is ``unknown``. ``before`` and ``after`` are the special tokens around a text.
+    """
+
+    vocabulary: Mapping[str, int]
+    inside: str
+    unknown: int
+    most_letters: int
+    before: tuple[int, ...]
+    after: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,7 @@ class TokenizerFile(Tokenizer):
     @property
     def words(self) -> Sequence[str]:
         """The tokens of the file, empty for ids between them that it does not use."""
-        return [self._whole.id_to_token(token) or "" for token in range(self._token_count)]
+        return [self.whole.id_to_token(token) or "" for token in range(self._token_count)]
 
     def fit(self, texts: Iterable[str], *, length: int, token_count: int) -> TokenizerFile:
         """Return itself; raises UsageError if there is no file yet."""
@@ -59,17 +76,17 @@ class TokenizerFile(Tokenizer):
         """Return whether nothing of the text is truncated."""
         if len(text) > length * CHARACTERS_A_WORD:
             return False
-        return len(self._whole.encode(_readable(text)).ids) <= length
+        return len(self.whole.encode(_readable(text)).ids) <= length
 
     def text(self, ids: Iterable[int]) -> str:
         """Return the text of the ids, without special tokens."""
-        found: str = self._whole.decode([int(token) for token in ids])
+        found: str = self.whole.decode([int(token) for token in ids])
         return found
 
     def unknown(self, ids: NDArray[Any]) -> int:
         """Return how many of the ids stand for an unknown word."""
         model = json.loads(self._json)["model"]
-        token = model["unk_id"] if "unk_id" in model else self._whole.token_to_id(model.get("unk_token") or "")
+        token = model["unk_id"] if "unk_id" in model else self.whole.token_to_id(model.get("unk_token") or "")
         return 0 if token is None else int((ids == token).sum())
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -96,7 +113,7 @@ class TokenizerFile(Tokenizer):
                 "by the package tokenizers, version 0.21 or newer"
             )
         made = TokenizerFile(learnt)
-        _ = made._whole
+        _ = made.whole
         return made
 
     @property
@@ -109,12 +126,18 @@ class TokenizerFile(Tokenizer):
         return self.learnt
 
     @cached_property
-    def _whole(self) -> tokenizers.Tokenizer:
+    def whole(self) -> tokenizers.Tokenizer:
+        """The tokenizer of the package, without padding and truncation."""
         return self._read()
 
     @cached_property
+    def uncased(self) -> UncasedWordPieces | None:
+        """The file as the word pieces of an uncased BERT; None if it is anything else, or if there is no file yet."""
+        return None if self.learnt is None else _uncased(json.loads(self.learnt))
+
+    @cached_property
     def _token_count(self) -> int:
-        return max(self._whole.get_vocab(with_added_tokens=True).values(), default=0) + 1
+        return max(self.whole.get_vocab(with_added_tokens=True).values(), default=0) + 1
 
     @cached_property
     def _truncating(self) -> dict[int, tokenizers.Tokenizer]:
@@ -134,3 +157,45 @@ class TokenizerFile(Tokenizer):
 def _readable(text: str) -> str:
     """Return the text with U+FFFD in place of lone surrogates, which UTF-8 cannot express."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _uncased(file: Mapping[str, Any]) -> UncasedWordPieces | None:
+    model, normaliser = file["model"], file.get("normalizer") or {}
+    accents = normaliser.get("strip_accents")
+    around = _around(file.get("post_processor"))
+    if (
+        model["type"] != "WordPiece"
+        or normaliser.get("type") != "BertNormalizer"
+        or not (normaliser["clean_text"] and normaliser["lowercase"])
+        or accents is False
+        or (file.get("pre_tokenizer") or {}).get("type") != "BertPreTokenizer"
+        or around is None
+        or max(map(max, filter(None, model["vocab"])), default="") >= chr(END)
+    ):
+        return None
+    return UncasedWordPieces(
+        model["vocab"],
+        model["continuing_subword_prefix"],
+        model["vocab"][model["unk_token"]],
+        model["max_input_chars_per_word"],
+        *around,
+    )
+
+
+def _around(processor: Mapping[str, Any] | None) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Return the ids of the special tokens before and after a single text; None for another form."""
+    kind = (processor or {}).get("type")
+    if processor is None:
+        return (), ()
+    if kind == "BertProcessing":
+        return (processor["cls"][1],), (processor["sep"][1],)
+    if kind != "TemplateProcessing":
+        return None
+    ends: tuple[list[int], list[int]] = ([], [])
+    behind = 0
+    for part in processor["single"]:
+        if "Sequence" in part:
+            behind += 1
+        else:
+            ends[min(behind, 1)].extend(processor["special_tokens"][part["SpecialToken"]["id"]]["ids"])
+    return (tuple(ends[0]), tuple(ends[1])) if behind == 1 else None
