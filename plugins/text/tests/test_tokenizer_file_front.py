@@ -1,5 +1,6 @@
 """A graph reads the texts of an uncased BERT as the package tokenizers does with its ``tokenizer.json``."""
 
+import functools
 import unicodedata
 
 import numpy as np
@@ -24,6 +25,7 @@ SCRIPTS = (
 )
 
 
+@functools.cache
 def a_file(**options):
     """A tokenizer.json that was trained on drawn texts of all scripts."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))

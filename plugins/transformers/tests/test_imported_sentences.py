@@ -36,6 +36,13 @@ def test_a_bundle_embeds_sentences_as_transformers_does(bundle, tiny_bert, texts
     np.testing.assert_allclose(embedded, expected, atol=1e-6)
 
 
+def test_a_graph_that_reads_bytes_embeds_as_the_tokenizer_does(bundle, texts):
+    of_bytes, of_tokens = (
+        bundle.run(graph, {"text": texts})["encode_text.embedding"] for graph in ("encode_text.raw", "encode_text")
+    )
+    np.testing.assert_allclose(of_bytes, of_tokens, atol=1e-6)
+
+
 def test_a_bundle_of_a_pretrained_model_runs_without_torch_and_transformers(bundle):
     code = (
         "import sys, zoo; zoo.open_bundle(sys.argv[1]).run('encode_text', {'text': ['a cat']}); "
@@ -46,7 +53,7 @@ def test_a_bundle_of_a_pretrained_model_runs_without_torch_and_transformers(bund
 
 def test_the_checkpoint_alone_rebuilds_the_model(run, tmp_path, texts):
     alone = shutil.copy(run.weights, tmp_path / "alone.safetensors")
-    (first,), (second,) = (zoo.load(path).model.graphs() for path in (run.weights, alone))
+    (first,), (second,) = (zoo.load(path).model.graphs(raw=False) for path in (run.weights, alone))
     ids = {"text.ids": torch.tensor([[2, 5, 3]]), "text.mask": torch.ones(1, 3, dtype=torch.bool)}
     assert torch.equal(*(graph.module(ids)["encode_text.embedding"] for graph in (first, second)))
     assert first.outputs["encode_text.embedding"].axes == ("batch", 32)
@@ -72,7 +79,7 @@ def test_the_recipe_says_what_differs_from_the_defaults(run):
 
 def test_fewer_numbers_of_an_embedding_have_length_one_again(tiny_bert, tmp_path, texts, by_transformers):
     run = zoo.import_model(tiny_bert, tmp_path / "run", options={"spec.latent_dim": 8})
-    (graph,) = zoo.load(run.weights).model.graphs()
+    (graph,) = zoo.load(run.weights).model.graphs(raw=False)
     modality = zoo.load(run.weights).model.modalities["text"]
     arrays = {f"text.{name}": torch.from_numpy(array) for name, array in modality.to_arrays(texts).items()}
     with torch.no_grad():

@@ -59,7 +59,7 @@ def test_both_encoders_and_the_scale_are_those_of_transformers(pair, name, texts
     seen = torch.from_numpy(np.moveaxis(pixels, -1, 1) / 255 * 2 - 1).float()
     with torch.no_grad():
         expected = model(input_ids=ids, attention_mask=mask, pixel_values=seen)
-        graphs = {graph.name: graph.module for graph in loaded.graphs()}
+        graphs = {graph.name: graph.module for graph in loaded.graphs(raw=False)}
         tokens = {f"text.{key}": torch.from_numpy(array) for key, array in arrays.items()}
         text = graphs["encode_text"](tokens)["encode_text.embedding"]
         values = loaded.modalities["image"].to_arrays([Image.fromarray(one) for one in pixels])["pixels"]

@@ -33,7 +33,7 @@ def modules(folder, *kinds):
 def embedded(folder, tmp_path, texts, **options):
     """Return the embeddings of an imported folder, computed by torch."""
     loaded = zoo.load(zoo.import_model(folder, tmp_path / "run", options=options).weights).model
-    (graph,) = loaded.graphs()
+    (graph,) = loaded.graphs(raw=False)
     arrays = loaded.modalities["text"].to_arrays(texts)
     with torch.no_grad():
         given = {f"text.{name}": torch.from_numpy(array) for name, array in arrays.items()}
