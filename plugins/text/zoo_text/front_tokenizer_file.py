@@ -80,6 +80,6 @@ def _characters(file: TokenizerFile) -> Normalised:
 
 
 def _kind(splitter: Any, character: str) -> int:
-    """Return how a character parts the two letters that it stands between."""
+    """Return how a character separates two letters, one on each side of it."""
     parts = [part for part, _ in splitter.pre_tokenize_str(f"a{character}a")]
     return WORD if len(parts) == 1 else SPACE if len(parts) == 2 else SINGLE
