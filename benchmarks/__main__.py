@@ -28,7 +28,7 @@ NAMES = (
     "opening",
     "embedding",
 )
-ON_REQUEST = ("peers", "runtimes", "compiled", "precisions", "exporting", "reading")
+ON_REQUEST = ("contrast", "peers", "runtimes", "compiled", "precisions", "exporting", "reading")
 HEADER = ("WHAT", "OURS", "OTHER", "RATIO", "TARGET", "OK")
 
 

@@ -42,6 +42,17 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole(
     assert log[-1] == pytest.approx(of_whole[-1], rel=1e-4)
 
 
+def test_in_parts_rows_of_all_parts_are_compared(make_recipe, plugins, tmp_path):
+    logs = []
+    for parts in (1, 3):
+        train(
+            make_recipe("toy-alignment", data={"gaps": True}, accumulate=parts), tmp_path / str(parts), plugins=plugins
+        )
+        logs.append(read_log(tmp_path / str(parts) / "log.jsonl"))
+    for line, other in zip(*logs, strict=True):
+        assert line == pytest.approx(other, rel=1e-5)
+
+
 @pytest.fixture(scope="module")
 def trained_once(tmp_path_factory, request):
     """Train a recipe once a module."""

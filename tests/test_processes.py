@@ -64,6 +64,18 @@ def test_two_processes_watch_average_and_freeze_as_one(two_processes, recipe_fil
 
 
 @pytest.mark.verify
+def test_two_processes_compare_the_rows_of_both(two_processes, recipe_file, make_recipe, plugins, tmp_path):
+    settings = {"data": {"gaps": True}, "accumulate": 2}
+    process = two_processes(recipe_file("toy-alignment", **settings), "--out", tmp_path / "two")
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    train(make_recipe("toy-alignment", data={"gaps": True}), tmp_path / "one", plugins=plugins)
+    logs = [read_log(tmp_path / run / "log.jsonl") for run in ("one", "two")]
+    for line, other in zip(*logs, strict=True):
+        assert line == pytest.approx(other, rel=1e-5)
+
+
+@pytest.mark.verify
 def test_more_processes_than_before_are_a_change(two_processes, recipe_file, make_recipe, plugins, tmp_path):
     train(make_recipe(), tmp_path / "run", plugins=plugins)
     arguments = (recipe_file(steps=14), "--out", tmp_path / "run", "--resume")

@@ -13,7 +13,7 @@ import zoo
 from zoo import testing as zoo_testing
 
 # The files at the top that a plugin's author reads.
-SHELF = ["errors", "protocols", "offers", "modules", "hookspecs"]
+SHELF = ["errors", "protocols", "offers", "modules", "abilities", "hookspecs"]
 
 # Arrays of NumPy by a name that only type checkers see; and the files of a bundle, which its own methods read.
 NOT_TO_BE_NAMED = {"Array", "Contents"}
@@ -104,7 +104,8 @@ def test_what_components_may_offer_stands_together():
     offers = {node.name for node in nodes(ROOT / "zoo/offers.py", ast.ClassDef)}
     assert offers >= {"TakesRaw", "Truncates", "SharesWeights", "Reduces", "FindsFault", "Stamps"}
     named = (ROOT / "plugins/README.md").read_text() + (ROOT / "exporters/README.md").read_text()
-    with_torch = {"MeasuresAnswers", "ScoresRepeatedly", "CountsByTerm"}
+    with_torch = {node.name for node in nodes(ROOT / "zoo/abilities.py", ast.ClassDef)}
+    assert with_torch >= {"MeasuresAnswers", "ScoresRepeatedly", "CountsByTerm", "ComparesEmbeddings"}
     assert [name for name in sorted(offers | with_torch) if f"`zoo.{name}`" not in named] == []
 
 

@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
+    from zoo.abilities import (
+        ComparesEmbeddings as ComparesEmbeddings,
+        CountsByTerm as CountsByTerm,
+        MeasuresAnswers as MeasuresAnswers,
+        RunsGraphs as RunsGraphs,
+        ScoresRepeatedly as ScoresRepeatedly,
+    )
     from zoo.catalogue.registry import RegistryEntry as RegistryEntry
     from zoo.catalogue.targets import Target as Target
     from zoo.discovery.components import modality_of as modality_of
@@ -70,17 +77,13 @@ if TYPE_CHECKING:
     from zoo.models.limits import limited as limited, limited_scale as limited_scale
     from zoo.modules import (
         Batch as Batch,
-        CountsByTerm as CountsByTerm,
         Decoder as Decoder,
         Encoder as Encoder,
         Front as Front,
         Input as Input,
         Likelihood as Likelihood,
         Losses as Losses,
-        MeasuresAnswers as MeasuresAnswers,
         Objective as Objective,
-        RunsGraphs as RunsGraphs,
-        ScoresRepeatedly as ScoresRepeatedly,
         Tensors as Tensors,
         zeros_where_absent as zeros_where_absent,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -21,11 +21,13 @@ class Batch:
     """Rows of a model's inputs.
 
     ``inputs`` holds the tensors of each input. ``present`` says, per input, which rows have it. A missing value is a
-    row of zeros whose ``present`` is false; this is called a *gap*.
+    row of zeros whose ``present`` is false; this is called a *gap*. ``groups`` says, per input, which rows were made
+    from equal values, such as the same file: these have the same number. An input without equal values has no groups.
     """
 
     inputs: Mapping[str, Tensors]
     present: Mapping[str, Bool[Tensor, " batch"]]
+    groups: Mapping[str, Int64[Tensor, " batch"]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<batch of {self.rows} rows: {', '.join(self.inputs)}>"
@@ -51,12 +53,13 @@ class Batch:
             else {key: zeros_where_absent(tensor, self.present[name]) for key, tensor in tensors.items()}
             for name, tensors in self.inputs.items()
         }
-        return Batch(cleaned, self.present)
+        return replace(self, inputs=cleaned)
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         return Batch(
             {name: {key: function(tensor) for key, tensor in tensors.items()} for name, tensors in self.inputs.items()},
             {name: function(tensor) for name, tensor in self.present.items()},
+            {name: function(tensor) for name, tensor in self.groups.items()},
         )
 
 
@@ -115,17 +118,6 @@ class Likelihood(Protocol):
 
     def sample(self, generator: torch.Generator) -> Tensors:
         """Draw from each row's distribution."""
-
-
-@runtime_checkable
-class ScoresRepeatedly(Protocol):
-    """What a likelihood may also offer: it scores several latents per row without copying the row's tensors."""
-
-    def repeated_log_prob(self, tensors: Tensors, times: int) -> Float[Tensor, "times batch"]:
-        """Return log-likelihoods, for a likelihood that was built from ``times`` latents per row.
-
-        In nats. Row ``i * batch + j`` of the likelihood belongs to row ``j`` of ``tensors``.
-        """
 
 
 class Decoder(nn.Module, ABC):
@@ -226,6 +218,16 @@ class Losses:
         """Return the rows that a term applies to."""
         return self.rows.get(name, self.weight)
 
+    def detached(self) -> Losses:
+        """Return the same numbers without a graph."""
+        terms = {name: term.detach() for name, term in self.terms.items()}
+        return Losses(self.loss.detach(), terms, self.weight.detach(), self.rows)
+
+    def take(self, rows: slice) -> Losses:
+        """Return the terms of some rows, beside the loss of all."""
+        terms, concerned = ({name: one[rows] for name, one in each.items()} for each in (self.terms, self.rows))
+        return Losses(self.loss, terms, self.weight[rows], concerned)
+
 
 def _mean(term: Float[Tensor, "*batch"], rows: Tensor) -> Float[Tensor, ""]:
     return term.sum() / rows.sum().clamp(min=1)
@@ -275,26 +277,3 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def graphs(self) -> Iterable[Graph]:
         """Yield the functions that can be deployed."""
-
-
-# Runs a deployed graph, given by name, on tensors named as its inputs; returns its outputs by name.
-RunsGraphs = Callable[[str, Tensors], Tensors]
-
-
-@runtime_checkable
-class MeasuresAnswers(Protocol):
-    """What an objective may also offer: metrics computed from the outputs of deployed graphs, on any runtime."""
-
-    def answer_metrics(self, batches: Iterable[Batch], run: RunsGraphs) -> Mapping[str, float]:
-        """Return the metrics of held-out batches that can be computed from the graphs' outputs alone."""
-
-
-@runtime_checkable
-class CountsByTerm(Protocol):
-    """What an objective may also offer: its loss is the sum of its terms' means, each over its own rows.
-
-    Its ``losses`` return ``Losses.of_means``. The gradient over a batch taken in parts is then that of the whole batch.
-    """
-
-    def counted(self, batch: Batch, *, player: str) -> Mapping[str, Bool[Tensor, " batch"]]:
-        """Return the rows that each term is averaged over, computed from ``present`` alone."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from zoo.abilities import MeasuresAnswers, RunsGraphs
 from zoo.discovery.plugins import Plugins, installed
 from zoo.errors import MetricError, NotFoundError, UsageError, ZooError
 from zoo.evaluation.coherence import coherence
@@ -16,7 +17,7 @@ from zoo.evaluation.probing import probed
 from zoo.models.batches import Rows, RowsInMemory, RowsOnDemand, in_order, load_rows, readable
 from zoo.models.build import Model
 from zoo.models.graphs import evaluating
-from zoo.modules import Batch, MeasuresAnswers, RunsGraphs
+from zoo.modules import Batch
 from zoo.protocols import Modality, Sample
 from zoo.recipes.spec import Evaluation, Recipe
 from zoo.samples.decoding import ALONE, Reading

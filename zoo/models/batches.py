@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,8 +17,11 @@ from zoo.modules import Batch
 from zoo.protocols import Modality, Sample
 from zoo.runtime.gaps import with_gaps
 from zoo.samples.decoding import ALONE, Column, Reading, read_columns
+from zoo.samples.groups import groups_of
 from zoo.samples.missing import Skip, with_files
 
+# By input, a number per sample; equal values have the same.
+Groups = Mapping[str, NDArray[np.int64]]
 _MEMORY_BYTES = 4 << 30
 _PROBE_ROWS = 8
 _READ_AT_ONCE = 256
@@ -61,6 +64,7 @@ class RowsOnDemand:
     samples: Sequence[Sample]
     modalities: Mapping[str, Modality]
     skip: Skip | None = None
+    groups: Groups = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -68,7 +72,9 @@ class RowsOnDemand:
 
     def take(self, index: Tensor) -> Batch:
         """Return the rows at ``index`` as a batch, without those that cannot be read and may be skipped."""
-        return _read([self.samples[position] for position in index.tolist()], self.modalities, self.skip)
+        groups = {name: numbers[index.numpy()] for name, numbers in self.groups.items()}
+        samples = [self.samples[position] for position in index.tolist()]
+        return _in_memory(samples, self.modalities, self.skip, groups=groups).batch
 
 
 def load_rows(
@@ -78,11 +84,13 @@ def load_rows(
     where: str,
     skip: Skip | None = None,
     reading: Reading = ALONE,
+    grouped: bool = False,
 ) -> Rows:
     """Return the samples as rows; ``where`` names the split for messages, ``reading`` says how files are read.
 
-    Samples that cannot be read are left out if ``skip`` is given, which is called for each. Raises UsageError for an
-    empty split or one without any of the inputs, DataError for a sample that cannot be read or for missing files.
+    If ``grouped``, the batches say which rows hold equal values of an input. Samples that cannot be read are left out
+    if ``skip`` is given, which is called for each. Raises UsageError for an empty split or one without any of the
+    inputs, DataError for a sample that cannot be read or for missing files.
     """
     given = len(samples)
     if not samples:
@@ -94,9 +102,10 @@ def load_rows(
     samples = with_files(samples, modalities, where=where, skip=skip)
     probe = _read(samples[:_PROBE_ROWS], modalities, skip and _told_later)
     row_bytes = sum(t.nbytes for tensors in probe.inputs.values() for t in tensors.values()) / max(1, probe.rows)
+    groups = groups_of(samples, modalities) if grouped else {}
     if row_bytes * len(samples) > _MEMORY_BYTES:
-        return RowsOnDemand(samples, modalities, skip)
-    rows = _in_memory(samples, modalities, skip, row_bytes, reading)
+        return RowsOnDemand(samples, modalities, skip, groups)
+    rows = _in_memory(samples, modalities, skip, row_bytes, reading, groups)
     if not len(rows):
         raise UsageError(f"{where}: none of its {given} samples can be read; repair their files, or name other data")
     return rows
@@ -108,6 +117,7 @@ def _in_memory(
     skip: Skip | None,
     row_bytes: float = 0,
     reading: Reading = ALONE,
+    groups: Groups | None = None,
 ) -> RowsInMemory:
     columns = read_columns(samples, modalities, reading=reading, row_bytes=row_bytes, all_bad=skip is not None)
     kept = _kept(samples, columns, skip)
@@ -118,7 +128,8 @@ def _in_memory(
         arrays = {key: array if rows.all() else array[rows] for key, array in column.arrays.items()}
         inputs[name] = as_tensors({key: with_gaps(array, there) for key, array in arrays.items()})
         present[name] = torch.from_numpy(there)
-    return RowsInMemory(Batch(inputs, present), [samples[place] for place in kept])
+    numbers = {name: torch.from_numpy(group[kept]) for name, group in (groups or {}).items()}
+    return RowsInMemory(Batch(inputs, present, numbers), [samples[place] for place in kept])
 
 
 def _kept(samples: Sequence[Sample], columns: Mapping[str, Column], skip: Skip | None) -> NDArray[np.int64]:

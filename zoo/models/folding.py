@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo.modules import Decoder, Likelihood, ScoresRepeatedly, Tensors
+from zoo.abilities import ScoresRepeatedly
+from zoo.modules import Decoder, Likelihood, Tensors
 
 
 class Folded:

@@ -35,12 +35,13 @@ _ALWAYS_WRITTEN = (
 class Training:
     """How a model is trained: the number of optimiser steps, the rows per step, the rates and the seed of chance.
 
-    ``accumulate`` splits a batch into so many parts, taken one after another, to save memory; objectives that compare
-    rows then compare only rows of one part. ``precision`` is ``fp32``, ``bf16`` or, on a GPU, ``fp16``. ``compile``
-    runs the steps through torch.compile. ``workers`` is the number of processes that decode files; they decode ahead if
-    the files do not fit in memory. ``validate_every`` is the number of steps between measurements of the split
-    ``validation``; 0 means never. ``trackers`` are names that Accelerate knows, such as ``tensorboard``. ``drop`` is
-    the fraction of training values to remove, by input, to study missing values; ``seed`` decides which ones.
+    ``accumulate`` splits a batch into so many parts, taken one after another, to save memory; the gradient is that of
+    the whole batch. An objective that compares rows compares all of them, and runs its encoders twice on each part.
+    ``precision`` is ``fp32``, ``bf16`` or, on a GPU, ``fp16``. ``compile`` runs the steps through torch.compile.
+    ``workers`` is the number of processes that decode files; they decode ahead if the files do not fit in memory.
+    ``validate_every`` is the number of steps between measurements of the split ``validation``; 0 means never.
+    ``trackers`` are names that Accelerate knows, such as ``tensorboard``. ``drop`` is the fraction of training values
+    to remove, by input, to study missing values; ``seed`` decides which ones.
 
     ``freeze`` names parts that are not trained, such as ``picture.encoder``; ``learning_rates`` gives parts their own
     learning rate. ``weight_decay`` acts on weights that are matrices, not on norms and biases. ``clip_norm`` is the

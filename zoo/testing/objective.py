@@ -10,14 +10,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from zoo.abilities import CountsByTerm, MeasuresAnswers
 from zoo.discovery.components import make_exporter
 from zoo.discovery.plugins import installed
 from zoo.exporting.judging import judge, make_cases
-from zoo.modules import Batch, CountsByTerm, Losses, MeasuresAnswers, Objective
+from zoo.modules import Batch, Losses, Objective
+from zoo.recipes.training import Training
 from zoo.testing.contract import Contract
 from zoo.testing.edges import check_edges, of_size
 from zoo.testing.kinds import require_kind
 from zoo.testing.naming import require_finite, require_finite_gradients, require_gradients
+from zoo.training.cached_gradients import CachedGradients
+from zoo.training.launching import accelerator_for
 
 _TOLERANCE = 1e-5
 
@@ -177,6 +181,31 @@ class ObjectiveContract(Contract):
                 summed = torch.stack([part.loss * part.weight.sum() for part in parts]).sum()
                 rows = torch.stack([part.weight.sum() for part in parts]).sum()
                 torch.testing.assert_close(summed / rows.clamp(min=1), whole.loss, atol=1e-3, rtol=_TOLERANCE)
+
+    def test_a_batch_in_parts_has_the_gradient_of_the_whole(
+        self, objective: Objective, batch: Batch, tmp_path: Path
+    ) -> None:
+        """An objective that compares rows is a ``ComparesEmbeddings``: rows of all parts are compared."""
+        if not objective.compares_rows:
+            return
+        exact = copy.deepcopy(objective).double().train()
+        noise = of_size(exact.noise(batch.rows, generator=torch.Generator().manual_seed(0)), 1.0, torch.float64)
+        inputs = {name: of_size(tensors, 1.0, torch.float64) for name, tensors in batch.inputs.items()}
+        gappy = Batch(inputs, batch.present)
+        for row, name in enumerate(inputs):
+            gappy = _with_gap(gappy, name, row=row)
+        for player, owned in exact.players().items():
+            exact.zero_grad()
+            exact(gappy, noise, player).loss.backward()
+            whole = [None if parameter.grad is None else parameter.grad.clone() for parameter in owned]
+            for parts in (2, batch.rows - 1):
+                exact.zero_grad()
+                settings = Training(batch_size=batch.rows, accumulate=parts)
+                cached = CachedGradients.of(exact, settings, accelerator_for(settings, tmp_path))
+                assert cached is not None
+                cached.backward(gappy, noise, player=player, parameters=owned, check=lambda losses: None)
+                for parameter, expected in zip(owned, whole, strict=True):
+                    torch.testing.assert_close(parameter.grad, expected, atol=1e-10, rtol=1e-10)
 
     def test_rows_are_independent_unless_declared_otherwise(self, objective: Objective, batch: Batch) -> None:
         """Each row's terms are the same in a smaller batch, if the objective does not compare rows."""

@@ -2,8 +2,8 @@
 
 A player is a set of parameters with its own loss; most objectives have one. A batch may be split into parts
 (``accumulate``) and over several processes. Each part's loss is weighted by its rows that count, term by term for an
-objective that is a ``CountsByTerm``. So the gradient equals that of the whole batch, wherever values are missing.
-Objectives that compare rows compare only rows of one part.
+objective that is a ``CountsByTerm``. Objectives that compare rows compare those of all parts. So the gradient
+equals that of the whole batch, wherever values are missing.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from zoo.abilities import CountsByTerm
 from zoo.errors import TrainingError
 from zoo.models.build import Model
 from zoo.models.parts import Parts
-from zoo.modules import Batch, CountsByTerm, Losses, Tensors
+from zoo.modules import Batch, Losses, Tensors
 from zoo.recipes.training import Training
 from zoo.training.averaging import Averages
+from zoo.training.cached_gradients import CachedGradients
 from zoo.training.freezing import freeze, frozen_parameters
 from zoo.training.optimisers import HIGHEST, grouped, optimisers
 from zoo.training.ordering import STEPS, Share, seed_of
@@ -46,6 +49,7 @@ class Loop:
         self.frozen = freeze(model, self.parts, settings)
         self.wrapped: nn.Module = accelerator.prepare_model(model.objective)
         self.objective = torch.compile(self.wrapped) if settings.compile else self.wrapped
+        self.cached = CachedGradients.of(model.objective, settings, accelerator)
         self.owned = self._owned(settings)
         made = {player: optimisers(owned, self.parts, settings) for player, owned in self.owned.items()}
         self.optimisers = {_named(player, end): one for player, ends in made.items() for end, one in ends.items()}
@@ -113,8 +117,11 @@ class Loop:
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(self.settings, step, group[HIGHEST], lowered=self.lowered)
             optimiser.zero_grad()
-        if self.share.processes == 1 and self.settings.accumulate == 1:
-            losses: Losses = self.objective(batch, noise, player)
+        if self.cached is not None:
+            check, owned = partial(self._check, step=step), self.owned[player]
+            losses = self.cached.backward(batch, noise, player=player, parameters=owned, check=check)
+        elif self.share.processes == 1 and self.settings.accumulate == 1:
+            losses = self.objective(batch, noise, player)
             self._check(losses, step)
             self.accelerator.backward(losses.loss)
         else:
@@ -149,7 +156,7 @@ class Loop:
                 )
                 self._check(losses, step)
                 self.accelerator.backward(_divided(losses, totals) if totals else losses.loss * losses.weight.sum())
-            taken.append(_detached(losses))
+            taken.append(losses.detached())
         whole = _joined(taken, by_term=bool(totals))
         rows = 1.0 if totals else self._summed(float(whole.weight.sum()))
         scale = self.share.processes / max(1.0, rows)  # the exchange of gradients averages over processes
@@ -222,11 +229,6 @@ def _named(player: str, end: str) -> str:
 def _divided(losses: Losses, totals: Mapping[str, float]) -> Tensor:
     """Return one part's share of a loss that is a sum of means: each term is divided by the rows of all parts."""
     return torch.stack([losses.terms[name].sum() / max(1.0, rows) for name, rows in totals.items()]).sum()
-
-
-def _detached(losses: Losses) -> Losses:
-    terms = {name: term.detach() for name, term in losses.terms.items()}
-    return Losses(losses.loss.detach(), terms, losses.weight.detach(), losses.rows)
 
 
 def _joined(parts: Sequence[Losses], *, by_term: bool) -> Losses:

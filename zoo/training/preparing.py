@@ -69,7 +69,8 @@ def prepare(
         splits.read(VALIDATION, advice=_VALIDATED)
     saved = load(newest.weights, plugins=plugins).model if newest is not None else None
     modalities = _fitted(recipe, samples, plugins, skip, start) if saved is None else saved.modalities
-    rows = load_rows(samples, modalities, where=splits.where(TRAIN), skip=skip, reading=reading)
+    compares = _objective(recipe, plugins).compares_rows
+    rows = load_rows(samples, modalities, where=splits.where(TRAIN), skip=skip, reading=reading, grouped=compares)
     held_out = None
     if recipe.training.validate_every:
         held_out = HeldOut.load(splits, VALIDATION, modalities, advice=_VALIDATED, skip=skip, reading=reading)
@@ -91,7 +92,7 @@ def _training_samples(splits: Splits, recipe: Recipe, skip: Skip | None) -> Sequ
 
 def _check_rows(samples: Sequence[Sample], splits: Splits, recipe: Recipe, plugins: Plugins) -> None:
     """Raise UsageError if no row has enough inputs for the objective, or a batch has too few rows to compare."""
-    objective: type[Objective] = component_class(plugins, "objective", recipe.spec.objective.name, Objective)
+    objective = _objective(recipe, plugins)
     there = [sum(sample.inputs.get(name) is not None for name in splits.inputs) for sample in samples]
     if max(there, default=0) < objective.fewest_inputs:
         held = ((name, sum(sample.inputs.get(name) is not None for sample in samples)) for name in splits.inputs)
@@ -106,6 +107,11 @@ def _check_rows(samples: Sequence[Sample], splits: Splits, recipe: Recipe, plugi
             f"{recipe.spec.objective.name!r} compares the rows of a batch, and a batch has one: training.batch_size is "
             f"{recipe.training.batch_size}, {splits.where(TRAIN)} has {len(samples)} samples; take two rows or more"
         )
+
+
+def _objective(recipe: Recipe, plugins: Plugins) -> type[Objective]:
+    found: type[Objective] = component_class(plugins, "objective", recipe.spec.objective.name, Objective)
+    return found
 
 
 def _fitted(

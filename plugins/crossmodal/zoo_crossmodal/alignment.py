@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, ClassVar, Literal, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 from annotated_types import Ge
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from zoo import Batch, Decoder, Graph, Input, Losses, SpecError, Tensors, decode_graph
+from zoo_crossmodal.blocks import LARGEST_WHOLE, Others
 from zoo_crossmodal.retrieval import effective_rank, spread
 from zoo_crossmodal.shared_space import SharedSpace
 
@@ -64,16 +66,23 @@ class Alignment(SharedSpace):
     def counted(self, batch: Batch, *, player: str) -> Mapping[str, Bool[Tensor, " batch"]]:
         """Return, by the name of each term, the rows that have both inputs of a pair, or the input of a guard."""
         guarded = () if self.guard == "none" else self.modalities
-        own = {f"{self.guard}_{name}": batch.present[name] for name in guarded}
+        own = {self._guard_name(name): batch.present[name] for name in guarded}
         return {**super().counted(batch, player=player), **own}
 
-    def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
+    def embeddings(self, batch: Batch, noise: Tensors, *, player: str) -> Tensors:
+        """Return the embedding of each input and, for the guard ``reconstruction``, minus the score of each row."""
+        embedded = super().embeddings(batch, noise, player=player)
+        scores = {
+            self._guard_name(name): -decoder(embedded[name]).log_prob(batch.inputs[name])
+            for name, decoder in self.decoders.items()
+        }
+        return {**embedded, **scores}
+
+    def losses_of(self, embeddings: Tensors, batch: Batch, noise: Tensors, *, player: str) -> Losses:
         """Return the loss, with one term per pair of inputs and one guard per input."""
-        embeddings = self._embeddings(batch)
         terms = self._pair_terms(batch, embeddings)
-        if self.guard != "none":
-            for name, embedded in embeddings.items():
-                terms[f"{self.guard}_{name}"] = self.guard_weight * self._guard(name, batch, embedded)
+        for name in () if self.guard == "none" else self.modalities:
+            terms[self._guard_name(name)] = self.guard_weight * self._guard(name, batch, embeddings)
         return Losses.of_means(terms, self.counted(batch, player=player))
 
     def pair_loss(
@@ -81,6 +90,13 @@ class Alignment(SharedSpace):
     ) -> Float[Tensor, " row"]:
         """Return the squared distance of each row's two embeddings."""
         return (first - second).square().sum(dim=-1)
+
+    def pair_loss_in_blocks(
+        self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"], others: Others
+    ) -> Float[Tensor, " row"]:
+        """Return the same, since no row is compared with another."""
+        distances: Tensor = _SquaredDistance.apply(first, second)  # type: ignore[no-untyped-call]
+        return distances
 
     @torch.no_grad()
     def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
@@ -102,10 +118,13 @@ class Alignment(SharedSpace):
         for name, decoder in self.decoders.items():
             yield decode_graph(name, cast(Decoder, decoder))
 
-    def _guard(self, name: str, batch: Batch, embedded: Float[Tensor, "batch latent"]) -> Float[Tensor, " batch"]:
+    def _guard_name(self, name: str) -> str:
+        return f"{self.guard}_{name}"
+
+    def _guard(self, name: str, batch: Batch, embeddings: Tensors) -> Float[Tensor, " batch"]:
         if self.guard == "reconstruction":
-            scores: Tensor = self.decoders[name](embedded).log_prob(batch.inputs[name])
-            return -scores
+            return embeddings[self._guard_name(name)]
+        embedded = embeddings[name]
         rows = embedded if bool(batch.present[name].all()) else embedded[batch.present[name]]
         with torch.autocast(embedded.device.type, enabled=False):
             return _collapse(rows).expand(batch.rows)
@@ -116,9 +135,41 @@ def _collapse(embedded: Float[Tensor, "row latent"]) -> Float[Tensor, ""]:
     rows = len(embedded)
     if rows < 2:
         return embedded.new_zeros(())
-    centred = embedded - embedded.mean(dim=0)
-    covariance = centred.T @ centred / (rows - 1)
+    if rows <= LARGEST_WHOLE:
+        product = _product(embedded, embedded.mean(dim=0))
+    else:
+        # By the mean, the products have no gradient: around it all rows add up to zero.
+        parts, mean = torch.split(embedded, LARGEST_WHOLE), embedded.detach().mean(dim=0)
+        product = torch.stack([_computed_twice(_product, part, mean) for part in parts]).sum(dim=0)
+    covariance = product / (rows - 1)
     variance = covariance.diagonal()
     hinge = (1 - (variance + _SMALLEST_VARIANCE).sqrt()).clamp(min=0).sum()
     off_diagonal = covariance.square().sum() - variance.square().sum()
     return hinge + off_diagonal / 25
+
+
+def _product(embedded: Float[Tensor, "row latent"], mean: Float[Tensor, " latent"]) -> Float[Tensor, "latent latent"]:
+    """Return the sum over rows of the products of every two dimensions, around the mean."""
+    centred = embedded - mean
+    return centred.T @ centred
+
+
+class _SquaredDistance(torch.autograd.Function):
+    """The squared distance of two embeddings per row; their differences are computed again for the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, first: Tensor, second: Tensor) -> Tensor:
+        ctx.save_for_backward(first, second)
+        return (first - second).square_().sum(dim=-1)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor]:
+        first, second = ctx.saved_tensors
+        towards = (first - second).mul_(2 * upstream.unsqueeze(1))
+        return towards, -towards
+
+
+def _computed_twice(function: Callable[..., Tensor], *embedded: Tensor) -> Tensor:
+    """Return the function's value; what lies between is computed again for the gradient, and never held."""
+    found: Tensor = checkpoint(function, *embedded, use_reentrant=False, preserve_rng_state=False)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -13,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zoo import Input
+from zoo_crossmodal.blocks import LogSumExp, Others, Part, Sum, in_blocks
 from zoo_crossmodal.shared_space import SharedSpace
 
 LARGEST_SCALE = 100.0
@@ -27,7 +29,7 @@ class InfoNCE(SharedSpace):
 
         -log(exp(s(i, i)/t) / Σ_j exp(s(i, j)/t))
 
-    averaged over both directions. Gaps are as in ``SharedSpace``.
+    averaged over both directions. Gaps, and rows that share a value, are as in ``SharedSpace``.
 
     ``temperature`` is the initial value of t. It is at least 0.01; if it is learnt, training brings it back to this
     bound after each step. ``label_smoothing`` is the fraction of the target distribution that is spread over all rows.
@@ -70,6 +72,24 @@ class InfoNCE(SharedSpace):
             for directed in (logits, logits.T)
         )
         return (to_second + to_first) / 2
+
+    def pair_loss_in_blocks(
+        self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"], others: Others
+    ) -> Float[Tensor, " row"]:
+        """Return the same over the rows that are not left out."""
+
+        def logits(part: Part, left_out: float = float("-inf")) -> tuple[Tensor, Tensor]:
+            every = part.shared[0] * part.first[0] @ part.second[0].T
+            found = others.masked(every, part.block, left_out, partners=True)
+            return found, found
+
+        scale = bounded_scale(self.log_scale)
+        of_all = sum(in_blocks(logits, LogSumExp(), [first], [second], scale))
+        target = (1 - self.label_smoothing) * 2 * scale * (first * second).sum(dim=-1)
+        if self.label_smoothing:
+            shares = self.label_smoothing / (others.counts(first) + 1).to(first.dtype)
+            target = target + shares * sum(in_blocks(partial(logits, left_out=0.0), Sum(), [first], [second], scale))
+        return (of_all - target) / 2
 
 
 def bounded_scale(log_scale: Float[Tensor, ""]) -> Float[Tensor, ""]:

@@ -6,12 +6,12 @@ They differ only in the loss of a pair of inputs.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations, permutations
 from typing import ClassVar, Literal, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from zoo import (
@@ -34,6 +34,7 @@ from zoo import (
     translation_name,
     with_owner,
 )
+from zoo_crossmodal.blocks import LARGEST_WHOLE, Others
 from zoo_crossmodal.retrieval import retrieval_metrics
 
 SMALLEST_SQUARED_NORM = 1e-6
@@ -46,8 +47,18 @@ class SharedSpace(Objective, ABC):
     both inputs.
 
     Gaps: a row takes part in a pair if it has both inputs. In other pairs it is neither a query nor a wrong answer, so
-    the loss is that of the batch without the row. Different rows count as different things: two rows with the same
-    caption are wrong answers to each other.
+    the loss is that of the batch without the row.
+
+    Rows that share a value, such as several captions of one picture, are not wrong answers to each other. With x(i) and
+    y(i) for the values of a pair in row i, wherever the equations of an objective have j for another row, it is one of
+
+        {j : j ≠ i, x(j) ≠ x(i), y(j) ≠ y(i)}
+
+    and numbers of other rows are numbers of these. Batches of more than 1,024 rows are compared block by block, so that
+    the similarities of all rows are never held at once.
+
+    Source: leaving such rows out is the false negative elimination of Huynh et al. 2022, "Boosting Contrastive
+    Self-Supervised Learning with False Negative Cancellation", arXiv 2011.11765, section 3.
     """
 
     needs_decoders: ClassVar[bool] = False
@@ -76,6 +87,12 @@ class SharedSpace(Objective, ABC):
     ) -> Float[Tensor, " row"]:
         """Return the loss of each row for one pair of inputs. All rows have both; there may be no rows."""
 
+    @abstractmethod
+    def pair_loss_in_blocks(
+        self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"], others: Others
+    ) -> Float[Tensor, " row"]:
+        """Return the same for any number of rows, without those that count as no wrong answers."""
+
     @property
     def pairs(self) -> list[tuple[str, str]]:
         """The pairs of inputs that are compared."""
@@ -91,7 +108,15 @@ class SharedSpace(Objective, ABC):
 
     def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
         """Return the loss, with one term per pair (``caption~picture``), and which rows took part in any pair."""
-        return Losses.of_means(self._pair_terms(batch, self._embeddings(batch)), self.counted(batch, player=player))
+        return self.losses_of(self.embeddings(batch, noise, player=player), batch, noise, player=player)
+
+    def embeddings(self, batch: Batch, noise: Tensors, *, player: str) -> Tensors:
+        """Return the embeddings of each input."""
+        return {name: self.embed(name, tensors) for name, tensors in batch.inputs.items()}
+
+    def losses_of(self, embeddings: Tensors, batch: Batch, noise: Tensors, *, player: str) -> Losses:
+        """Return the losses of rows with these embeddings."""
+        return Losses.of_means(self._pair_terms(batch, embeddings), self.counted(batch, player=player))
 
     def embed(self, name: str, tensors: Tensors) -> Float[Tensor, "batch latent"]:
         """Return the embeddings of one input."""
@@ -152,9 +177,6 @@ class SharedSpace(Objective, ABC):
             found |= with_owner(translation_name(subset_name(sources), target), measured)
         return found
 
-    def _embeddings(self, batch: Batch) -> Tensors:
-        return {name: self.embed(name, tensors) for name, tensors in batch.inputs.items()}
-
     def _pair_terms(self, batch: Batch, embeddings: Tensors) -> dict[str, Float[Tensor, " batch"]]:
         """Return the loss of each row by pair; zero in rows that lack one of the two inputs."""
         terms: dict[str, Tensor] = {}
@@ -163,13 +185,21 @@ class SharedSpace(Objective, ABC):
             some = embeddings[first]
             # In mixed precision, distances would be differences of numbers with three digits.
             with torch.autocast(some.device.type, enabled=False):
+                groups = [batch.groups[name] for name in (first, second) if name in batch.groups]
                 if bool(complete.all()):
-                    terms[f"{first}~{second}"] = self.pair_loss(some, embeddings[second])
+                    terms[f"{first}~{second}"] = self._pair_loss(some, embeddings[second], groups)
                     continue
                 rows = complete.nonzero().squeeze(1)
-                each = self.pair_loss(some[rows], embeddings[second][rows])
+                groups = [group[rows] for group in groups]
+                each = self._pair_loss(some[rows], embeddings[second][rows], groups)
             terms[f"{first}~{second}"] = some.new_zeros(batch.rows).index_add(0, rows, each)
         return terms
+
+    def _pair_loss(self, first: Tensor, second: Tensor, groups: Sequence[Tensor]) -> Tensor:
+        shared = [group for group in groups if _repeats(group)]
+        if shared or len(first) > LARGEST_WHOLE:
+            return self.pair_loss_in_blocks(first, second, Others(shared))
+        return self.pair_loss(first, second)
 
     def _embedded(self, batches: Iterable[Batch], embed: Callable[[str, Tensors], Tensor]) -> tuple[Tensors, Tensors]:
         """Return, by input, which rows have it, and its embeddings of all rows by ``embed``."""
@@ -182,6 +212,12 @@ class SharedSpace(Objective, ABC):
 
     def _encoder(self, name: str) -> Encoder:
         return cast(Encoder, self.encoders[name])
+
+
+def _repeats(numbers: Int64[Tensor, " row"]) -> bool:
+    """Tell whether any number comes twice."""
+    in_order = numbers.sort().values
+    return bool((in_order[1:] == in_order[:-1]).any())
 
 
 class LinearHead(nn.Module):
@@ -242,7 +278,18 @@ def squared_distances(
 
     They are computed around the mean of all, so rounding does not depend on how far the embeddings lie from zero.
     """
-    centre = torch.cat([first, second]).detach().mean(dim=0)
+    return distances_around(torch.cat([first, second]).detach().mean(dim=0), first, second)
+
+
+def centre_of(first: Float[Tensor, "row latent"], second: Float[Tensor, "other latent"]) -> Float[Tensor, " latent"]:
+    """Return the mean of all embeddings, without a gradient and without copying them."""
+    return (first.detach().sum(dim=0) + second.detach().sum(dim=0)) / max(1, len(first) + len(second))
+
+
+def distances_around(
+    centre: Float[Tensor, " latent"], first: Float[Tensor, "row latent"], second: Float[Tensor, "other latent"]
+) -> Float[Tensor, "row other"]:
+    """Return the squared distances, computed around ``centre``."""
     first, second = first - centre, second - centre
     own, others = first.square().sum(dim=-1), second.square().sum(dim=-1)
     return (own.unsqueeze(1) + others - 2 * first @ second.T).clamp(min=0)

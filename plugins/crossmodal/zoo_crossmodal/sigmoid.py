@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zoo import Input
+from zoo_crossmodal.blocks import Others, Part, Sum, in_blocks
 from zoo_crossmodal.infonce import LARGEST_LOG_SCALE, LARGEST_SCALE, bounded_scale
 from zoo_crossmodal.shared_space import SharedSpace
 
@@ -26,8 +27,8 @@ class Sigmoid(SharedSpace):
         Σ_j log(1 + exp(-y(i, j) (scale * s(i, j) + bias)))
 
     ``scale``, an inverse temperature, and ``bias`` are initial values; both are learnt. ``scale`` is at most 100, and
-    training brings it back to this bound after each step. ``bias`` starts low, since most pairs are not partners. Gaps
-    are as in ``SharedSpace``.
+    training brings it back to this bound after each step. ``bias`` starts low, since most pairs are not partners. Gaps,
+    and rows that share a value, are as in ``SharedSpace``.
 
     Source: Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training", arXiv 2303.15343, section 3.2.
     """
@@ -56,3 +57,16 @@ class Sigmoid(SharedSpace):
         logits = bounded_scale(self.log_scale) * first @ second.T + self.bias
         # Every pair counts as one that does not belong together; for a partner, -log(1 - p) - logit = -log p.
         return F.softplus(logits).sum(dim=-1) - logits.diagonal()
+
+    def pair_loss_in_blocks(
+        self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"], others: Others
+    ) -> Float[Tensor, " row"]:
+        """Return the same over the rows that are not left out."""
+
+        def entropies(part: Part) -> tuple[Tensor, None]:
+            logits = part.shared[0] * part.first[0] @ part.second[0].T + part.shared[1]
+            return others.masked(F.softplus(logits), part.block, 0.0, partners=True), None
+
+        scale = bounded_scale(self.log_scale)
+        of_all, _ = in_blocks(entropies, Sum(), [first], [second], scale, self.bias)
+        return of_all - (scale * (first * second).sum(dim=-1) + self.bias)

@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from zoo import Input
-from zoo_crossmodal.shared_space import SharedSpace, squared_distances
+from zoo_crossmodal.blocks import Least, MeanAboveZero, Others, Part, in_blocks
+from zoo_crossmodal.shared_space import SharedSpace, centre_of, distances_around, squared_distances
 
 
 class Triplet(SharedSpace):
@@ -23,7 +24,8 @@ class Triplet(SharedSpace):
 
     ``mining`` chooses the others j: ``hard`` the nearest one; ``semi-hard`` the nearest of those that are farther than
     the partner (if there are none, the loss is zero); ``all`` the mean over those within the margin. Embeddings have
-    length one, so squared distances lie between 0 and 4, and so does ``margin``. Gaps are as in ``SharedSpace``.
+    length one, so squared distances lie between 0 and 4, and so does ``margin``. Gaps, and rows that share a value, are
+    as in ``SharedSpace``.
 
     Source: Schroff, Kalenichenko & Philbin 2015, "FaceNet", arXiv 1503.03832, section 3.1 and 3.2; the hardest of the
     batch, and the mean over those that are not zero, as in Hermans, Beyer & Leibe 2017, arXiv 1703.07737.
@@ -47,6 +49,31 @@ class Triplet(SharedSpace):
         """Return the mean of both directions."""
         distances = squared_distances(first, second)
         return (self._one_way(distances) + self._one_way(distances.T)) / 2
+
+    def pair_loss_in_blocks(
+        self, first: Float[Tensor, "row latent"], second: Float[Tensor, "row latent"], others: Others
+    ) -> Float[Tensor, " row"]:
+        """Return the same over the rows that are not left out."""
+
+        def mined(part: Part) -> tuple[Tensor, Tensor]:
+            distances = distances_around(part.shared[0], part.first[0], part.second[0])
+            partners = part.first[1].unsqueeze(1), part.second[1]
+            if self.mining == "all":
+                violations = ((self.margin + partner - distances).clamp(min=0) for partner in partners)
+                by_row, by_column = (others.masked(found, part.block, 0.0, partners=False) for found in violations)
+                return by_row, by_column
+            candidates = others.masked(distances, part.block, float("inf"), partners=False)
+            if self.mining == "hard":
+                return candidates, candidates
+            by_row, by_column = (candidates.masked_fill(distances <= one, float("inf")) for one in partners)
+            return by_row, by_column
+
+        partner = (first - second).square().sum(dim=-1)
+        sides, centre = ([first, partner], [second, partner]), centre_of(first, second)
+        if self.mining == "all":
+            return sum(in_blocks(mined, MeanAboveZero(), *sides, centre), torch.zeros_like(partner)) / 2
+        each = [(self.margin + partner - one).clamp(min=0) for one in in_blocks(mined, Least(), *sides, centre)]
+        return (each[0] + each[1]) / 2
 
     def _one_way(self, distances: Float[Tensor, "row other"]) -> Float[Tensor, " row"]:
         partner = distances.diagonal().unsqueeze(1)

@@ -120,12 +120,20 @@ class ToyAlignment(Objective):
         """There is no chance in it."""
         return {}
 
+    def embeddings(self, batch: Batch, noise: Tensors, *, player: str) -> Tensors:
+        """Return the embedding of each input."""
+        return {n: self.head(self.encoders[n](batch.inputs[n]))["embedding"] for n in self.modalities}
+
     def losses(self, batch: Batch, noise: Tensors, *, player: str) -> Losses:
+        """Return the losses of the embeddings."""
+        return self.losses_of(self.embeddings(batch, noise, player=player), batch, noise, player=player)
+
+    def losses_of(self, embeddings: Tensors, batch: Batch, noise: Tensors, *, player: str) -> Losses:
         """Return the cross-entropy of finding each row's other half."""
-        left, right = (self.head(self.encoders[n](batch.inputs[n]))["embedding"] for n in self.modalities)
+        left, right = (embeddings[n] for n in self.modalities)
         both = torch.stack(list(batch.present.values())).all(0)
         scores = (left @ right.T).masked_fill(~both, -1e4)
-        nats = nn.functional.cross_entropy(scores, torch.arange(batch.rows), reduction="none")
+        nats = nn.functional.cross_entropy(scores, torch.arange(batch.rows, device=left.device), reduction="none")
         return Losses.over(both, {"nats": nats})
 
     def metrics(self, batches: Iterable[Batch], *, generator: torch.Generator) -> Mapping[str, float]:
