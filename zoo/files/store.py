@@ -162,6 +162,11 @@ def remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
+def remove_file(path: Path) -> None:
+    """Delete a file of a run, if there is one."""
+    path.unlink(missing_ok=True)
+
+
 def flush(path: Path) -> None:
     """Wait until a file's bytes, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

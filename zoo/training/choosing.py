@@ -11,7 +11,7 @@ from typing import Any
 from zoo.errors import IntegrityError, SpecError, UsageError
 from zoo.files.bound import read_bounded
 from zoo.files.replacing import CHECKPOINT
-from zoo.files.store import staged_file
+from zoo.files.store import remove_file, staged_file
 from zoo.recipes.tables import Table, parse_json
 
 FOLDER, WEIGHTS = "checkpoint-", "model.safetensors"
@@ -58,7 +58,7 @@ def saved_steps(run: Path) -> dict[int, Path]:
 def write_best(run: Path, best: Best | None) -> None:
     """Write which checkpoint is the best, or take the file away."""
     if best is None:
-        (run / _BEST).unlink(missing_ok=True)
+        remove_file(run / _BEST)
         return
     written = {
         "metric": best.metric,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from zoo.errors import TrainingError
+from zoo.files.store import remove_file
 from zoo.models.build import Model
 from zoo.recipes.changes import Changes, told
 from zoo.recipes.spec import Recipe
@@ -51,7 +52,7 @@ class Writer:
             if started is not None:
                 started.write(self.run.folder)
             elif step == 0:
-                (self.run.folder / FILE).unlink(missing_ok=True)
+                remove_file(self.run.folder / FILE)
             for sentence in started.told() if started is not None else ():
                 _log.warning(sentence)
             if changed:
