@@ -23,7 +23,8 @@ def two_processes(zoo_process):
 
     def start(*arguments):
         launcher = [TORCHRUN, "--standalone", "--nproc-per-node=2", "--no-python"]
-        started.append(zoo_process("train", *arguments, launcher=launcher, ACCELERATE_USE_CPU="1"))
+        cpu = {"ACCELERATE_USE_CPU": "1"} if torch.accelerator.is_available() else {}
+        started.append(zoo_process("train", *arguments, launcher=launcher, **cpu))
         return started[-1]
 
     yield start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.tracking import get_available_trackers
@@ -34,6 +35,7 @@ def accelerator_for(settings: Training, folder: Path) -> Accelerator:
     AcceleratorState._reset_state()  # it keeps one precision per process, but a process may train several times
     try:
         accelerator = Accelerator(
+            cpu=_only_cpus(),
             mixed_precision=_MIXED_PRECISION[settings.precision],
             log_with=list(settings.trackers) or None,
             project_dir=folder,
@@ -57,4 +59,9 @@ def accelerator_for(settings: Training, folder: Path) -> Accelerator:
 
 def is_first_process() -> bool:
     """Return whether this process is the first, which writes and prints."""
-    return bool(PartialState().is_main_process)
+    return bool(PartialState(cpu=_only_cpus()).is_main_process)
+
+
+def _only_cpus() -> bool:
+    """Return whether this machine has no other device; Accelerate then joins processes only if it is told so."""
+    return not torch.accelerator.is_available()
