@@ -63,5 +63,5 @@ def is_first_process() -> bool:
 
 
 def _only_cpus() -> bool:
-    """Return whether this machine has no other device; Accelerate then joins processes only if it is told so."""
+    """Return whether this machine has no other device; Accelerate joins processes there only with this setting."""
     return not torch.accelerator.is_available()
