@@ -63,7 +63,7 @@ def deployed(entry: RegistryEntry, folder: Path, *, only: str = "") -> tuple[Che
     from zoo.exporting.bundle import export
     from zoo.runtime.records import Origin
 
-    checkpoint = load(fetch_entry(entry))
+    checkpoint = load(fetch_entry(entry, installed()))
     graphs = [graph for graph in checkpoint.model.graphs(raw=False) if graph.kind == only or not only]
     if len(graphs) > MOST_GRAPHS or (only and len(graphs) > 3):
         graphs = list({graph.kind: graph for graph in graphs}.values())

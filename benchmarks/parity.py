@@ -61,7 +61,7 @@ def with_rows(page: str, name: str, rows: Sequence[Sequence[str]]) -> str:
 def _judged(name: str) -> Iterator[tuple[str, list[str]]]:
     """Yield each graph of an entry, or each kind of many, with what came of it on each runtime."""
     exporters = [make_exporter(exporter, installed()) for exporter in RUNTIMES.values()]
-    graphs = load(fetch_entry(entries(installed())[name])).model.graphs()
+    graphs = load(fetch_entry(entries(installed())[name], installed())).model.graphs()
     alike: dict[str, list[list[float | str]]] = {}
     for graph in graphs:
         cases = make_cases(graph)

@@ -29,7 +29,7 @@ def measure(rounds: int) -> Iterator[Comparison]:
     from zoo import load
 
     for name, graphs in GRAPHS.items():
-        checkpoint = load(fetch_entry(entries(installed())[name]))
+        checkpoint = load(fetch_entry(entries(installed())[name], installed()))
         rows = first_rows(checkpoint, max(BATCHES))
         for graph in checkpoint.model.graphs(graphs):
             opened = {runtime: _opened(graph, runtime) for runtime in ("openvino", "onnx")}

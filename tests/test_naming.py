@@ -109,7 +109,7 @@ def test_inputs_whose_joined_names_are_the_same_are_refused(inputs, one, other, 
 @pytest.mark.parametrize("name", ["prior", average_name(2, 5)])
 def test_an_input_that_is_called_as_a_row_of_metrics_is_refused(name):
     assert is_average(name)
-    with pytest.raises(SpecError, match=f"spec.inputs.{name}: metrics have the name '{name}' for something else"):
+    with pytest.raises(SpecError, match=f"spec.inputs.{name}: metrics use the name '{name}' for something else"):
         check_distinct(["caption", name])
 
 

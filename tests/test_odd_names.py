@@ -43,7 +43,8 @@ PICTURES, TEXTS = ("a_to_b", "encode_x", "present"), ("speech_to_text", "latent"
 WORDS = ("dark", "grey", "light")
 ALONE = ("autoencoder", "denoising", "vae")
 CROSSMODAL = ("alignment", "contrastive", "infonce", "sigmoid", "triplet")
-OBJECTIVES = [name for name in installed().names("objective") if not name.startswith("toy")]
+UNTRAINED = ("features",)  # it deploys encoders as they are
+OBJECTIVES = [name for name in installed().names("objective") if not name.startswith("toy") and name not in UNTRAINED]
 THREE = ("a_to_b", "speech_to_text", "latent")
 NAMED = [
     *((objective, ("speech_to_text",) if objective in ALONE else THREE) for objective in OBJECTIVES),

@@ -14,6 +14,7 @@ from zoo_onnx.exporter import OnnxExporter
 from zoo import Axis, Graph, TensorSpec
 from zoo.catalogue.registry import own_registry, read_registry
 from zoo.catalogue.targets import fetch_entry
+from zoo.discovery.plugins import installed
 from zoo.errors import ParityError
 from zoo.exporting.bundle import export
 from zoo.exporting.judging import make_cases
@@ -230,7 +231,7 @@ class Spoiling(OnnxExporter):
 
 @pytest.mark.verify
 def test_a_miss_of_an_export_tells_where_the_fault_lies(tmp_path):
-    checkpoint = load(fetch_entry(read_registry(own_registry())["fashion-joint"]))
+    checkpoint = load(fetch_entry(read_registry(own_registry())["fashion-joint"], installed()))
     expected = (
         r"differs from float64 by .* The first value that differs from torch is 'gelu' \(aten\.gelu\.default, in "
     )

@@ -18,7 +18,11 @@ from zoo_crossmodal.sigmoid import Sigmoid
 from zoo_crossmodal.triplet import Triplet
 
 from zoo import Batch
+from zoo.recipes.training import Training
 from zoo.testing import number_batch, number_inputs
+from zoo.training.cached_gradients import CachedGradients
+from zoo.training.launching import accelerator_for
+from zoo.training.ordering import Share
 
 NAMES = ("caption", "picture", "sound")
 COMPARING = [
@@ -157,7 +161,7 @@ def test_a_small_batch_whose_values_all_differ_is_compared_as_a_whole(kind, opti
 @pytest.mark.verify
 def test_two_processes_have_the_gradient_of_the_whole_batch_to_the_last_digits(tmp_path):
     launcher = [Path(sys.executable).with_name("torchrun"), "--standalone", "--nproc-per-node=2"]
-    command = [*launcher, Path(__file__).with_name("gradients.py"), tmp_path]
+    command = [*launcher, __file__, tmp_path]
     subprocess.run(command, check=True, env=os.environ | {"ACCELERATE_USE_CPU": "1"}, timeout=180)
     batch = gappy_batch()
     for number, (kind, options) in enumerate(KINDS):
@@ -181,3 +185,22 @@ def test_many_rows_take_the_memory_of_a_thousand_their_inputs_and_four_times_the
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) <= 1
+
+
+def write_gradients(folder):
+    """Write this process's gradients of each kind of objective over a batch of all processes."""
+    accelerator = accelerator_for(Training(), folder)
+    share, batch = Share(accelerator.process_index, accelerator.num_processes), gappy_batch()
+    own = batch.take(share.of(torch.arange(batch.rows)))
+    for number, (kind, options) in enumerate(KINDS):
+        objective = objective_of(kind, options)
+        owned = list(objective.parameters())
+        cached = CachedGradients(objective, objective.embeddings, 2, accelerator)
+        losses = cached.backward(own, {}, player="model", parameters=owned, check=lambda losses: None)
+        found = {"loss": losses.loss, "rows": losses.weight, "gradients": [parameter.grad for parameter in owned]}
+        torch.save(found, folder / f"{number}-{share.process}.pt")
+    accelerator.end_training()
+
+
+if __name__ == "__main__":  # started by torchrun
+    write_gradients(Path(sys.argv[1]))

@@ -16,6 +16,7 @@ from zoo_text.modality import TextModality
 
 from zoo.catalogue.registry import own_registry, read_registry
 from zoo.catalogue.targets import fetch_entry
+from zoo.discovery.plugins import installed
 from zoo.exporting.judging import make_cases
 from zoo.models.checkpoint import load
 from zoo.models.graphs import encode_graph
@@ -64,7 +65,7 @@ def structure(name):
 @functools.cache
 def entry_model(name):
     """Return the model of an entry."""
-    return load(fetch_entry(read_registry(own_registry())[name])).model
+    return load(fetch_entry(read_registry(own_registry())[name], installed())).model
 
 
 def entry_graph(entry, name):
