@@ -22,9 +22,6 @@ MOST_BYTES = 256 << 20
 GRAPHS = ("decode_left", "encode_left")
 VALUES = {"left": [[[1, 2, 3], [4, 5, 6]], [[7, 8, 9]]]}
 
-# A scale may be any number: arithmetic that leaves the range of its floats is a use, and NumPy's warning shows it.
-pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in :RuntimeWarning")
-
 examples = pytest.mark.parametrize("examples", [8, pytest.param(300, marks=pytest.mark.verify)])
 
 

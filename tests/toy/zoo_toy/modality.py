@@ -59,7 +59,8 @@ class VectorsModality:
 
     def to_arrays(self, values: Sequence[Any]) -> Mapping[str, NDArray[Any]]:
         """Return scaled vectors and their mask."""
-        rows = [self._read(place, value) / self.scale for place, value in enumerate(values)]
+        with np.errstate(over="ignore"):  # a state may hold any scale
+            rows = [self._read(place, value) / self.scale for place, value in enumerate(values)]
         mask = np.arange(max(map(len, rows), default=1)) < np.array([len(row) for row in rows])[:, None]
         padded = np.zeros((*mask.shape, self.width), np.float32)
         padded[mask] = np.concatenate(rows)
